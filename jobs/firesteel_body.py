@@ -1,0 +1,100 @@
+"""The body of a job: SQL text, or `def run(ctx)` of a Python file."""
+
+import linecache
+import sys
+import types
+
+from firesteel_failure import Refused
+from firesteel_parameters import arguments
+
+MODULE = "firesteel_body"
+"""Name of the author's file as a module. Not its own name: a `json.py` must not hide Python's."""
+
+
+class Context:
+    """What `run(ctx)` is given.
+
+    `spark` is the session; `inputs` maps names to DataFrames, also registered as views of these names; `params` is the task's JSON;
+    `attempt` is the id of this attempt.
+    """
+
+    __slots__ = ("spark", "inputs", "params", "attempt")
+
+    def __init__(self, spark, inputs, params, attempt):
+        self.spark = spark
+        self.inputs = inputs
+        self.params = params
+        self.attempt = attempt
+
+
+def run_sql(spark, text, parameters):
+    """The DataFrame of a query; its named parameters are bound, never pasted."""
+    return spark.sql(text, args=arguments(spark, parameters)) if parameters else spark.sql(text)
+
+
+def file_name(location):
+    """The name that a Python file of this location is compiled under; tracebacks show it."""
+    return location[len("file://"):] if location.startswith("file:///") else location
+
+
+def load(source, name):
+    """Executes a Python file (bytes) as the module `MODULE` and returns its `run`; raises `Refused` with file and line."""
+    try:
+        code = compile(source, name, "exec", dont_inherit=True)
+    except SyntaxError as error:
+        place = (error.lineno or 1, error.offset or 1)
+        message = "{0} line {1}: {2}".format(error.filename, place[0], error.msg)
+        if error.text:
+            message += "\n    {0}\n    {1}^".format(error.text.rstrip("\n"), " " * (place[1] - 1))
+        raise Refused(message, place) from error
+    except ValueError as error:  # a NUL byte, before Python 3.12
+        raise Refused("{0}: {1}".format(name, error)) from error
+    module = types.ModuleType(MODULE)
+    module.__file__ = name
+    text = source.decode("utf-8", "replace")
+    # shows the source lines in tracebacks also when the file is not on this machine
+    linecache.cache[name] = (len(text), None, text.splitlines(True), name)
+    sys.modules[MODULE] = module
+    # executors cannot import it: functions and classes travel whole
+    from pyspark import cloudpickle
+
+    cloudpickle.register_pickle_by_value(module)
+    exec(code, module.__dict__)
+    run = getattr(module, "run", None)
+    if run is None:
+        raise Refused("{0}: run is missing; define `def run(ctx)` that returns a DataFrame".format(name))
+    if not callable(run):
+        raise Refused("{0}: run is not a function, but {1}".format(name, _type(run)))
+    return run
+
+
+def run_python(run, context, names):
+    """Calls `run` and returns a dict of DataFrames with exactly the output `names`; raises `Refused` with the place of `run`."""
+    from pyspark.sql import DataFrame
+
+    place = _place(run)
+    result = run(context)
+    frames = result if isinstance(result, dict) else {"out": result}
+    for name, frame in frames.items():
+        if not (isinstance(frame, DataFrame) and hasattr(frame, "_jdf")):
+            what = "run() returned {0}".format(_type(frame))
+            if frames is result:
+                what = "output {0!r} of run() is {1}".format(name, _type(frame))
+            raise Refused("{0}: {1}; return a DataFrame, or a dict of output names to DataFrames".format(place, what))
+    if set(frames) != set(names):
+        raise Refused(
+            "{0}: run() returned the outputs {1}, but the task declares {2}".format(
+                place, sorted(frames, key=str), sorted(names)
+            )
+        )
+    return frames
+
+
+def _place(run):
+    code = getattr(run, "__code__", None)
+    return "{0} line {1}".format(code.co_filename, code.co_firstlineno) if code else MODULE
+
+
+def _type(value):
+    kind = type(value)
+    return kind.__name__ if kind.__module__ == "builtins" else "{0}.{1}".format(kind.__module__, kind.__name__)

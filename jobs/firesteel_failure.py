@@ -1,0 +1,150 @@
+"""What a failed run says: whose fault it is, a message fit for a reader, the place in the SQL or the file, the traceback."""
+
+import re
+import traceback
+
+USER = "user"
+"""The job, its SQL or its data are wrong: running it again gives the same."""
+
+CLUSTER = "cluster"
+"""Executors, shuffles, file systems or inputs were lost: worth another attempt."""
+
+LONGEST = 64 * 1024
+"""Characters kept of a message or a traceback; the middle of a longer one is cut."""
+
+
+class Refused(Exception):
+    """Raised when a job or its data cannot be accepted; class `user`. `position` is `(line, column)` or None, both from 1."""
+
+    def __init__(self, message, position=None):
+        super().__init__(message)
+        self.position = position
+
+
+class Lost(Exception):
+    """Raised when the cluster lost something that the run needs; class `cluster`."""
+
+
+# Wrappers around the throwable that says something
+_WRAPPER = re.compile(r"Job aborted|\[TASK_WRITE_FAILED\]|Task failed while writing|Writing job aborted|\[FAILED_EXECUTE_UDF\]$")
+_LOST = re.compile(
+    r"ExecutorLostFailure|TaskResultLost|FetchFailed|Executor heartbeat timed out|Slave lost|Worker lost|marked as failed|SparkContext was shut down"
+    r"|stopped SparkContext|Could not find CoarseGrainedScheduler|Container (killed|marked)|exited unexpectedly|No live nodes"
+    r"|has failed the maximum allowable number of times|INPUT_CHANGED"
+)
+_STORAGE = re.compile(
+    r"java\.io\.|java\.net\.|java\.nio\.file\.|java\.nio\.channels\.|java\.util\.concurrent\.Timeout|org\.apache\.hadoop\.|com\.amazonaws\.|software\.amazon\."
+    r"|org\.apache\.spark\.shuffle\.|org\.apache\.spark\.rpc\.|org\.apache\.spark\.storage\."
+)
+# of a run of Java frames the first tell where it was
+_JAVA_FRAMES = re.compile(r"((?:\tat [^\n]*\n){5})((?:\tat [^\n]*\n){2,})")
+_POSITIONS = (
+    # (pattern, what to add to make the column count from 1)
+    (re.compile(r"== SQL[^\n]*\(line (\d+), position (\d+)\) =="), 0),
+    (re.compile(r"\(line (\d+), pos (\d+)\)"), 1),
+    (re.compile(r"\bline (\d+),? pos (\d+)\b"), 1),
+)
+
+
+def describe(error, phase, sql=False, body_file=None):
+    """The `error` member of a manifest for an exception.
+
+    `phase` is the phase of the run that it ended. `sql` says that the body is SQL text, so that positions in messages are places in
+    it. `body_file` is the file name the body was compiled under: its tracebacks start there, without the harness's own frames.
+    """
+    causes = _java_causes(error)
+    kind, message = _headline(error, causes)
+    return {
+        "class": _class(error, phase, causes),
+        "type": kind,
+        "message": _cut(message),
+        "position": _position(error, sql, message),
+        "traceback": _cut(_traceback(error, body_file)),
+    }
+
+
+def _java_causes(error):
+    """`(class name, message)` of the Java exception behind a Python one and of its causes, outermost first."""
+    node = getattr(error, "java_exception", None) or getattr(error, "_origin", None)
+    found = []
+    try:
+        while node is not None and len(found) < 30:
+            found.append((node.getClass().getName(), node.getMessage() or ""))
+            node = node.getCause()
+    except Exception:  # noqa: BLE001 - the JVM may be gone, and the Python exception still tells its part
+        pass
+    return found
+
+
+def _headline(error, causes):
+    if isinstance(error, SystemExit):
+        return "SystemExit", "run() called sys.exit({0!r}); return from run() instead".format(error.code)
+    kind = type(error).__module__ + "." + type(error).__qualname__
+    message = str(error)
+    if isinstance(error, Refused) or isinstance(error, Lost):
+        return type(error).__name__, message
+    if isinstance(error, SyntaxError):
+        return type(error).__name__, message
+    # below the last wrapper
+    telling = [c for i, c in enumerate(causes) if not _WRAPPER.match(c[1]) and any(_WRAPPER.match(w[1]) for w in causes[:i])]
+    if telling:
+        kind, message = telling[0]
+    elif causes and "java_exception" in vars(error):
+        kind, message = causes[0]
+    message = re.split(r"\n+(?:JVM stacktrace|Driver stacktrace):", message)[0]
+    # an analysis error carries the query plan after its position
+    message = re.sub(r"(\bline \d+,? pos \d+);\n.*", r"\1", message, flags=re.S)
+    return kind.replace("builtins.", ""), message.strip() or kind
+
+
+def _class(error, phase, causes):
+    if isinstance(error, Refused):
+        return USER
+    if isinstance(error, Lost):
+        return CLUSTER
+    name = type(error).__name__
+    if name.startswith("Py4JNetwork"):
+        return CLUSTER
+    if phase == "read" and re.search(r"PATH_NOT_FOUND|Path does not exist", str(error)):
+        return CLUSTER
+    for kind, message in causes:
+        if "File name too long" in message:
+            return USER
+        if _STORAGE.match(kind):
+            return CLUSTER
+        # a worker's Python traceback is the user's text and may hold any word
+        if not kind.endswith("PythonException") and "PythonException" not in message and _LOST.search(message):
+            return CLUSTER
+    if causes or phase == "body":
+        return USER
+    return USER if isinstance(error, (SystemExit, SyntaxError)) or name.endswith(("AnalysisException", "ParseException")) else CLUSTER
+
+
+def _position(error, sql, message):
+    if getattr(error, "position", None):
+        return {"line": error.position[0], "column": error.position[1]}
+    if not sql:
+        return None
+    for pattern, add in _POSITIONS:
+        match = pattern.search(message) or pattern.search(str(error))
+        if match:
+            return {"line": int(match.group(1)), "column": int(match.group(2)) + add}
+    return None
+
+
+def _traceback(error, body_file):
+    frames = error.__traceback__
+    start = frames
+    if isinstance(error, (Refused, Lost)):
+        return ""
+    while start is not None and start.tb_frame.f_code.co_filename != body_file:
+        start = start.tb_next
+    text = "".join(traceback.format_exception(type(error), error, start or frames))
+    return _JAVA_FRAMES.sub(lambda m: m.group(1) + "\t... {0} more\n".format(m.group(2).count("\n")), text)
+
+
+def _cut(text):
+    if len(text) <= LONGEST:
+        return text
+    half = LONGEST // 2
+    return "{0}\n... {1} characters left out ...\n{2}".format(text[:half], len(text) - 2 * half, text[-half:])

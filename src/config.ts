@@ -1,0 +1,142 @@
+/**
+ * The project's configuration: `firesteel.config.ts` at the project's root.
+ *
+ * This is the only module that reads `process.env`.
+ */
+
+import { availableParallelism } from "node:os";
+import { z } from "zod";
+import { Code, FiresteelError } from "./errors.ts";
+
+const name = z.string().regex(/^[A-Za-z][\w-]*$/, "must be a word of letters, digits, _ and -");
+const port = z.number().int().min(0).max(65535);
+
+const auth = z.discriminatedUnion("kind", [
+  z.strictObject({ kind: z.literal("none") }),
+  z.strictObject({ kind: z.literal("basic"), user: z.string(), password: z.string() }),
+  z.strictObject({ kind: z.literal("bearer"), token: z.string() }),
+]);
+
+const cluster = z.strictObject({
+  name,
+  /** Livy's base URL; `local` means the cluster of `firesteel cluster up`. */
+  url: z.union([z.url(), z.literal("local")]),
+  /** The YARN ResourceManager's base URL: the second witness of what became of a job. */
+  resourceManager: z.url().exactOptional(),
+  labels: z.record(z.string(), z.string()).exactOptional(),
+  auth: auth.exactOptional(),
+  headers: z.record(z.string(), z.string()).exactOptional(),
+  /** Submissions of ours that may live there at once. */
+  maxLive: z.number().int().positive().exactOptional(),
+  /** How often its list of batches is asked for while something of ours lives there, in ms. */
+  tickMs: z.number().int().min(50).exactOptional(),
+  /** Spark conf for everything sent there. */
+  conf: z.record(z.string(), z.string()).exactOptional(),
+});
+
+const schema = z.strictObject({
+  /** Flow modules: paths or globs from the project's root. */
+  flows: z.array(z.string().min(1)).min(1),
+  /** Where outputs, staged files and small datasets go: a path from the root, or a URI that the clusters can reach too. */
+  warehouse: z.string().default(".firesteel/warehouse"),
+  /** `embedded` keeps the database in `.firesteel/db`; otherwise a `postgres://` URL. */
+  database: z
+    .union([z.literal("embedded"), z.string().regex(/^postgres(ql)?:\/\//, 'must be "embedded" or a postgres:// URL')])
+    .default("embedded"),
+  clusters: z.array(cluster).default([]),
+  /** Limit name to the number of bodies that may hold it at once. */
+  limits: z.record(z.string(), z.number().int().positive()).default({}),
+  /** Workers of the `thread` and of the `process` executor. */
+  workers: z
+    .number()
+    .int()
+    .positive()
+    .default(() => availableParallelism()),
+  /** Loopback ports; 0 takes a free one. */
+  grpcPort: port.default(8470),
+  httpPort: port.default(8471),
+});
+
+/** What `firesteel.config.ts` exports. */
+export type FiresteelConfig = z.input<typeof schema>;
+/** The configuration with all defaults filled in. */
+export type Config = z.output<typeof schema>;
+/** A cluster's entry. */
+export type ClusterConfig = z.output<typeof cluster>;
+
+/**
+ * Types the configuration; returns it as it is.
+ *
+ * @example
+ * ```ts
+ * import { defineConfig } from "firesteel";
+ *
+ * export default defineConfig({ flows: ["flows/*.ts"], clusters: [{ name: "local", url: "local" }] });
+ * ```
+ */
+export function defineConfig(config: FiresteelConfig): FiresteelConfig {
+  return config;
+}
+
+/**
+ * Checks a configuration and fills the defaults in. `FIRESTEEL_GRPC_PORT`, `FIRESTEEL_HTTP_PORT` and `FIRESTEEL_DATABASE` go before what the file says.
+ *
+ * @throws FiresteelError `invalid_argument` that names every wrong or unknown key
+ */
+export function parseConfig(
+  value: unknown,
+  file: string,
+  env: Readonly<Record<string, string | undefined>> = process.env,
+): Config {
+  const parsed = schema.safeParse(value);
+  if (!parsed.success) {
+    const problems = parsed.error.issues.map((issue) => {
+      if (issue.code === "unrecognized_keys")
+        return `unknown key${issue.keys.length > 1 ? "s" : ""} ${[...issue.path.map(String), ""].join(".")}${issue.keys.join(", ")}`;
+      return `${issue.path.map(String).join(".") || "it"}: ${issue.message}`;
+    });
+    throw new FiresteelError(Code.invalidArgument, `${file} is not valid: ${problems.join("; ")}`);
+  }
+  const config = parsed.data;
+  const twice = config.clusters.find(
+    (entry, i) => config.clusters.findIndex((other) => other.name === entry.name) !== i,
+  );
+  if (twice)
+    throw new FiresteelError(Code.invalidArgument, `${file} is not valid: two clusters are named ${twice.name}`);
+  return {
+    ...config,
+    ...portOf(env, "FIRESTEEL_GRPC_PORT", "grpcPort"),
+    ...portOf(env, "FIRESTEEL_HTTP_PORT", "httpPort"),
+    ...(env["FIRESTEEL_DATABASE"] ? { database: env["FIRESTEEL_DATABASE"] } : {}),
+  };
+}
+
+function portOf<K extends string>(
+  env: Readonly<Record<string, string | undefined>>,
+  variable: string,
+  key: K,
+): Partial<Record<K, number>> {
+  const text = env[variable];
+  if (text === undefined || text === "") return {};
+  const parsed = port.safeParse(Number(text));
+  if (!parsed.success) throw new FiresteelError(Code.invalidArgument, `${variable} is no port: ${text}`);
+  return { [key]: parsed.data } as Partial<Record<K, number>>;
+}
+
+/** Livy's default port: where the `local` cluster is looked for while it is down. */
+const LOCAL_URL = "http://127.0.0.1:8998";
+
+/** The clusters with the URL of `local` filled in from the cluster that runs on this machine. */
+export async function configuredClusters(
+  config: Config,
+  localCluster: () => Promise<{ readonly livyUrl: string; readonly resourceManagerUrl: string } | null>,
+): Promise<readonly ClusterConfig[]> {
+  return Promise.all(
+    config.clusters.map(async (entry) => {
+      if (entry.url !== "local") return entry;
+      const local = await localCluster();
+      if (!local) return { ...entry, url: LOCAL_URL };
+      return { ...entry, url: local.livyUrl, resourceManager: entry.resourceManager ?? local.resourceManagerUrl };
+    }),
+  );
+}

@@ -1,0 +1,131 @@
+/**
+ * Reading files and datasets in the body of a task.
+ */
+
+import { readFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import { brotliDecompressSync, gunzipSync, zstdDecompressSync } from "node:zlib";
+import { asyncBufferFromFile, parquetReadObjects } from "hyparquet";
+import { type DatasetValue, type FileValue, placeOf } from "../define/external.ts";
+import type { DataType } from "../define/schema.ts";
+import { Code, FiresteelError } from "../errors.ts";
+import { fromProjectRoot } from "./project-root.ts";
+
+/** The content of a file. */
+export async function readBytes(file: FileValue): Promise<Uint8Array> {
+  return new Uint8Array(
+    await readFile(fromProjectRoot(file.path.startsWith("file:") ? fileURLToPath(file.path) : file.path)),
+  );
+}
+
+/** The content of a file as UTF-8 text. */
+export async function readText(file: FileValue): Promise<string> {
+  return new TextDecoder().decode(await readBytes(file));
+}
+
+/** A row: column name to value. 64-bit integers are `bigint`, dates and timestamps `Date`, NULL is `null`. */
+export type Row = Readonly<Record<string, unknown>>;
+
+/** What {@link readRows} takes. */
+export interface ReadRowsOptions {
+  /** Only these columns. */
+  readonly columns?: readonly string[];
+}
+
+/** Codecs that hyparquet asks for beside snappy, which it has itself. */
+const compressors = {
+  ZSTD: (input: Uint8Array) => new Uint8Array(zstdDecompressSync(input)),
+  GZIP: (input: Uint8Array) => new Uint8Array(gunzipSync(input)),
+  BROTLI: (input: Uint8Array) => new Uint8Array(brotliDecompressSync(input)),
+};
+
+/**
+ * All rows of a Parquet dataset, in memory. A dataset is an unordered bag: sort where the order matters, or the result depends on how the files happen to lie.
+ *
+ * @example
+ * ```ts
+ * export const top = task("sales.top", async (revenue: Dataset) => {
+ *   const rows = await readRows(revenue);
+ *   return rows.map((row) => String(row.region)).sort();
+ * });
+ * ```
+ *
+ * @throws FiresteelError `failed_precondition` for a format other than Parquet, or storage other than local files; `invalid_argument` for a dataset that is no argument of the task
+ */
+export async function readRows<R extends Row = Row>(
+  dataset: DatasetValue,
+  options: ReadRowsOptions = {},
+): Promise<R[]> {
+  const place = placeOf(dataset);
+  if (!place)
+    throw new FiresteelError(
+      Code.invalidArgument,
+      `dataset was not given to this task as an argument: ${dataset.identity}`,
+    );
+  if (place.format !== "parquet")
+    throw new FiresteelError(
+      Code.failedPrecondition,
+      `readRows reads Parquet, not ${place.format}; turn it into a dataset with sql first: ${place.location}`,
+    );
+  if (!place.location.startsWith("file:"))
+    throw new FiresteelError(Code.failedPrecondition, `readRows reads local files, not ${place.location}`);
+  const rows: R[] = [];
+  for (const { path } of place.files) {
+    const location =
+      path === "" ? place.location : `${place.location}/${path.split("/").map(encodeURIComponent).join("/")}`;
+    const directories = partitionValues(path, place.schema?.fields ?? []);
+    const inFile = options.columns?.filter((column) => !(column in directories));
+    const file = await asyncBufferFromFile(fileURLToPath(location));
+    const read = await parquetReadObjects({ file, compressors, ...(inFile ? { columns: [...inFile] } : {}) });
+    const added = options.columns
+      ? Object.fromEntries(Object.entries(directories).filter(([name]) => options.columns?.includes(name)))
+      : directories;
+    for (const row of read) rows.push({ ...normal(row), ...added } as unknown as R);
+  }
+  return rows;
+}
+
+/** hyparquet leaves columns that are NULL undefined here and null there. */
+function normal(row: Record<string, unknown>): Record<string, unknown> {
+  for (const key in row) row[key] ??= null;
+  return row;
+}
+
+const NULL_DIRECTORY = "__HIVE_DEFAULT_PARTITION__";
+
+/** The values that `key=value` directories hold, by the recorded types of their columns. */
+function partitionValues(
+  path: string,
+  fields: readonly { readonly name: string; readonly type: DataType }[],
+): Record<string, unknown> {
+  const values: Record<string, unknown> = {};
+  for (const directory of path.split("/").slice(0, -1)) {
+    const at = directory.indexOf("=");
+    if (at < 0) continue;
+    const name = decodeURIComponent(directory.slice(0, at));
+    const text = decodeURIComponent(directory.slice(at + 1));
+    values[name] = text === NULL_DIRECTORY ? null : convert(text, fields.find((field) => field.name === name)?.type);
+  }
+  return values;
+}
+
+function convert(text: string, type: DataType | undefined): unknown {
+  switch (type) {
+    case "byte":
+    case "short":
+    case "integer":
+    case "float":
+    case "double":
+      return Number(text);
+    case "long":
+      return BigInt(text);
+    case "boolean":
+      return text === "true";
+    case "date":
+    case "timestamp":
+    case "timestamp_ntz":
+      return new Date(type === "date" ? `${text}T00:00:00Z` : `${text.replace(" ", "T")}Z`);
+    default:
+      return text;
+  }
+}

@@ -1,0 +1,175 @@
+/**
+ * Tasks: named functions whose calls give lazy expressions and run nothing.
+ */
+
+import { getCallSites } from "node:util";
+import { Code, FiresteelError } from "../errors.ts";
+import { type Arg, type Lazy, lazy, type Resolved } from "./lazy.ts";
+
+/** Where the body of a task runs. Tasks tagged `bulk-data` run their body in place and the Spark work it returns on a cluster. */
+export type ExecutorName = "inline" | "thread" | "process";
+
+/** Options of a task. Only `version` is part of its identity. */
+export interface TaskOptions {
+  /** `bulk-data` sends the Spark work that the body returns to a cluster; other tags are for people and routing. */
+  readonly tags?: readonly string[];
+  /** @default "inline" */
+  readonly executor?: ExecutorName;
+  /** Replaces the code in the task's identity: the task is new when this string changes, and only then. */
+  readonly version?: string;
+  /** Names of limits (from the configuration) of which one unit each is held while the body runs. */
+  readonly limits?: readonly string[];
+  /** `store`: results are kept and reused; `execution`: shared within one execution only; `none`: each call runs. @default "store" */
+  readonly cache?: "store" | "execution" | "none";
+  /** How often a failed body is run again. @default 0 */
+  readonly retries?: number;
+  /** Time for one run of the body in ms. Without it there is none. */
+  readonly timeoutMs?: number;
+  /** Ask for a cluster by name. */
+  readonly cluster?: string;
+  readonly description?: string;
+}
+
+/** Place of a definition in its module; line and column count from 1. */
+export interface Site {
+  readonly url: string;
+  readonly line: number;
+  readonly column: number;
+}
+
+/** What `task(...)` defined. */
+export interface TaskDefinition {
+  readonly name: string;
+  readonly options: TaskOptions;
+  readonly body: (...args: never[]) => unknown;
+  readonly site: Site;
+}
+
+/** A task: call it to get a lazy of its result. Arguments may be lazies, or hold lazies at any depth. */
+export interface Task<A extends readonly unknown[] = never[], R = unknown> {
+  (...args: { readonly [K in keyof A]: Arg<A[K]> }): Lazy<R>;
+  readonly taskName: string;
+}
+
+/** A task seen where its code is not loaded (the serving thread): just its name. */
+export class TaskReference {
+  readonly kind = "task";
+  readonly taskName: string;
+
+  constructor(taskName: string) {
+    this.taskName = taskName;
+    Object.freeze(this);
+  }
+}
+
+const registry = new Map<string, TaskDefinition>();
+const callables = new Map<string, Task>();
+const names = new WeakMap<object, string>();
+
+const NAME = /^[A-Za-z_][\w-]*(?:\.[A-Za-z_][\w-]*)*$/;
+const OPTION_NAMES: ReadonlySet<string> = new Set([
+  "tags",
+  "executor",
+  "version",
+  "limits",
+  "cache",
+  "retries",
+  "timeoutMs",
+  "cluster",
+  "description",
+]);
+
+/**
+ * Defines a task.
+ *
+ * The body receives the evaluated arguments. It may be async, and may return lazies anywhere in its result; they are evaluated before its caller sees them.
+ *
+ * @example
+ * ```ts
+ * import { task } from "firesteel";
+ *
+ * export const add = task("sums.add", (a: number, b: number) => a + b);
+ * export const main = task("sums.main", () => add(add(1, 2), 3));
+ * ```
+ *
+ * @throws FiresteelError `invalid_argument` for a bad name or option, `already_exists` when another task has the name.
+ */
+export function task<A extends readonly unknown[], R>(name: string, body: (...args: A) => R): Task<A, Resolved<R>>;
+export function task<A extends readonly unknown[], R>(
+  name: string,
+  options: TaskOptions,
+  body: (...args: A) => R,
+): Task<A, Resolved<R>>;
+export function task(name: string, second: unknown, third?: unknown): Task {
+  const body = third ?? second;
+  const options = (third === undefined ? {} : second) as TaskOptions;
+  const site = definitionSite();
+  const where = `${site.url}:${site.line}:${site.column}`;
+  if (typeof name !== "string" || !NAME.test(name)) {
+    throw new FiresteelError(
+      Code.invalidArgument,
+      `task name must be words joined by dots (sales.revenue), at ${where}: ${JSON.stringify(name)}`,
+    );
+  }
+  if (typeof body !== "function")
+    throw new FiresteelError(
+      Code.invalidArgument,
+      `task ${name} has no body at ${where}; write task("${name}", (...) => ...)`,
+    );
+  for (const key of Object.keys(options)) {
+    if (!OPTION_NAMES.has(key))
+      throw new FiresteelError(
+        Code.invalidArgument,
+        `task ${name} has an unknown option at ${where}: ${key} (known: ${[...OPTION_NAMES].join(", ")})`,
+      );
+  }
+  const earlier = registry.get(name);
+  if (earlier) {
+    throw new FiresteelError(
+      Code.alreadyExists,
+      `two tasks have one name: ${name}, at ${earlier.site.url}:${earlier.site.line} and at ${where}`,
+      {
+        details: { task: name, places: [earlier.site, site] },
+      },
+    );
+  }
+  registry.set(
+    name,
+    Object.freeze({ name, options: Object.freeze({ ...options }), body: body as TaskDefinition["body"], site }),
+  );
+  const callable = taskCallable(name);
+  callables.set(name, callable);
+  return callable;
+}
+
+function taskCallable(name: string): Task {
+  const callable = (...args: readonly unknown[]) =>
+    lazy<unknown>({ kind: "call", task: name, args: Object.freeze([...args]) });
+  names.set(callable, name);
+  return Object.assign(callable, { taskName: name }) as Task;
+}
+
+/** The name of a task or task reference; undefined for anything else. @internal */
+export function taskNameOf(value: unknown): string | undefined {
+  if (value instanceof TaskReference) return value.taskName;
+  return typeof value === "function" ? names.get(value) : undefined;
+}
+
+/** The callable of a task that is defined on this thread, else a reference to it. @internal */
+export function taskByName(name: string): Task | TaskReference {
+  return callables.get(name) ?? new TaskReference(name);
+}
+
+/** All tasks defined on this thread so far. @internal */
+export function definedTasks(): ReadonlyMap<string, TaskDefinition> {
+  return registry;
+}
+
+/** The place outside this module that called `task`. */
+function definitionSite(): Site {
+  for (const site of getCallSites(8)) {
+    if (site.scriptName === import.meta.url || site.scriptName === "") continue;
+    return { url: site.scriptName, line: site.lineNumber, column: site.columnNumber };
+  }
+  return { url: "unknown:", line: 0, column: 0 };
+}

@@ -1,0 +1,91 @@
+/**
+ * The one error class of firesteel and its closed set of codes.
+ *
+ * The codes are gRPC's own, so that an error crosses the wire without a translation table
+ * (https://grpc.io/docs/guides/status-codes/).
+ */
+
+/** What kind of failure it is; each has the meaning of the gRPC status of the same name. */
+export const Code = {
+  /** The caller cancelled, or nobody waits for the result any more. */
+  cancelled: "cancelled",
+  /** The caller's input is wrong, whatever the state of the system. */
+  invalidArgument: "invalid_argument",
+  /** A time-out of ours or of the caller ran out. */
+  deadlineExceeded: "deadline_exceeded",
+  /** The named thing does not exist. */
+  notFound: "not_found",
+  /** The named thing exists already, with other content. */
+  alreadyExists: "already_exists",
+  /** The other side refused us: credentials missing or not enough. */
+  permissionDenied: "permission_denied",
+  /** A limit or a disk is full; trying later can help. */
+  resourceExhausted: "resource_exhausted",
+  /** The system is not in a state in which this can work; the caller has to change something first. */
+  failedPrecondition: "failed_precondition",
+  /** Lost a race (an input changed, a lease was taken over); trying again can help. */
+  aborted: "aborted",
+  /** The feature does not exist here. */
+  unimplemented: "unimplemented",
+  /** A broken promise of our own code. */
+  internal: "internal",
+  /** The other side cannot be reached now; trying again can help. */
+  unavailable: "unavailable",
+  /** Stored data is damaged or contradicts itself. */
+  dataLoss: "data_loss",
+  /** A task's own body failed; `details.name` and the message are what it threw. */
+  unknown: "unknown",
+} as const;
+export type Code = (typeof Code)[keyof typeof Code];
+
+/** Codes after which the same call can succeed later without anybody changing anything. */
+const RETRYABLE: ReadonlySet<Code> = new Set<Code>([Code.unavailable, Code.aborted, Code.resourceExhausted]);
+
+/** What a {@link FiresteelError} carries beside its message. */
+export interface ErrorInit {
+  readonly cause?: unknown;
+  /** Whether the same call may succeed later; by default decided by the code. */
+  readonly retryable?: boolean;
+  /** Machine-readable facts: the place, the offending path, the exit code, a traceback. JSON only. */
+  readonly details?: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * Thrown for every failure that firesteel reports to a caller.
+ *
+ * @example
+ * ```ts
+ * throw new FiresteelError(Code.notFound, "task is not known: sales.revenu");
+ * ```
+ */
+export class FiresteelError extends Error {
+  override readonly name: string = "FiresteelError";
+  readonly code: Code;
+  readonly retryable: boolean;
+  readonly details: Readonly<Record<string, unknown>>;
+
+  constructor(code: Code, message: string, init: ErrorInit = {}) {
+    super(message, init.cause === undefined ? undefined : { cause: init.cause });
+    this.code = code;
+    this.retryable = init.retryable ?? RETRYABLE.has(code);
+    this.details = init.details ?? {};
+  }
+
+  /** Turns anything thrown into a {@link FiresteelError}; one that is one already is returned as it is. */
+  static from(reason: unknown, code: Code = Code.internal): FiresteelError {
+    if (reason instanceof FiresteelError) return reason;
+    if (reason instanceof Error)
+      return new FiresteelError(code, reason.message, {
+        cause: reason,
+        details: { name: reason.name, stack: reason.stack },
+      });
+    return new FiresteelError(code, String(reason), { cause: reason });
+  }
+
+  // Recognised across worker threads' copies of this module, which `instanceof` alone is not.
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return (
+      typeof value === "object" && value !== null && "code" in value && "retryable" in value && value instanceof Error
+    );
+  }
+}

@@ -1,0 +1,224 @@
+/**
+ * Bodies: runs the body of one call to its one-step result and records it.
+ *
+ * Around the executor, in this order: the limits are taken; a call that does not run in place is claimed, so that no other orchestrator on the same store runs it at once; the body runs, again where
+ * retries allow; the files and datasets that it was given are compared with what was fingerprinted; the call is recorded.
+ */
+
+import { setTimeout as sleep } from "node:timers/promises";
+import { Code, FiresteelError } from "../errors.ts";
+import { digestValue } from "../hash/digest.ts";
+import { type Externals, findExternals, Tag } from "../hash/value.ts";
+import type { FlowCode, TaskInfo } from "./code.ts";
+import { Inputs, type InputsContext } from "./inputs.ts";
+import type { Job } from "./job.ts";
+import type { Limits } from "./limits.ts";
+import type { DatasetRecord, Invocation, Outcome, Progress, Store } from "./ports.ts";
+import { Running } from "./running.ts";
+
+/** One call to be run. */
+export interface BodyRun {
+  readonly job: Job;
+  readonly code: FlowCode;
+  readonly executionId: string;
+  readonly user: string;
+  /** How the execution sees files and datasets. */
+  readonly inputs: Inputs;
+  readonly signal: AbortSignal;
+  /** The stored result is invalid and is overwritten. */
+  readonly replace: boolean;
+  /** The result is recorded and shared. */
+  readonly keep: boolean;
+  /** Told what the body waits for or does. */
+  readonly onNote: Progress;
+}
+
+const CLAIM_POLL_MS = 250;
+const RETRY_BASE_MS = 200;
+const RETRY_MAX_MS = 10_000;
+
+/** The first two bytes of both tags' heads, and the third ones. */
+const EXTERNAL_HEAD = Uint8Array.of(0xd9, Tag.file >> 8);
+const EXTERNAL_TAGS: ReadonlySet<number> = new Set([Tag.file & 0xff, Tag.dataset & 0xff]);
+
+/** Whether an encoding may name files or datasets: a quick search, sure only when it says no. */
+export function mentionsExternals(bytes: Uint8Array): boolean {
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  for (let at = buffer.indexOf(EXTERNAL_HEAD); at >= 0; at = buffer.indexOf(EXTERNAL_HEAD, at + 1)) {
+    if (EXTERNAL_TAGS.has(buffer[at + 2] ?? -1)) return true;
+  }
+  return false;
+}
+
+/** Runs bodies for all executions of one orchestrator. */
+export class Bodies {
+  readonly #store: Store;
+  readonly #limits: Limits;
+  readonly #inputs: InputsContext;
+  readonly #running = new Running<Outcome>();
+
+  constructor(store: Store, limits: Limits, inputs: InputsContext) {
+    this.#store = store;
+    this.#limits = limits;
+    this.#inputs = inputs;
+  }
+
+  /** Number of bodies that run. */
+  get size(): number {
+    return this.#running.size;
+  }
+
+  /** Whether the files and datasets that a stored result names still exist unchanged. */
+  async stillValid(bytes: Uint8Array, inputs: Inputs): Promise<boolean> {
+    const { files, datasets } = findExternals(bytes);
+    for (const file of files) if (!(await inputs.fileValid(file))) return false;
+    for (const dataset of datasets) if ((await inputs.locate(dataset.identity)) === null) return false;
+    return true;
+  }
+
+  /** The one-step result of a call. Rejects with the body's failure, `cancelled`, or `aborted` with details `{ kind: "inputChanged" }`. */
+  run(run: BodyRun): Promise<Outcome> {
+    const key = run.keep ? run.job.evalHash : run.job.id;
+    return this.#running.join(key, run.signal, run.onNote, (signal, onProgress) =>
+      this.#execute(run, signal, onProgress),
+    );
+  }
+
+  async #execute(run: BodyRun, signal: AbortSignal, onProgress: Progress): Promise<Outcome> {
+    const { job } = run;
+    const executor = run.code.executor(job.task);
+    job.executor = executor.name;
+    run.code.retain();
+    const giveBack: (() => void)[] = [() => run.code.release()];
+    try {
+      if (job.task.options.limits?.length) giveBack.push(await this.#limits.acquire(job.task.options.limits, signal));
+      if (run.keep && executor.name !== "inline") {
+        const other = await this.#claim(job, signal, onProgress);
+        if (other) return other;
+        giveBack.push(() => void this.#store.releaseCall(job.evalHash).catch(() => undefined));
+      }
+      const externals = argumentExternals(job.args);
+      const datasets = await this.#datasets(externals, run.inputs);
+      const startedAt = Date.now();
+      const outcome = await this.#attempts(run.job.task, signal, onProgress, () =>
+        executor.run(
+          {
+            jobId: job.id,
+            executionId: run.executionId,
+            task: job.task.name,
+            code: job.task.code,
+            evalHash: job.evalHash,
+            args: job.args,
+            datasets,
+            options: invocationOptions(job.task),
+            user: run.user,
+            onProgress,
+          },
+          signal,
+        ),
+      );
+      await this.#checkInputs(externals, datasets);
+      if (run.keep) {
+        const args = job.args.map((bytes) => ({ digest: digestValue(bytes), bytes }));
+        const recorded = this.#store.recordCall(
+          {
+            evalHash: job.evalHash,
+            task: job.task.name,
+            code: job.task.code,
+            args,
+            outcome,
+            executor: executor.name,
+            startedAt,
+            endedAt: Date.now(),
+          },
+          run.replace,
+        );
+        // The writer is first in, first out: whatever must be durable after this waits for it. A failed store ends the orchestrator by itself.
+        recorded.catch(() => undefined);
+      }
+      return outcome;
+    } finally {
+      for (const back of giveBack.reverse()) back();
+    }
+  }
+
+  /** Waits until the call is ours; the result when another orchestrator recorded it meanwhile. */
+  async #claim(job: Job, signal: AbortSignal, onProgress: Progress): Promise<Outcome | null> {
+    for (let waited = false; !(await this.#store.claimCall(job.evalHash)); waited = true) {
+      if (!waited) onProgress("waiting: another orchestrator runs this call");
+      await sleep(CLAIM_POLL_MS, undefined, { signal }).catch(() => signal.throwIfAborted());
+      const found = (await this.#store.findCalls([job.evalHash])).get(job.evalHash);
+      if (found) return found.outcome;
+    }
+    return null;
+  }
+
+  async #attempts(
+    task: TaskInfo,
+    signal: AbortSignal,
+    onProgress: Progress,
+    attempt: () => Promise<Outcome>,
+  ): Promise<Outcome> {
+    const retries = task.options.retries ?? 0;
+    for (let tried = 0; ; tried++) {
+      try {
+        return await attempt();
+      } catch (error) {
+        if (
+          tried >= retries ||
+          signal.aborted ||
+          !(error instanceof FiresteelError) ||
+          error.code === Code.cancelled ||
+          error.code === Code.aborted
+        )
+          throw error;
+        const pause = Math.min(RETRY_BASE_MS * 2 ** tried, RETRY_MAX_MS);
+        onProgress(`retry ${tried + 1} of ${retries} in ${pause} ms after: ${error.message}`);
+        await sleep(pause, undefined, { signal }).catch(() => signal.throwIfAborted());
+      }
+    }
+  }
+
+  async #datasets(externals: Externals, inputs: Inputs): Promise<readonly DatasetRecord[]> {
+    return Promise.all(
+      externals.datasets.map(async ({ identity }) => {
+        const record = await inputs.locate(identity);
+        if (record) return record;
+        throw new FiresteelError(Code.aborted, `dataset is no longer at any of its recorded locations: ${identity}`, {
+          details: { kind: "inputChanged", identity },
+        });
+      }),
+    );
+  }
+
+  /** Compares what the body was given with what is there now. */
+  async #checkInputs(externals: Externals, datasets: readonly DatasetRecord[]): Promise<void> {
+    if (externals.files.length === 0 && datasets.length === 0) return;
+    const now = new Inputs(this.#inputs);
+    for (const file of externals.files) {
+      if (await now.fileValid(file)) continue;
+      throw new FiresteelError(Code.aborted, `input changed while the body ran: ${file.path}`, {
+        details: { kind: "inputChanged", location: file.path },
+      });
+    }
+    for (const dataset of datasets) {
+      if (await now.unchanged(dataset)) continue;
+      throw new FiresteelError(Code.aborted, `input changed while the body ran: ${dataset.location}`, {
+        details: { kind: "inputChanged", location: dataset.location },
+      });
+    }
+  }
+}
+
+function argumentExternals(args: readonly Uint8Array[]): Externals {
+  const found = args.filter(mentionsExternals).map(findExternals);
+  const datasets = new Map(
+    found.flatMap((externals) => externals.datasets.map((dataset) => [dataset.identity, dataset] as const)),
+  );
+  return { files: found.flatMap((externals) => externals.files), datasets: [...datasets.values()] };
+}
+
+function invocationOptions(task: TaskInfo): Invocation["options"] {
+  const { tags = [], timeoutMs, cluster } = task.options;
+  return { tags, ...(timeoutMs === undefined ? {} : { timeoutMs }), ...(cluster === undefined ? {} : { cluster }) };
+}

@@ -1,0 +1,55 @@
+/**
+ * The code of a project as the evaluator sees it: its tasks at one version, and where their bodies run.
+ */
+
+import type { TaskOptions } from "../define/task.ts";
+import type { Digest } from "../hash/digest.ts";
+import type { Executor } from "./ports.ts";
+
+/** A parameter of a task, as the syntax of its function says. */
+export interface ParameterInfo {
+  readonly name: string;
+  readonly optional: boolean;
+  readonly rest: boolean;
+  readonly hasDefault: boolean;
+  /** The default where that is a constant. */
+  readonly constantDefault?: unknown;
+  /** Its type where the annotation names one that can be checked at a front door: `number`, `string`, `Dataset`, `number[]`, ... */
+  readonly type?: string;
+}
+
+/** A place in the code of a task whose effect cannot be decided; line and column count from 1. */
+export interface UndecidedPlace {
+  readonly reason: string;
+  readonly file: string;
+  readonly line: number;
+  readonly column: number;
+}
+
+/** A task as its callers and the evaluator may know it. */
+export interface TaskInfo {
+  readonly name: string;
+  readonly description: string;
+  /** The file that defines it, from the project's root. */
+  readonly module: string;
+  readonly line: number;
+  /** Identity of its code. */
+  readonly code: Digest;
+  readonly options: TaskOptions;
+  readonly parameters: readonly ParameterInfo[];
+  /** Not empty: the identity cannot be trusted, so results are not kept. */
+  readonly undecided: readonly UndecidedPlace[];
+}
+
+/** One version of a project's code. It lives until everybody who retained it has released it. */
+export interface FlowCode {
+  /** Digest over the code of all tasks. */
+  readonly version: string;
+  readonly tasks: ReadonlyMap<string, TaskInfo>;
+  /** Where the bodies of a task run; throws `invalid_argument` for an executor that does not exist. */
+  executor(task: TaskInfo): Executor;
+  /** Writes rows (canonical encoding of a list of objects) as one Parquet file; returns the number of rows. Throws `invalid_argument` for what Parquet cannot hold exactly. */
+  writeParquet(rows: Uint8Array, columns: Readonly<Record<string, string>>, uri: string): Promise<number>;
+  retain(): void;
+  release(): void;
+}

@@ -1,0 +1,283 @@
+/**
+ * Executions: starts, resumes, watches and cancels them.
+ *
+ * An execution is durable before it is answered for; its end is told after it is durable. Closing leaves running executions as they are in the store: the next orchestrator that adopts them
+ * evaluates their root again with the code of then, where finished calls are found and running submissions are joined.
+ */
+
+import { randomUUID } from "node:crypto";
+import { Code, FiresteelError } from "../errors.ts";
+import { readHead } from "../hash/cbor.ts";
+import { isProgram, listItems } from "../hash/program.ts";
+import { decodeValue } from "../hash/value.ts";
+import { bindArguments, checkArguments } from "./arguments.ts";
+import type { Bodies } from "./bodies.ts";
+import type { FlowCode, TaskInfo } from "./code.ts";
+import { Evaluation } from "./evaluation.ts";
+import { errorRecord } from "./failure.ts";
+import type { InputsContext } from "./inputs.ts";
+import type { Settled } from "./job.ts";
+import type { ExecutionRecord, ExecutionState, JobRecord, Store, SubmissionRecord } from "./ports.ts";
+import { leaveOn } from "./running.ts";
+
+/** What starts an execution. */
+export interface StartRequest {
+  readonly task: string;
+  /** Canonical encoding of the list of arguments, or a program. */
+  readonly args: { readonly bytes: Uint8Array };
+  readonly requestId?: string;
+  readonly user: string;
+  readonly reason: string;
+}
+
+/** One thing that happened to an execution, told as the new state of what changed. */
+export type ExecutionEvent =
+  | { readonly kind: "job"; readonly job: JobRecord }
+  | { readonly kind: "execution"; readonly execution: ExecutionRecord }
+  | { readonly kind: "submission"; readonly submission: SubmissionRecord }
+  | { readonly kind: "code"; readonly version: string; readonly message: string };
+
+/** What {@link Executions} needs. */
+export interface ExecutionsContext {
+  readonly store: Store;
+  readonly bodies: Bodies;
+  readonly inputs: InputsContext;
+  /** Folder for datasets made of rows, as a URI. */
+  readonly literals: string;
+  /** The code of now. */
+  readonly code: () => FlowCode;
+  /** Told of an execution whose end could not be recorded. */
+  readonly onError: (error: FiresteelError) => void;
+}
+
+interface Active {
+  record: ExecutionRecord;
+  readonly stop: AbortController;
+  readonly ended: Promise<ExecutionRecord>;
+}
+
+/** All executions of one orchestrator. */
+export class Executions {
+  readonly #context: ExecutionsContext;
+  readonly #active = new Map<string, Active>();
+  readonly #watchers = new Map<string, Set<(event: ExecutionEvent) => void>>();
+  #closed = false;
+
+  constructor(context: ExecutionsContext) {
+    this.#context = context;
+  }
+
+  /** Number of executions that run. */
+  get size(): number {
+    return this.#active.size;
+  }
+
+  /** Starts an execution; durable when this resolves. Rejects with `not_found` for an unknown task, `invalid_argument` for arguments that do not fit. */
+  async start(request: StartRequest): Promise<ExecutionRecord> {
+    const code = this.#context.code();
+    const task = code.tasks.get(request.task);
+    if (!task) throw unknownTask(request.task, code);
+    checkRequest(task, request.args.bytes);
+    const { execution, created } = await this.#context.store.createExecution({
+      id: randomUUID(),
+      requestId: request.requestId ?? null,
+      task: request.task,
+      args: request.args.bytes,
+      reason: request.reason,
+      user: request.user,
+      state: "running",
+      startedAt: Date.now(),
+      endedAt: null,
+      result: null,
+      error: null,
+      codeVersion: code.version,
+      resumes: 0,
+      cancelRequested: false,
+    });
+    if (created) this.#launch(execution, code);
+    return execution;
+  }
+
+  /** Goes on with the executions of owners that are dead. Returns how many. */
+  async resume(): Promise<number> {
+    const adopted = await this.#context.store.adoptExecutions();
+    for (const execution of adopted) {
+      const code = this.#context.code();
+      const resumed: ExecutionRecord = { ...execution, resumes: execution.resumes + 1, codeVersion: code.version };
+      await this.#context.store.updateExecution(execution.id, { resumes: resumed.resumes, codeVersion: code.version });
+      this.#launch(resumed, code);
+      if (execution.codeVersion !== code.version) {
+        this.emit(execution.id, {
+          kind: "code",
+          version: code.version,
+          message: "resumed with other code than it was started with",
+        });
+      }
+    }
+    return adopted.length;
+  }
+
+  /** Resolves when the wish to cancel is durable. */
+  async cancel(id: string, reason: string): Promise<ExecutionRecord> {
+    const record = await this.#require(id);
+    if (record.endedAt !== null) return record;
+    await this.#context.store.updateExecution(id, { cancelRequested: true });
+    this.#active
+      .get(id)
+      ?.stop.abort(new FiresteelError(Code.cancelled, reason === "" ? "cancelled on request" : `cancelled: ${reason}`));
+    return this.#require(id);
+  }
+
+  /** Resolves with the record when the execution has ended, or as it then is when the time is over. */
+  async wait(id: string, timeoutMs: number | undefined, signal: AbortSignal): Promise<ExecutionRecord> {
+    const active = this.#active.get(id);
+    if (!active) {
+      const record = await this.#require(id);
+      if (record.endedAt !== null || timeoutMs === 0) return record;
+      throw new FiresteelError(Code.unavailable, `execution runs in another orchestrator; watch it there: ${id}`);
+    }
+    if (timeoutMs === undefined) return leaveOn(signal, active.ended);
+    const timeUp = Promise.withResolvers<ExecutionRecord>();
+    const timer = setTimeout(() => timeUp.resolve(active.record), timeoutMs);
+    try {
+      return await leaveOn(signal, Promise.race([active.ended, timeUp.promise]));
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Events of an execution from the first `next()` on; the last one is its end. */
+  async *watch(id: string, signal: AbortSignal): AsyncGenerator<ExecutionEvent> {
+    const queue: ExecutionEvent[] = [];
+    let wake = Promise.withResolvers<void>();
+    const listener = (event: ExecutionEvent) => {
+      queue.push(event);
+      wake.resolve();
+    };
+    const watchers = this.#watchers.get(id) ?? new Set();
+    this.#watchers.set(id, watchers.add(listener));
+    try {
+      const record = await this.#require(id);
+      if (record.endedAt !== null) {
+        yield { kind: "execution", execution: record };
+        return;
+      }
+      for (;;) {
+        for (let event = queue.shift(); event !== undefined; event = queue.shift()) {
+          yield event;
+          if (event.kind === "execution" && event.execution.endedAt !== null) return;
+        }
+        await leaveOn(signal, wake.promise);
+        wake = Promise.withResolvers<void>();
+      }
+    } finally {
+      watchers.delete(listener);
+      if (watchers.size === 0) this.#watchers.delete(id);
+    }
+  }
+
+  /** Tells those who watch an execution. */
+  emit(id: string, event: ExecutionEvent): void {
+    for (const watcher of this.#watchers.get(id) ?? []) watcher(event);
+  }
+
+  /** Stops answering for executions; those that run stay `running` in the store. */
+  close(): void {
+    this.#closed = true;
+  }
+
+  async #require(id: string): Promise<ExecutionRecord> {
+    const record = await this.#context.store.findExecution(id);
+    if (!record) throw new FiresteelError(Code.notFound, `execution is not known: ${id}`);
+    return record;
+  }
+
+  #launch(execution: ExecutionRecord, code: FlowCode): void {
+    const stop = new AbortController();
+    if (execution.cancelRequested) stop.abort(new FiresteelError(Code.cancelled, "cancelled on request"));
+    code.retain();
+    const active: Active = {
+      record: execution,
+      stop,
+      ended: this.#run(execution, code, stop.signal).finally(() => code.release()),
+    };
+    this.#active.set(execution.id, active);
+    active.ended.then(
+      () => this.#active.delete(execution.id),
+      (error: unknown) => {
+        this.#active.delete(execution.id);
+        if (!this.#closed) this.#context.onError(FiresteelError.from(error));
+      },
+    );
+  }
+
+  async #run(execution: ExecutionRecord, code: FlowCode, signal: AbortSignal): Promise<ExecutionRecord> {
+    const { store, bodies, inputs, literals } = this.#context;
+    const evaluation = new Evaluation(
+      {
+        executionId: execution.id,
+        user: execution.user,
+        code,
+        store,
+        bodies,
+        inputs,
+        literals,
+        onJob: (job) => this.emit(execution.id, { kind: "job", job }),
+      },
+      signal,
+    );
+    const settled: Settled = await evaluation
+      .run(execution.task, execution.args)
+      .catch((error: unknown) => ({ ok: false as const, error: errorRecord(error, [execution.task]) }));
+    const state: ExecutionState = settled.ok ? "succeeded" : signal.aborted ? "cancelled" : "failed";
+    const end = {
+      state,
+      endedAt: Date.now(),
+      result: settled.ok ? settled.bytes : null,
+      error: settled.ok ? null : settled.error,
+    };
+    // First in, first out: when this is durable, so are all calls and jobs of the execution.
+    await store.updateExecution(execution.id, end);
+    const record: ExecutionRecord = { ...execution, ...end, cancelRequested: signal.aborted };
+    const active = this.#active.get(execution.id);
+    if (active) active.record = record;
+    this.emit(execution.id, { kind: "execution", execution: record });
+    return record;
+  }
+}
+
+/** Checks what can be checked before anything runs: the number of arguments, and their types where no data has to be looked at first. */
+function checkRequest(task: TaskInfo, bytes: Uint8Array): void {
+  if (isProgram(bytes)) {
+    const list = readHead(bytes, readHead(bytes, readHead(bytes, 0).next).next);
+    bindArguments(task, new Array<Uint8Array>(list.argument).fill(Uint8Array.of(0)));
+    return;
+  }
+  bindArguments(task, listItems(bytes) ?? []);
+  checkArguments(task, decodeValue(bytes) as readonly unknown[]);
+}
+
+function unknownTask(name: string, code: FlowCode): FiresteelError {
+  const near = [...code.tasks.keys()]
+    .map((known) => ({ known, distance: editDistance(name, known) }))
+    .sort((a, b) => a.distance - b.distance)[0];
+  const hint =
+    near && near.distance <= Math.max(2, name.length / 3)
+      ? `; did you mean ${near.known}?`
+      : `; there are ${code.tasks.size} tasks`;
+  return new FiresteelError(Code.notFound, `task is not known: ${name}${hint}`, {
+    details: { task: name, ...(near ? { near: near.known } : {}) },
+  });
+}
+
+/** Levenshtein's distance. */
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++)
+      next[j] = Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1));
+    row = next;
+  }
+  return row[b.length]!;
+}

@@ -1,0 +1,37 @@
+/**
+ * Failures as the evaluator carries them: error records that travel up the graph.
+ */
+
+import { Code, FiresteelError } from "../errors.ts";
+import type { ErrorRecord } from "./ports.ts";
+
+/** The record of anything thrown. */
+export function errorRecord(reason: unknown, path: readonly string[] = []): ErrorRecord {
+  const error = FiresteelError.from(reason);
+  const { name, stack, path: known, ...details } = error.details as Record<string, unknown>;
+  return {
+    code: error.code,
+    name: typeof name === "string" ? name : error.name,
+    message: error.message,
+    ...(typeof stack === "string" ? { stack } : error.stack === undefined ? {} : { stack: error.stack }),
+    path: Array.isArray(known) ? (known as string[]) : path,
+    ...(Object.keys(details).length > 0 ? { details } : {}),
+  };
+}
+
+/** The error of a record: what a client throws again. */
+export function errorFromRecord(record: ErrorRecord): FiresteelError {
+  return new FiresteelError(record.code as Code, record.message, {
+    details: {
+      name: record.name,
+      ...(record.stack === undefined ? {} : { stack: record.stack }),
+      ...(record.path ? { path: record.path } : {}),
+      ...record.details,
+    },
+  });
+}
+
+/** Whether a failure asks for the execution to look at its inputs again. */
+export function isInputChanged(reason: unknown): boolean {
+  return reason instanceof FiresteelError && reason.code === Code.aborted && reason.details["kind"] === "inputChanged";
+}

@@ -1,0 +1,257 @@
+/**
+ * The rule of evaluation of each form (`define/forms.ts`).
+ */
+
+import { Form } from "../define/expression.ts";
+import { DatasetValue, FileValue } from "../define/external.ts";
+import { TaskReference } from "../define/task.ts";
+import { Code, FiresteelError } from "../errors.ts";
+import { digestOf, digestValue } from "../hash/digest.ts";
+import { joinList, listItems, type ProgramNode, type Template } from "../hash/program.ts";
+import { decodeValue, encodeValue } from "../hash/value.ts";
+import type { Evaluation, Frame } from "./evaluation.ts";
+import { datasetValue, encodePath, type InputOptions } from "./inputs.ts";
+import type { Cell, Settled } from "./job.ts";
+import type { DatasetRecord, ErrorRecord } from "./ports.ts";
+
+type FormNode = Extract<ProgramNode, { readonly kind: "form" }>;
+type Rule = (evaluation: Evaluation, frame: Frame, args: readonly Template[], cell: Cell) => void;
+
+/** Starts the evaluation of a form; the cell gets its result. */
+export function reduceForm(evaluation: Evaluation, frame: Frame, node: FormNode, cell: Cell): void {
+  RULES[node.form](evaluation, frame, node.args, cell);
+}
+
+const RULES: Readonly<Record<Form, Rule>> = {
+  [Form.cond]: (evaluation, frame, [condition, then, otherwise], cell) => {
+    withValue(evaluation, frame, condition!, cell, (bytes) => {
+      const chosen = decodeValue(bytes);
+      if (typeof chosen !== "boolean")
+        throw new FiresteelError(
+          Code.invalidArgument,
+          `cond(condition, ...) wants true or false, not ${describe(chosen)}`,
+        );
+      evaluation.fill(frame, chosen ? then! : otherwise!, (settled) => evaluation.settle(cell, settled));
+    });
+  },
+
+  [Form.catchError]: (evaluation, frame, [body, only, recover], cell) => {
+    const names = decodeValue(only!.bytes) as readonly string[];
+    evaluation.fill(frame, body!, (settled) => {
+      if (settled.ok || !catches(names, settled.error)) return evaluation.settle(cell, settled);
+      const { code, name, message, path = [] } = settled.error;
+      evaluation.join(
+        evaluation.call(
+          taskName(recover!.bytes, "catchError"),
+          [encodeValue({ code, name, message, path })],
+          frame.job,
+        ),
+        cell,
+      );
+    });
+  },
+
+  [Form.map]: (evaluation, frame, [task, items], cell) => {
+    withValue(evaluation, frame, items!, cell, (bytes) => {
+      const name = taskName(task!.bytes, "map");
+      const list = listItems(bytes);
+      if (!list)
+        throw new FiresteelError(
+          Code.invalidArgument,
+          `map(${name}, items) wants a list, not ${describe(decodeValue(bytes))}`,
+        );
+      collect(
+        evaluation,
+        list.map((item) => evaluation.call(name, [item], frame.job)),
+        cell,
+      );
+    });
+  },
+
+  [Form.all]: (evaluation, frame, [value], cell) => {
+    evaluation.fill(frame, value!, (settled) => evaluation.settle(cell, settled));
+  },
+
+  [Form.seq]: (evaluation, frame, items, cell) => {
+    const done: Uint8Array[] = [];
+    const next = (): void => {
+      const item = items[done.length];
+      if (!item) return evaluation.settle(cell, { ok: true, bytes: joinList(done) });
+      evaluation.fill(frame, item, (settled) => {
+        if (!settled.ok) return evaluation.settle(cell, settled);
+        done.push(settled.bytes);
+        evaluation.push(next);
+      });
+    };
+    next();
+  },
+
+  [Form.apply]: (evaluation, frame, [task, ...args], cell) => {
+    evaluation.fillAll(
+      frame,
+      [task!, ...args],
+      guarded(evaluation, frame, cell, ([name, ...values]: readonly Uint8Array[]) => {
+        evaluation.join(evaluation.call(taskName(name!, "apply"), values, frame.job), cell);
+      }),
+      (settled) => evaluation.settle(cell, settled),
+    );
+  },
+
+  [Form.raise]: (evaluation, frame, [message], cell) => {
+    withValue(evaluation, frame, message!, cell, (bytes) => {
+      const text = decodeValue(bytes);
+      throw new FiresteelError(Code.unknown, typeof text === "string" ? text : describe(text), {
+        details: { name: "Raised" },
+      });
+    });
+  },
+
+  [Form.file]: (evaluation, frame, [path], cell) => {
+    withValue(evaluation, frame, path!, cell, (bytes) => {
+      const name = wantText(bytes, "file(path)");
+      evaluation.async(
+        async () => {
+          const digest = await evaluation.inputs.fileDigest(name);
+          return () => evaluation.settle(cell, { ok: true, bytes: encodeValue(new FileValue(name, digest)) });
+        },
+        (error) => evaluation.fail(cell, frame, error),
+      );
+    });
+  },
+
+  [Form.dataset]: (evaluation, frame, [location, options], cell) => {
+    withValue(evaluation, frame, location!, cell, (bytes) => {
+      const place = wantText(bytes, "dataset(location)");
+      const read = decodeValue(options!.bytes) as InputOptions & { readonly fingerprint?: string };
+      evaluation.async(
+        async () => {
+          const record = await evaluation.inputs.dataset(place, {
+            ...(read.format ? { format: read.format } : {}),
+            ...(read.options ? { options: read.options } : {}),
+          });
+          return () => settleDataset(evaluation, cell, record);
+        },
+        (error) => evaluation.fail(cell, frame, error),
+      );
+    });
+  },
+
+  [Form.createDataset]: (evaluation, frame, [rows, columns], cell) => {
+    withValue(evaluation, frame, rows!, cell, (bytes) => {
+      const types = decodeValue(columns!.bytes) as Readonly<Record<string, string>>;
+      evaluation.async(
+        async () => {
+          const record = await literalDataset(evaluation, bytes, types);
+          return () => settleDataset(evaluation, cell, record);
+        },
+        (error) => evaluation.fail(cell, frame, error),
+      );
+    });
+  },
+};
+
+function settleDataset(evaluation: Evaluation, cell: Cell, record: DatasetRecord): void {
+  evaluation.settle(cell, { ok: true, bytes: encodeValue(datasetValue(record)) });
+}
+
+/** A dataset of rows given as values: its identity is the bag of its rows, so it is written once whatever their order. */
+async function literalDataset(
+  evaluation: Evaluation,
+  rows: Uint8Array,
+  columns: Readonly<Record<string, string>>,
+): Promise<DatasetRecord> {
+  const items = listItems(rows);
+  if (!items)
+    throw new FiresteelError(
+      Code.invalidArgument,
+      `createDataset(rows, columns) wants a list of objects, not ${describe(decodeValue(rows))}`,
+    );
+  const identity = digestOf(
+    "dataset",
+    "literal",
+    1,
+    Object.entries(columns).map(([name, type]) => [name, type]),
+    items.map(digestValue).sort(),
+  );
+  const known = await evaluation.inputs.locate(identity);
+  if (known) return known;
+  const { code, inputs, store, literals } = evaluation.context;
+  const location = `${literals}/${encodePath(identity)}.parquet`;
+  const count = await code.writeParquet(rows, columns, location);
+  const stored = await inputs.storages.get("file:")?.stat(location);
+  if (!stored) throw new FiresteelError(Code.internal, `rows were written but are not there: ${location}`);
+  const record: DatasetRecord = {
+    identity,
+    location,
+    format: "parquet",
+    options: {},
+    schema: null,
+    partitionBy: [],
+    rows: count,
+    files: [{ path: "", bytes: stored.bytes, modified: stored.modified, rows: count }],
+  };
+  await store.recordDataset(record);
+  evaluation.inputs.forget(identity);
+  return record;
+}
+
+/** The list of all results, or the first failure. */
+function collect(evaluation: Evaluation, cells: readonly Cell[], cell: Cell): void {
+  const values: Uint8Array[] = new Array(cells.length);
+  let open = cells.length;
+  if (open === 0) return evaluation.settle(cell, { ok: true, bytes: joinList([]) });
+  cells.forEach((item, i) => {
+    evaluation.demand(item, (settled: Settled) => {
+      if (!settled.ok) return evaluation.settle(cell, settled);
+      values[i] = settled.bytes;
+      if (--open === 0) evaluation.settle(cell, { ok: true, bytes: joinList(values) });
+    });
+  });
+}
+
+/** Evaluates a template and goes on with its value; what `then` throws is the cell's failure. */
+function withValue(
+  evaluation: Evaluation,
+  frame: Frame,
+  template: Template,
+  cell: Cell,
+  then: (bytes: Uint8Array) => void,
+): void {
+  const go = guarded(evaluation, frame, cell, then);
+  evaluation.fill(frame, template, (settled) => (settled.ok ? go(settled.bytes) : evaluation.settle(cell, settled)));
+}
+
+function guarded<T>(evaluation: Evaluation, frame: Frame, cell: Cell, then: (value: T) => void): (value: T) => void {
+  return (value) => {
+    try {
+      then(value);
+    } catch (error) {
+      evaluation.fail(cell, frame, error);
+    }
+  };
+}
+
+function taskName(bytes: Uint8Array, form: string): string {
+  const value = decodeValue(bytes);
+  if (value instanceof TaskReference) return value.taskName;
+  throw new FiresteelError(Code.invalidArgument, `${form}(...) wants a task, not ${describe(value)}`);
+}
+
+function wantText(bytes: Uint8Array, form: string): string {
+  const value = decodeValue(bytes);
+  if (typeof value === "string" && value !== "") return value;
+  throw new FiresteelError(Code.invalidArgument, `${form} wants a text that is not empty, not ${describe(value)}`);
+}
+
+function catches(names: readonly string[], error: ErrorRecord): boolean {
+  return names.length === 0 || names.includes(error.code) || names.includes(error.name);
+}
+
+function describe(value: unknown): string {
+  if (value instanceof DatasetValue) return "a dataset";
+  const text =
+    typeof value === "object" && value !== null
+      ? JSON.stringify(value, (_, item: unknown) => (typeof item === "bigint" ? `${item}n` : item))
+      : String(value);
+  return text.length > 60 ? `${text.slice(0, 60)}...` : text;
+}

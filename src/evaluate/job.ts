@@ -1,0 +1,109 @@
+/**
+ * Jobs and cells: the mutable state of one execution's graph.
+ *
+ * A *cell* holds the result of one node of the lazy graph: empty, then asked for, then settled with a value or an error, for ever. A *job* is the evaluation of one call:
+ *
+ * ```
+ * looking up -> (hit)  -> checking -> reducing -> succeeded | failed
+ *            -> (miss) -> waiting (limit, claim, cluster) -> running -> reducing -> succeeded | failed
+ *                                                                  (any) -> cancelled
+ * ```
+ */
+
+import type { Digest } from "../hash/digest.ts";
+import type { TaskInfo } from "./code.ts";
+import type { EpochMs, ErrorRecord } from "./ports.ts";
+
+/** How a cell ended. */
+export type Settled =
+  | { readonly ok: true; readonly bytes: Uint8Array }
+  | { readonly ok: false; readonly error: ErrorRecord };
+
+/** A place for one result. */
+export class Cell {
+  settled: Settled | undefined;
+  #waiters: ((settled: Settled) => void)[] | undefined;
+  /** Starts the evaluation; cleared when it was asked for. */
+  start: (() => void) | undefined;
+
+  constructor(start?: () => void) {
+    this.start = start;
+  }
+
+  /** A cell that is settled already. */
+  static of(bytes: Uint8Array): Cell {
+    const cell = new Cell();
+    cell.settled = { ok: true, bytes };
+    return cell;
+  }
+
+  wait(waiter: (settled: Settled) => void): void {
+    this.#waiters ??= [];
+    this.#waiters.push(waiter);
+  }
+
+  /** Settles it once and hands back who waited; later results are ignored. */
+  settle(settled: Settled): readonly ((settled: Settled) => void)[] {
+    if (this.settled) return [];
+    this.settled = settled;
+    const waiters = this.#waiters ?? [];
+    this.#waiters = undefined;
+    return waiters;
+  }
+}
+
+/** The evaluation of one call in one execution. */
+export interface Job {
+  readonly id: string;
+  readonly parent: Job | null;
+  readonly task: TaskInfo;
+  readonly evalHash: Digest;
+  readonly args: readonly Uint8Array[];
+  readonly cell: Cell;
+  readonly startedAt: EpochMs;
+  executor: string;
+  cached: boolean;
+  submissionId: string | null;
+  note: string | null;
+  /** Other calls' jobs that this one joined; with `parent` these are the edges along which a call could wait on itself. */
+  waitsOn: Job[] | undefined;
+}
+
+/** Names of the tasks from the root to a job. */
+export function jobPath(job: Job | null): string[] {
+  const path: string[] = [];
+  for (let at = job; at !== null; at = at.parent) path.push(at.task.name);
+  return path.reverse();
+}
+
+/** A cycle among unsettled jobs, as the jobs along it; null when there is none. Iterative depth-first search. */
+export function findCycle(jobs: Iterable<Job>): readonly Job[] | null {
+  const children = new Map<Job, Job[]>();
+  const pending = new Set<Job>();
+  for (const job of jobs) if (!job.cell.settled) pending.add(job);
+  for (const job of pending) {
+    if (job.parent) children.set(job.parent, [...(children.get(job.parent) ?? []), job]);
+    for (const other of job.waitsOn ?? []) children.set(job, [...(children.get(job) ?? []), other]);
+  }
+  const done = new Set<Job>();
+  for (const start of pending) {
+    if (done.has(start)) continue;
+    const path: { readonly job: Job; next: number }[] = [{ job: start, next: 0 }];
+    const onPath = new Set([start]);
+    while (path.length > 0) {
+      const top = path.at(-1)!;
+      const child = children.get(top.job)?.[top.next++];
+      if (!child) {
+        done.add(top.job);
+        onPath.delete(top.job);
+        path.pop();
+      } else if (onPath.has(child)) {
+        return path.slice(path.findIndex((entry) => entry.job === child)).map((entry) => entry.job);
+      } else if (pending.has(child) && !done.has(child)) {
+        path.push({ job: child, next: 0 });
+        onPath.add(child);
+      }
+    }
+  }
+  return null;
+}

@@ -1,0 +1,408 @@
+/**
+ * The ports of the evaluator: everything it needs from the world, as short interfaces.
+ *
+ * Words: a *call* is a task applied to concrete argument values, named by its *eval hash*; a *job* is one evaluation of a call inside one *execution*; a *submission* is one Livy
+ * batch that we own, an *attempt* at some bulk *work*; *work* is named by its digest. Values travel as canonical CBOR (`hash/value.ts`), never as live objects.
+ *
+ * Every method that writes returns a promise that settles when the write is durable. Writes become durable in the order in which they were asked for (one FIFO writer), so awaiting
+ * the last one awaits them all.
+ */
+
+import type { StructType } from "../define/schema.ts";
+import type { Digest } from "../hash/digest.ts";
+
+export type { Digest } from "../hash/digest.ts";
+
+/** Milliseconds since the Unix epoch. */
+export type EpochMs = number;
+
+// ---------------------------------------------------------------------------------------------- values and calls
+
+/** What one run of a body gave: a value, or an expression that still has to be evaluated. */
+export interface Outcome {
+  readonly kind: "value" | "expression";
+  /** Canonical CBOR; an expression is a program (`hash/program.ts`). */
+  readonly bytes: Uint8Array;
+  readonly digest: Digest;
+}
+
+/** Where a dataset of known identity can be read right now, and what is in it. */
+export interface DatasetRecord {
+  readonly identity: Digest;
+  /** URI of the folder (or file) that holds the files; no trailing slash. */
+  readonly location: string;
+  readonly format: string;
+  /** Spark reader options. */
+  readonly options: Readonly<Record<string, string>>;
+  /** Recorded schema; null where Spark infers it (files that we did not write). */
+  readonly schema: StructType | null;
+  readonly partitionBy: readonly string[];
+  /** Number of rows; null where nobody counted. */
+  readonly rows: number | null;
+  readonly files: readonly DatasetFile[];
+}
+
+/** One file of a dataset as it was when the dataset was fingerprinted. */
+export interface DatasetFile {
+  /** Relative to the dataset's location, `key=value` directories included; "" when the location is the file itself. */
+  readonly path: string;
+  readonly bytes: number;
+  /** Modification time in ns since the epoch as a decimal string, where the storage has one. */
+  readonly modified?: string;
+  readonly rows?: number;
+}
+
+/** Told what some work does or waits for, in words for people ("waiting: cluster local is down"), and the submission that does it. */
+export type Progress = (note: string, submissionId?: string) => void;
+
+/** One invocation of a task's body. */
+export interface Invocation {
+  readonly jobId: string;
+  readonly executionId: string;
+  readonly task: string;
+  /** Identity of the task's code; a worker that holds another version refuses. */
+  readonly code: Digest;
+  readonly evalHash: Digest;
+  /** Each argument's canonical encoding. */
+  readonly args: readonly Uint8Array[];
+  /** The datasets that occur in the arguments. */
+  readonly datasets: readonly DatasetRecord[];
+  readonly options: InvocationOptions;
+  /** Who asked, for attribution on the cluster. */
+  readonly user: string;
+  /** Told as the work goes on. */
+  readonly onProgress?: Progress;
+}
+
+/** The options of a task that concern its executor. */
+export interface InvocationOptions {
+  readonly tags: readonly string[];
+  readonly timeoutMs?: number;
+  /** Ask for a cluster of this name. */
+  readonly cluster?: string;
+}
+
+/** Runs bodies. Returns promises and knows nothing of the scheduler. */
+export interface Executor extends AsyncDisposable {
+  readonly name: string;
+  /** Runs one body to its end; rejects with a FiresteelError. Aborting the signal stops the work and rejects with code `cancelled`. */
+  run(invocation: Invocation, signal: AbortSignal): Promise<Outcome>;
+}
+
+// ---------------------------------------------------------------------------------------------- what is recorded
+
+/** A finished call: the one-step result of a body. */
+export interface CallRecord {
+  readonly evalHash: Digest;
+  readonly task: string;
+  readonly code: Digest;
+  /** Digest and encoding of each argument. */
+  readonly args: readonly { readonly digest: Digest; readonly bytes: Uint8Array }[];
+  readonly outcome: Outcome;
+  readonly executor: string;
+  readonly startedAt: EpochMs;
+  readonly endedAt: EpochMs;
+}
+
+/** A call found in the store. */
+export interface CachedCall {
+  readonly evalHash: Digest;
+  readonly outcome: Outcome;
+}
+
+/** An error as it is stored and sent. */
+export interface ErrorRecord {
+  readonly code: string;
+  /** The class that was thrown (`TypeError`, `FiresteelError`, ...). */
+  readonly name: string;
+  readonly message: string;
+  readonly stack?: string;
+  /** Names of the tasks from the root to the one that failed. */
+  readonly path?: readonly string[];
+  readonly details?: Readonly<Record<string, unknown>>;
+}
+
+export const JobState = {
+  waiting: "waiting",
+  running: "running",
+  succeeded: "succeeded",
+  failed: "failed",
+  cancelled: "cancelled",
+} as const;
+/** `waiting`: for a limit, a claim or a cluster; `running`: its body runs or its result is being evaluated. */
+export type JobState = (typeof JobState)[keyof typeof JobState];
+
+/** One evaluation of a call in one execution. */
+export interface JobRecord {
+  readonly id: string;
+  readonly executionId: string;
+  /** The job whose body asked first for this one; null for the root. */
+  readonly parentId: string | null;
+  readonly task: string;
+  readonly evalHash: Digest;
+  readonly state: JobState;
+  readonly executor: string;
+  /** The result came from the store; no body ran. */
+  readonly cached: boolean;
+  readonly startedAt: EpochMs;
+  readonly endedAt: EpochMs | null;
+  readonly error: ErrorRecord | null;
+  /** Bulk jobs: the submission that produced (or once produced) the result. */
+  readonly submissionId: string | null;
+  /** What it waits for or does right now, for people. */
+  readonly note: string | null;
+}
+
+export const ExecutionState = {
+  running: "running",
+  succeeded: "succeeded",
+  failed: "failed",
+  cancelled: "cancelled",
+} as const;
+export type ExecutionState = (typeof ExecutionState)[keyof typeof ExecutionState];
+
+/** One run of a root call. */
+export interface ExecutionRecord {
+  readonly id: string;
+  /** The client's idempotency key; null when it gave none. */
+  readonly requestId: string | null;
+  readonly task: string;
+  /** Canonical encoding of the list of arguments; may be a program (datasets and files to be looked at). */
+  readonly args: Uint8Array;
+  readonly reason: string;
+  readonly user: string;
+  readonly state: ExecutionState;
+  readonly startedAt: EpochMs;
+  readonly endedAt: EpochMs | null;
+  readonly result: Uint8Array | null;
+  readonly error: ErrorRecord | null;
+  /** Digest over all task code at the (last) start. */
+  readonly codeVersion: string;
+  /** How often it was started again after a crash. */
+  readonly resumes: number;
+  readonly cancelRequested: boolean;
+}
+
+/** A page of rows, newest first. */
+export interface Page<T> {
+  readonly rows: readonly T[];
+  /** Pass it back for the next page; null at the end. */
+  readonly nextCursor: string | null;
+}
+export interface PageRequest {
+  readonly limit: number;
+  readonly cursor?: string;
+}
+
+/** Calls and their results. */
+export interface CallStore {
+  /** Looks many calls up in one query; sees what was recorded in this process even before it is durable. */
+  findCalls(evalHashes: readonly Digest[]): Promise<ReadonlyMap<Digest, CachedCall>>;
+  /** Records a finished call with its arguments and result. The first record of an eval hash wins; `replace` (the old result is invalid) overwrites it. */
+  recordCall(call: CallRecord, replace?: boolean): Promise<void>;
+  /** Takes or renews the lease on a call; false when another live owner holds it. */
+  claimCall(evalHash: Digest): Promise<boolean>;
+  /** Gives a lease back. */
+  releaseCall(evalHash: Digest): Promise<void>;
+  /** A value by its digest (an argument or a result), or null. */
+  findValue(digest: Digest): Promise<Uint8Array | null>;
+}
+
+/** Executions and their jobs. */
+export interface ExecutionStore {
+  /** Creates it; when its request id exists already, returns the existing one instead and `created: false`. */
+  createExecution(
+    execution: ExecutionRecord,
+  ): Promise<{ readonly execution: ExecutionRecord; readonly created: boolean }>;
+  updateExecution(
+    id: string,
+    change: Partial<
+      Pick<ExecutionRecord, "state" | "endedAt" | "result" | "error" | "codeVersion" | "resumes" | "cancelRequested">
+    >,
+  ): Promise<void>;
+  findExecution(id: string): Promise<ExecutionRecord | null>;
+  listExecutions(
+    filter: { readonly state?: ExecutionState; readonly task?: string },
+    page: PageRequest,
+  ): Promise<Page<ExecutionRecord>>;
+  /** Takes over running executions whose owner is dead (or this process's former self); each is returned to one caller only. */
+  adoptExecutions(): Promise<readonly ExecutionRecord[]>;
+  /** Inserts or updates jobs by id, batched with everything else. */
+  recordJob(job: JobRecord): Promise<void>;
+  listJobs(executionId: string): Promise<readonly JobRecord[]>;
+}
+
+/** Datasets by identity, with the places where they were verified. */
+export interface DatasetStore {
+  recordDataset(dataset: DatasetRecord): Promise<void>;
+  /** All recorded places of a dataset, newest first. */
+  findDataset(identity: Digest): Promise<readonly DatasetRecord[]>;
+}
+
+/** What a file looked like when its content was digested. */
+export interface FileStat {
+  readonly path: string;
+  readonly bytes: number;
+  readonly modifiedNs: string;
+  readonly inode: string;
+  readonly digest: Digest;
+}
+
+/** The stat cache of local files. */
+export interface FileStatStore {
+  findFileStats(paths: readonly string[]): Promise<ReadonlyMap<string, FileStat>>;
+  recordFileStat(stat: FileStat): Promise<void>;
+}
+
+// ---------------------------------------------------------------------------------------------- submissions
+
+export const SubmissionState = {
+  planned: "planned",
+  submitting: "submitting",
+  starting: "starting",
+  running: "running",
+  succeeded: "succeeded",
+  failed: "failed",
+  killed: "killed",
+  cancelling: "cancelling",
+  cancelled: "cancelled",
+  lost: "lost",
+} as const;
+/** `planned` (row exists) -> `submitting` (POST under way or its answer unknown) -> `starting` -> `running` -> an end; `lost` is provisional until manifest and ResourceManager were asked. */
+export type SubmissionState = (typeof SubmissionState)[keyof typeof SubmissionState];
+
+/** Whose fault a failed submission is: `user` and `submit` are not retried, `cluster` is. */
+export type FailureClass = "user" | "cluster" | "submit";
+
+export interface SubmissionFailure {
+  readonly class: FailureClass;
+  readonly type: string;
+  readonly message: string;
+  readonly position?: { readonly line: number; readonly column: number } | null;
+  readonly traceback?: string;
+}
+
+/** One Livy batch that we own. */
+export interface SubmissionRecord {
+  /** The attempt id. */
+  readonly id: string;
+  readonly work: Digest;
+  /** 1 for the first attempt at this work, then 2, ... */
+  readonly attempt: number;
+  readonly task: string;
+  readonly executionId: string;
+  readonly jobId: string;
+  readonly user: string;
+  readonly cluster: string;
+  /** Unique Livy name: store id + attempt id. */
+  readonly livyName: string;
+  readonly state: SubmissionState;
+  /** Why it is in this state, in words. */
+  readonly cause: string;
+  readonly batchId: number | null;
+  readonly appId: string | null;
+  /** URI of the attempt's folder, no trailing slash. */
+  readonly location: string;
+  /** The body POSTed to Livy, as JSON, for people. */
+  readonly request: Readonly<Record<string, unknown>>;
+  readonly sparkUiUrl: string | null;
+  readonly driverLogUrl: string | null;
+  readonly failure: SubmissionFailure | null;
+  readonly createdAt: EpochMs;
+  readonly submittedAt: EpochMs | null;
+  readonly startedAt: EpochMs | null;
+  readonly endedAt: EpochMs | null;
+  /** When Livy, a manifest or the ResourceManager last confirmed the state. */
+  readonly confirmedAt: EpochMs | null;
+}
+
+export interface SubmissionTransition {
+  readonly submissionId: string;
+  readonly at: EpochMs;
+  readonly from: SubmissionState | null;
+  readonly to: SubmissionState;
+  readonly cause: string;
+}
+
+/** The outputs of bulk work: output name to dataset. */
+export interface BulkResult {
+  readonly work: Digest;
+  readonly submissionId: string;
+  readonly outputs: Readonly<Record<string, DatasetRecord>>;
+}
+
+/** Submissions and the results of bulk work. Every write carries this process's lease epoch; a stale one is refused with code `aborted`. */
+export interface SubmissionStore {
+  /** Short id of this store, part of every Livy name. */
+  readonly storeId: string;
+  createSubmission(submission: SubmissionRecord): Promise<void>;
+  /** Changes fields; where `state` changes, writes the transition too. */
+  updateSubmission(
+    id: string,
+    change: Partial<Omit<SubmissionRecord, "id" | "work" | "attempt" | "livyName">>,
+  ): Promise<void>;
+  findSubmission(id: string): Promise<SubmissionRecord | null>;
+  listSubmissions(
+    filter: {
+      readonly cluster?: string;
+      readonly state?: SubmissionState;
+      readonly executionId?: string;
+      readonly work?: Digest;
+      readonly live?: boolean;
+    },
+    page: PageRequest,
+  ): Promise<Page<SubmissionRecord>>;
+  listTransitions(submissionId: string): Promise<readonly SubmissionTransition[]>;
+  /** Takes over live submissions (planned ... cancelling, lost) whose owner is dead; each goes to one caller only. */
+  adoptSubmissions(): Promise<readonly SubmissionRecord[]>;
+  /** Takes or renews the lease on a piece of work; false when another live owner holds it. */
+  claimWork(work: Digest): Promise<boolean>;
+  releaseWork(work: Digest): Promise<void>;
+  findResult(work: Digest): Promise<BulkResult | null>;
+  /** Commits an attempt: one compare-and-set. False when another attempt's result is committed (and `replaces` does not name it). */
+  commitResult(result: BulkResult, replaces?: string): Promise<boolean>;
+  /** Appends log lines (bounded per submission, the newest are kept). */
+  appendLog(submissionId: string, lines: readonly string[]): Promise<void>;
+  readLog(submissionId: string): Promise<readonly string[]>;
+}
+
+/** Everything that is recorded; one owner lease per process, renewed by the store itself. */
+export interface Store
+  extends CallStore,
+    ExecutionStore,
+    DatasetStore,
+    FileStatStore,
+    SubmissionStore,
+    AsyncDisposable {
+  /** Settles when everything asked for so far is durable. */
+  flushed(): Promise<void>;
+  /** Rejects when the database cannot be reached. */
+  ping(): Promise<void>;
+  /** Settles (with the reason) when this process lost its lease and must stop writing. */
+  readonly lost: Promise<Error>;
+}
+
+// ---------------------------------------------------------------------------------------------- storage
+
+/** One file as a storage lists it. */
+export interface StoredFile {
+  readonly uri: string;
+  readonly bytes: number;
+  readonly modified: string;
+}
+
+/** Files by URI (`file:` now). A missing thing is code `not_found`. */
+export interface Storage {
+  /** The scheme with colon, `file:`. */
+  readonly scheme: string;
+  /** All files below a folder, recursively, names starting with `_` or `.` left out as Spark does; the file itself when the URI names a file. */
+  list(uri: string, signal?: AbortSignal): Promise<readonly StoredFile[]>;
+  stat(uri: string): Promise<StoredFile | null>;
+  read(uri: string): Promise<Uint8Array>;
+  /** Writes a whole file that is never seen half; false when it existed already (then nothing was written). */
+  putIfAbsent(uri: string, bytes: Uint8Array): Promise<boolean>;
+  /** Digest of the content. */
+  digest(uri: string, signal?: AbortSignal): Promise<Digest>;
+  /** Removes a file or a folder with all below it; a missing one is fine. */
+  remove(uri: string): Promise<void>;
+}

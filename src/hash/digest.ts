@@ -1,0 +1,38 @@
+/**
+ * Digests: SHA-256 over canonical CBOR of `[tag, ...]`. The tag says what kind of identity it is, so that two identities of different kinds are never equal.
+ */
+
+import { createHash, hash } from "node:crypto";
+import { CborWriter, Major } from "./cbor.ts";
+import { writeValue } from "./value.ts";
+
+/** A SHA-256 digest as 64 lower-case hex digits. */
+export type Digest = string;
+
+/**
+ * Digest of `[tag, ...parts]`, each part a value of the value domain.
+ *
+ * @example
+ * ```ts
+ * digestOf("call", "sales.main", codeDigest, [argumentDigest]);
+ * ```
+ */
+export function digestOf(tag: string, ...parts: readonly unknown[]): Digest {
+  const writer = new CborWriter();
+  writer.head(Major.array, parts.length + 1);
+  writer.text(tag);
+  for (const part of parts) writeValue(writer, part);
+  return hash("sha256", writer.slice(), "hex");
+}
+
+const VALUE_PREFIX = Uint8Array.of((Major.array << 5) | 2, (Major.text << 5) | 5, ...new TextEncoder().encode("value"));
+
+/** Digest of a value, given its canonical encoding: of `["value", <the encoding>]`. */
+export function digestValue(encoding: Uint8Array): Digest {
+  return createHash("sha256").update(VALUE_PREFIX).update(encoding).digest("hex");
+}
+
+/** SHA-256 of plain bytes: the identity of a file's content. */
+export function digestBytes(bytes: Uint8Array | string): Digest {
+  return hash("sha256", bytes, "hex");
+}

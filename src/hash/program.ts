@@ -1,0 +1,226 @@
+/**
+ * Programs: the encoding of a result in which lazies occur, that is, of an expression graph.
+ *
+ * ```
+ * program  = tag 40110 [ template, [ node* ] ]
+ * node     = [ 0, task name, template* ]        a call and its arguments
+ *          | [ 1, form name, template* ]        a form and its arguments
+ *          | [ 2, template, key ]               a field of a value
+ * template = a value's canonical encoding in which tag 40111 <n> stands for the value of node n
+ * ```
+ *
+ * Nodes are numbered in the order in which a breadth-first walk from the result meets them, so equal graphs have equal bytes, shared nodes are stored once, and neither building nor reading
+ * recurses over the graph. A *template* is filled by splicing the encodings of node values into the gaps.
+ */
+
+import type { Expression, Form } from "../define/expression.ts";
+import { Code, FiresteelError } from "../errors.ts";
+import { CborWriter, concat, Major, readHead, readText, skipItem } from "./cbor.ts";
+import { decodeValue, Tag, visitTags, writeValue } from "./value.ts";
+
+/** An encoding with gaps. */
+export interface Template {
+  readonly bytes: Uint8Array;
+  readonly holes: readonly Hole[];
+}
+/** A gap: the bytes `[start, end)` of the template stand for the value of a node. */
+export interface Hole {
+  readonly start: number;
+  readonly end: number;
+  readonly node: number;
+}
+
+export type ProgramNode =
+  | { readonly kind: "call"; readonly task: string; readonly args: readonly Template[] }
+  | { readonly kind: "form"; readonly form: Form; readonly args: readonly Template[] }
+  | { readonly kind: "field"; readonly of: Template; readonly key: string | number };
+
+export interface Program {
+  readonly root: Template;
+  readonly nodes: readonly ProgramNode[];
+}
+
+const NODE_KINDS = { call: 0, form: 1, field: 2 } as const;
+
+/**
+ * Encodes a result: as a plain value when no lazy is in it, else as a program.
+ *
+ * @param subject how errors name the value
+ * @throws FiresteelError `invalid_argument` with the path of the member that is no value
+ */
+export function encodeProgram(
+  value: unknown,
+  subject = "value",
+): { readonly kind: "value" | "expression"; readonly bytes: Uint8Array } {
+  const numbers = new Map<Expression, number>();
+  const queue: Expression[] = [];
+  const refer = (expression: Expression): number => {
+    let number = numbers.get(expression);
+    if (number === undefined) {
+      number = queue.push(expression) - 1;
+      numbers.set(expression, number);
+    }
+    return number;
+  };
+  const writer = new CborWriter();
+  writeValue(writer, value, refer, subject);
+  if (queue.length === 0) return { kind: "value", bytes: writer.slice() };
+
+  const root = writer.slice();
+  writer.truncate(0);
+  for (let i = 0; i < queue.length; i++) writeNode(writer, queue[i]!, refer);
+  const nodes = writer.slice();
+  writer.truncate(0);
+  writer.head(Major.tag, Tag.program);
+  writer.head(Major.array, 2);
+  writer.raw(root);
+  writer.head(Major.array, queue.length);
+  writer.raw(nodes);
+  return { kind: "expression", bytes: writer.slice() };
+}
+
+function writeNode(writer: CborWriter, expression: Expression, refer: (expression: Expression) => number): void {
+  if (expression.kind === "field") {
+    writer.head(Major.array, 3);
+    writer.number(NODE_KINDS.field);
+    writeValue(writer, expression.of, refer);
+    writeValue(writer, expression.key);
+    return;
+  }
+  const name = expression.kind === "call" ? expression.task : expression.form;
+  writer.head(Major.array, 2 + expression.args.length);
+  writer.number(NODE_KINDS[expression.kind]);
+  writer.text(name);
+  expression.args.forEach((arg, i) => {
+    writeValue(writer, arg, refer, `argument ${i + 1} of ${name}`);
+  });
+}
+
+/** Whether an encoding is a program. */
+export function isProgram(bytes: Uint8Array): boolean {
+  if (bytes.length === 0) return false;
+  const head = readHead(bytes, 0);
+  return head.major === Major.tag && head.argument === Tag.program;
+}
+
+/** Reads a program's structure; the templates are views of `bytes`. A plain value gives a program without nodes. */
+export function parseProgram(bytes: Uint8Array): Program {
+  if (!isProgram(bytes)) return { root: { bytes, holes: [] }, nodes: [] };
+  try {
+    const start = readHead(bytes, readHead(bytes, 0).next).next;
+    const rootEnd = skipItem(bytes, start);
+    const list = readHead(bytes, rootEnd);
+    const nodes: ProgramNode[] = [];
+    let at = list.next;
+    for (let i = 0; i < list.argument; i++) {
+      const { node, end } = parseNode(bytes, at);
+      nodes.push(node);
+      at = end;
+    }
+    return { root: template(bytes, start, rootEnd), nodes };
+  } catch (error) {
+    throw new FiresteelError(Code.dataLoss, `stored expression is damaged: ${(error as Error).message}`, {
+      cause: error,
+    });
+  }
+}
+
+function parseNode(bytes: Uint8Array, offset: number): { readonly node: ProgramNode; readonly end: number } {
+  const head = readHead(bytes, offset);
+  const kind = readHead(bytes, head.next);
+  let at = kind.next;
+  const next = (): Template => {
+    const end = skipItem(bytes, at);
+    const part = template(bytes, at, end);
+    at = end;
+    return part;
+  };
+  if (kind.argument === NODE_KINDS.field) {
+    const of = next();
+    return { node: { kind: "field", of, key: decodeValue(next().bytes) as string | number }, end: at };
+  }
+  const name = readText(bytes, at);
+  at = name.next;
+  const args: Template[] = [];
+  for (let i = 2; i < head.argument; i++) args.push(next());
+  const node: ProgramNode =
+    kind.argument === NODE_KINDS.call
+      ? { kind: "call", task: name.value, args }
+      : { kind: "form", form: name.value as Form, args };
+  return { node, end: at };
+}
+
+function template(bytes: Uint8Array, start: number, end: number): Template {
+  const holes: Hole[] = [];
+  visitTags(bytes, start, end, (tag, offset, content) => {
+    if (tag !== Tag.reference) return;
+    const reference = readHead(bytes, content);
+    holes.push({ start: offset - start, end: reference.next - start, node: reference.argument });
+  });
+  return { bytes: bytes.subarray(start, end), holes };
+}
+
+/** The template's encoding with each hole replaced by what `encodingOf` gives for its node. A template that is one hole gives that very value, uncopied. */
+export function fillTemplate({ bytes, holes }: Template, encodingOf: (node: number) => Uint8Array): Uint8Array {
+  if (holes.length === 0) return bytes;
+  const first = holes[0]!;
+  if (holes.length === 1 && first.start === 0 && first.end === bytes.length) return encodingOf(first.node);
+  const parts: Uint8Array[] = [];
+  let at = 0;
+  for (const hole of holes) {
+    parts.push(bytes.subarray(at, hole.start), encodingOf(hole.node));
+    at = hole.end;
+  }
+  parts.push(bytes.subarray(at));
+  return concat(parts);
+}
+
+/** The items of an encoded list, as views. */
+export function listItems(bytes: Uint8Array): readonly Uint8Array[] | null {
+  const head = readHead(bytes, 0);
+  if (head.major !== Major.array) return null;
+  const items: Uint8Array[] = [];
+  let at = head.next;
+  for (let i = 0; i < head.argument; i++) {
+    const end = skipItem(bytes, at);
+    items.push(bytes.subarray(at, end));
+    at = end;
+  }
+  return items;
+}
+
+/** The list with these encoded items. */
+export function joinList(items: readonly Uint8Array[]): Uint8Array {
+  const writer = new CborWriter();
+  writer.head(Major.array, items.length);
+  return concat([writer.slice(), ...items]);
+}
+
+/** The field, index, `length` or Map entry of an encoded value; null when it has none. */
+export function selectField(bytes: Uint8Array, key: string | number): Uint8Array | null {
+  const outer = readHead(bytes, 0);
+  const tagged = outer.major === Major.tag && outer.argument === Tag.map;
+  const head = tagged ? readHead(bytes, outer.next) : outer;
+  let at = head.next;
+  if (head.major === Major.array) {
+    if (key === "length") return encodeCount(head.argument);
+    if (typeof key !== "number" || key >= head.argument) return null;
+    for (let i = 0; i < key; i++) at = skipItem(bytes, at);
+    return bytes.subarray(at, skipItem(bytes, at));
+  }
+  if (head.major !== Major.map) return null;
+  for (let i = 0; i < head.argument; i++) {
+    const valueAt = skipItem(bytes, at);
+    const end = skipItem(bytes, valueAt);
+    const name = decodeValue(bytes.subarray(at, valueAt));
+    if (name === key || (!tagged && name === String(key))) return bytes.subarray(valueAt, end);
+    at = end;
+  }
+  return null;
+}
+
+function encodeCount(count: number): Uint8Array {
+  const writer = new CborWriter();
+  writer.number(count);
+  return writer.slice();
+}

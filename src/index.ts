@@ -1,0 +1,31 @@
+/**
+ * firesteel: large-scale data transformations as lazy TypeScript expressions.
+ *
+ * Authors need the first two groups; the rest types what those return.
+ */
+
+export type { FiresteelConfig } from "./config.ts";
+export { defineConfig } from "./config.ts";
+export { type ReadRowsOptions, type Row, readBytes, readRows, readText } from "./data/read.ts";
+export type { DatasetValue as Dataset, FileValue as File } from "./define/external.ts";
+export {
+  all,
+  apply,
+  type CaughtError,
+  type ColumnTypes,
+  catchError,
+  cond,
+  createDataset,
+  type DatasetOptions,
+  dataset,
+  file,
+  map,
+  raise,
+  seq,
+} from "./define/forms.ts";
+export { type Arg, field, isLazy, type Lazy, type LazyOf, type Resolved } from "./define/lazy.ts";
+export type { ArrayType, DataType, MapType, StructField, StructType } from "./define/schema.ts";
+export { type Identifier, ident, type PysparkOptions, pyspark, type Sql, type SqlValue, sql } from "./define/spark.ts";
+export { type ExecutorName, type Task, type TaskOptions, task } from "./define/task.ts";
+export type { OutputOptions, PysparkWork, SparkSettings, SqlWork } from "./define/work.ts";
+export { Code, type ErrorInit, FiresteelError } from "./errors.ts";

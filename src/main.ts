@@ -1,0 +1,176 @@
+/**
+ * Wires the parts of the orchestrator together. Nothing imports this but the command and the tests.
+ */
+
+import { mkdir } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+import type { Logger } from "pino";
+import { type Config, configuredClusters } from "./config.ts";
+import { Code, FiresteelError } from "./errors.ts";
+import { Bodies } from "./evaluate/bodies.ts";
+import { Executions } from "./evaluate/executions.ts";
+import type { InputsContext } from "./evaluate/inputs.ts";
+import { Limits } from "./evaluate/limits.ts";
+import type { Store } from "./evaluate/ports.ts";
+import { observeSubmissions } from "./observe-submissions.ts";
+import { openProjectCode } from "./project-code.ts";
+import { openStore } from "./record/store.ts";
+import { createGateway } from "./route/livy/gateway.ts";
+import { createStaging } from "./route/livy/staging.ts";
+import { createSparkExecutor } from "./route/spark-executor.ts";
+import { createFileStorage } from "./route/storage/file-storage.ts";
+import type { Orchestrator } from "./serve/orchestrator.ts";
+import { startServer } from "./serve/server.ts";
+
+/** What {@link startOrchestrator} takes. */
+export interface OrchestratorOptions {
+  /** The project's root, an absolute path. */
+  readonly root: string;
+  readonly config: Config;
+  readonly log: Logger;
+  /** Whether `local` clusters have a URL now; gives Livy's and the ResourceManager's. */
+  readonly localCluster: () => Promise<{ readonly livyUrl: string; readonly resourceManagerUrl: string } | null>;
+}
+
+/** An orchestrator that serves. */
+export interface RunningOrchestrator {
+  /** `host:port` of gRPC and of HTTP. */
+  readonly grpcAddress: string;
+  readonly httpAddress: string;
+  /** Stops serving and evaluating. Running executions and Spark applications go on when it is started again. */
+  stop(): Promise<void>;
+  /** Settles when it stopped: with the reason when it had to by itself. */
+  readonly stopped: Promise<Error | null>;
+}
+
+/** Opens the store, loads the code, takes over what a former orchestrator left, and serves. Whatever was started is closed again when something fails. */
+export async function startOrchestrator({
+  root,
+  config,
+  log,
+  localCluster,
+}: OrchestratorOptions): Promise<RunningOrchestrator> {
+  await using cleanup = new AsyncDisposableStack();
+  await mkdir(join(root, ".firesteel"), { recursive: true });
+  const notice = (line: string) => log.warn(line);
+  const opened = cleanup.use(
+    await openStore(
+      config.database === "embedded"
+        ? { kind: "embedded", directory: join(root, ".firesteel", "db"), onNotice: notice }
+        : { kind: "postgres", url: config.database, onNotice: notice },
+    ),
+  );
+  const store: Store = observeSubmissions(opened, (submission) =>
+    executions.emit(submission.executionId, { kind: "submission", submission }),
+  );
+  const storage = createFileStorage();
+  const warehouse = locate(root, config.warehouse);
+  const inputs: InputsContext = { root, storages: new Map([[storage.scheme, storage]]), store };
+  const staging = createStaging({ storage, warehouse, root });
+  const clusters = await configuredClusters(config, localCluster);
+  const gateway = createGateway({
+    clusters,
+    store,
+    storage,
+    staging,
+    warehouse,
+    onError: (error) => log.error({ err: error }, error.message),
+  });
+  cleanup.use(gateway);
+  const code = cleanup.use(
+    await openProjectCode({
+      root,
+      flows: config.flows,
+      workers: config.workers,
+      spark: (host) => (clusters.length === 0 ? null : createSparkExecutor({ host, gateway, store, storage, staging })),
+      onVersion: (next) => log.info({ version: next.version }, `code changed: ${next.tasks.size} tasks`),
+      onProblem: (error) => log.error(`code was not taken over, the version before goes on serving: ${error.message}`),
+    }),
+  );
+  for (const task of code.current.tasks.values()) warnUndecided(log, task.name, task.undecided);
+  const bodies = new Bodies(store, new Limits(config.limits), inputs);
+  const executions: Executions = new Executions({
+    store,
+    bodies,
+    inputs,
+    literals: `${warehouse}/rows`,
+    code: () => code.current,
+    onError: (error) => log.error({ err: error }, error.message),
+  });
+  cleanup.defer(() => executions.close());
+
+  const adopted = await gateway.adopt();
+  if (adopted > 0) log.info(`took over ${adopted} submission${adopted === 1 ? "" : "s"}`);
+  const resumed = await executions.resume();
+  if (resumed > 0) log.info(`resumed ${resumed} execution${resumed === 1 ? "" : "s"}`);
+
+  const orchestrator: Orchestrator = {
+    start: (request) => executions.start(request),
+    async get(id) {
+      const execution = await store.findExecution(id);
+      return execution && { execution, jobs: await store.listJobs(id) };
+    },
+    wait: (id, timeoutMs, signal) => executions.wait(id, timeoutMs, signal),
+    watch: (id, signal) => executions.watch(id, signal),
+    list: (filter, page) => store.listExecutions(filter, page),
+    cancel: (id, reason) => executions.cancel(id, reason),
+    tasks: () => [...code.current.tasks.values()].map((task) => ({ ...task, options: { ...task.options } })),
+    clusters: () =>
+      gateway
+        .clusters()
+        .map((status) => ({
+          ...status,
+          labels: Array.isArray(status.labels)
+            ? Object.fromEntries(status.labels.map((label: string) => [label, ""]))
+            : (status.labels as Readonly<Record<string, string>>),
+        })),
+    submissions: store,
+    async health() {
+      const reasons: string[] = code.problem ? [`code does not load: ${code.problem.message}`] : [];
+      await store.ping().catch((error: Error) => reasons.push(`store: ${error.message}`));
+      return { ready: reasons.every((reason) => !reason.startsWith("store:")), reasons };
+    },
+  };
+  const server = cleanup.use(await startServer({ orchestrator, grpcPort: config.grpcPort, httpPort: config.httpPort }));
+
+  const owned = cleanup.move();
+  const stopped = Promise.withResolvers<Error | null>();
+  let stopping: Promise<void> | undefined;
+  const stop = (reason: Error | null) => {
+    stopping ??= owned.disposeAsync().then(
+      () => stopped.resolve(reason),
+      (error: unknown) => stopped.resolve(reason ?? FiresteelError.from(error)),
+    );
+    return stopping;
+  };
+  void opened.lost.then((reason) => {
+    log.error(`stopping: ${reason.message}`);
+    return stop(reason);
+  });
+  return {
+    grpcAddress: server.grpcAddress,
+    httpAddress: server.httpAddress,
+    stop: () => stop(null),
+    stopped: stopped.promise,
+  };
+}
+
+function locate(root: string, location: string): string {
+  const uri = /^[a-z][a-z0-9+.-]+:/i.test(location) ? location : pathToFileURL(resolve(root, location)).href;
+  if (!uri.startsWith("file:"))
+    throw new FiresteelError(Code.unimplemented, `warehouse must be a path or a file: URI for now: ${location}`);
+  return uri.replace(/\/+$/, "");
+}
+
+function warnUndecided(
+  log: Logger,
+  task: string,
+  places: readonly { readonly reason: string; readonly file: string; readonly line: number; readonly column: number }[],
+): void {
+  for (const { reason, file, line, column } of places) {
+    log.warn(
+      `results of task ${task} are not kept: ${reason}, at ${file}:${line}:${column}; set \`version\` to decide it yourself`,
+    );
+  }
+}

@@ -1,0 +1,29 @@
+/** Tells about submissions as they change, after each change is durable. */
+
+import type { Store, SubmissionRecord } from "./evaluate/ports.ts";
+
+/** The store, with `onChange` told the whole record after every write of a submission. */
+export function observeSubmissions(store: Store, onChange: (submission: SubmissionRecord) => void): Store {
+  const tell = async (id: string) => {
+    const submission = await store.findSubmission(id);
+    if (submission) onChange(submission);
+  };
+  return new Proxy(store, {
+    get(target, key) {
+      if (key === "createSubmission") {
+        return async (submission: SubmissionRecord) => {
+          await target.createSubmission(submission);
+          onChange(submission);
+        };
+      }
+      if (key === "updateSubmission") {
+        return async (...args: Parameters<Store["updateSubmission"]>) => {
+          await target.updateSubmission(...args);
+          await tell(args[0]);
+        };
+      }
+      const value: unknown = Reflect.get(target, key, target);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+}

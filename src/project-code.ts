@@ -1,0 +1,109 @@
+/**
+ * The code of a project over time: loads it, watches its files, and puts a new version in the place of the old one. A version that does not load leaves the old one in place.
+ */
+
+import { fileURLToPath } from "node:url";
+import { type FSWatcher, watch } from "chokidar";
+import { glob } from "tinyglobby";
+import { Code, FiresteelError } from "./errors.ts";
+import type { FlowCode } from "./evaluate/code.ts";
+import type { Executor } from "./evaluate/ports.ts";
+import { type LoadedFlowCode, loadFlowCode } from "./route/flow/flow-code.ts";
+
+/** Edits that come within this time, in ms, are one new version. */
+const SETTLE_MS = 100;
+
+/** What {@link openProjectCode} takes. */
+export interface ProjectCodeOptions {
+  readonly root: string;
+  /** Flow modules: paths or globs from the root. */
+  readonly flows: readonly string[];
+  readonly workers: number;
+  readonly spark: (host: Executor) => Executor | null;
+  /** Told of a new version, and of one that does not load. */
+  readonly onVersion: (code: FlowCode) => void;
+  readonly onProblem: (error: FiresteelError) => void;
+}
+
+/** A project's code that follows its files. */
+export interface ProjectCode extends AsyncDisposable {
+  readonly current: LoadedFlowCode;
+  /** What is wrong with the files as they are now; null when `current` is what they say. */
+  readonly problem: FiresteelError | null;
+}
+
+/** Loads the code and goes on watching it. Rejects when it does not load. */
+export async function openProjectCode(options: ProjectCodeOptions): Promise<ProjectCode> {
+  let current = await load(options, undefined);
+  let problem: FiresteelError | null = null;
+  let reloading: Promise<void> = Promise.resolve();
+  let timer: NodeJS.Timeout | undefined;
+  const retired: Promise<void>[] = [];
+
+  const reload = async () => {
+    try {
+      const next = await load(options, current.index);
+      problem = null;
+      watcher.add(filesOf(next));
+      if (next.version === current.version) {
+        // Same identities: a comment, a renamed local. The new texts take over all the same, so that a stack trace shows today's lines.
+      } else options.onVersion(next);
+      retired.push(current.closed);
+      current.retire();
+      current = next;
+    } catch (error) {
+      problem = FiresteelError.from(error);
+      options.onProblem(problem);
+    }
+  };
+
+  const watcher: FSWatcher = watch([...filesOf(current), ...(await flowFiles(options))], {
+    ignoreInitial: true,
+    ignored: /node_modules/,
+  });
+  watcher.on("all", () => {
+    clearTimeout(timer);
+    timer = setTimeout(() => {
+      reloading = reloading.then(reload);
+    }, SETTLE_MS);
+  });
+
+  return {
+    get current() {
+      return current;
+    },
+    get problem() {
+      return problem;
+    },
+    async [Symbol.asyncDispose]() {
+      clearTimeout(timer);
+      await watcher.close();
+      await reloading;
+      current.retire();
+    },
+  };
+}
+
+async function flowFiles({ root, flows }: ProjectCodeOptions): Promise<string[]> {
+  return (await glob([...flows], { cwd: root, absolute: true, ignore: ["**/node_modules/**"] })).sort();
+}
+
+async function load(options: ProjectCodeOptions, index: LoadedFlowCode["index"] | undefined): Promise<LoadedFlowCode> {
+  const modules = await flowFiles(options);
+  if (modules.length === 0)
+    throw new FiresteelError(
+      Code.notFound,
+      `no flow module matches \`flows\` in firesteel.config.ts: ${options.flows.join(", ")}`,
+    );
+  return loadFlowCode({
+    root: options.root,
+    modules,
+    workers: options.workers,
+    spark: options.spark,
+    ...(index ? { index } : {}),
+  });
+}
+
+function filesOf(code: LoadedFlowCode): string[] {
+  return code.sources.filter((url) => url.startsWith("file:")).map((url) => fileURLToPath(url));
+}

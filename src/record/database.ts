@@ -1,0 +1,219 @@
+/**
+ * The tables of the store, as Kysely sees them. The SQL that makes them is in `migrations/`.
+ *
+ * Digests are `bytea`, times `timestamptz`, structured fields `json` (not `jsonb`: it refuses U+0000 and reorders members). There are no foreign keys: every row is written by one
+ * FIFO writer in the order of its causes, and the hot tables (value, call, argument, job) would pay for each check.
+ */
+
+import type { ColumnType, Generated, Kysely } from "kysely";
+import type { StructType } from "../define/schema.ts";
+import type { DatasetFile, DatasetRecord, ErrorRecord, SubmissionFailure } from "../evaluate/ports.ts";
+
+/** A JSON column: written as text, read parsed. */
+type Json<T> = ColumnType<T, string, string>;
+type NullableJson<T> = ColumnType<T | null, string | null, string | null>;
+type Time = ColumnType<Date, Date | string, Date | string>;
+type NullableTime = ColumnType<Date | null, Date | string | null, Date | string | null>;
+/** A bigint column that always fits a double; both drivers read it as a number or a decimal string. */
+type Big = ColumnType<number | string, number, number>;
+type GeneratedBig = ColumnType<number | string, number | undefined, number>;
+
+/** The one row that names this store. */
+export interface StoreTable {
+  single: Generated<boolean>;
+  id: string;
+  created_at: Generated<Date>;
+}
+
+/** One row per process that opened the store; alive while `ended_at` is null. */
+export interface OwnerTable {
+  id: string;
+  epoch: Big;
+  /** Number of the last batch that this owner committed: tells after a lost connection whether the batch in flight was. */
+  batch: Big;
+  heartbeat: Time;
+  started_at: Generated<Date>;
+  ended_at: NullableTime;
+  /** Names machine boot and process namespace where the system has them: only there a process id means something. */
+  place: string | null;
+  pid: number;
+}
+
+/** Who works on a call or a piece of bulk work right now; rows of a dead owner are removed with it. */
+export interface ClaimTable {
+  kind: "call" | "work";
+  key: Uint8Array;
+  owner: string;
+  taken_at: Generated<Date>;
+}
+
+/** Values by digest: arguments and results. */
+export interface ValueTable {
+  digest: Uint8Array;
+  size: number;
+  bytes: Uint8Array;
+}
+
+/** Each version of a task's code that ever ran. */
+export interface TaskTable {
+  name: string;
+  code: Uint8Array;
+  first_seen: Generated<Date>;
+}
+
+/** Finished calls; `result` names a value. */
+export interface CallTable {
+  eval_hash: Uint8Array;
+  task: string;
+  code: Uint8Array;
+  kind: "value" | "expression";
+  result: Uint8Array;
+  executor: string;
+  started_at: Time;
+  ended_at: Time;
+}
+
+export interface ArgumentTable {
+  eval_hash: Uint8Array;
+  position: number;
+  value: Uint8Array;
+}
+
+export interface ExecutionTable {
+  /** Order of creation; pages are cut by it. */
+  seq: GeneratedBig;
+  id: string;
+  request_id: string | null;
+  task: string;
+  args: Uint8Array;
+  reason: string;
+  user_name: string;
+  state: string;
+  started_at: Time;
+  ended_at: NullableTime;
+  result: Uint8Array | null;
+  error: NullableJson<ErrorRecord>;
+  code_version: string;
+  resumes: number;
+  cancel_requested: boolean;
+  owner: string;
+  /** Token of the request that adopted it last, so that a repeated request finds what it took. */
+  adoption: string | null;
+}
+
+export interface JobTable {
+  id: string;
+  execution_id: string;
+  parent_id: string | null;
+  task: string;
+  eval_hash: Uint8Array;
+  state: string;
+  executor: string;
+  cached: boolean;
+  started_at: Time;
+  ended_at: NullableTime;
+  error: NullableJson<ErrorRecord>;
+  submission_id: string | null;
+  note: string | null;
+}
+
+/** What is part of a dataset's identity. */
+export interface DatasetTable {
+  identity: Uint8Array;
+  format: string;
+  options: Json<Readonly<Record<string, string>>>;
+  rows: Big | null;
+}
+
+/** A place where a dataset was verified. */
+export interface DatasetLocationTable {
+  seq: GeneratedBig;
+  identity: Uint8Array;
+  location: string;
+  schema: NullableJson<StructType>;
+  partition_by: Json<readonly string[]>;
+  files: Json<readonly DatasetFile[]>;
+  verified_at: Time;
+}
+
+export interface FileStatTable {
+  path: string;
+  bytes: Big;
+  modified_ns: string;
+  inode: string;
+  digest: Uint8Array;
+}
+
+export interface SubmissionTable {
+  seq: GeneratedBig;
+  id: string;
+  work: Uint8Array;
+  attempt: number;
+  task: string;
+  execution_id: string;
+  job_id: string;
+  user_name: string;
+  cluster: string;
+  livy_name: string;
+  state: string;
+  cause: string;
+  batch_id: number | null;
+  app_id: string | null;
+  location: string;
+  request: Json<Readonly<Record<string, unknown>>>;
+  spark_ui_url: string | null;
+  driver_log_url: string | null;
+  failure: NullableJson<SubmissionFailure>;
+  created_at: Time;
+  submitted_at: NullableTime;
+  started_at: NullableTime;
+  ended_at: NullableTime;
+  confirmed_at: NullableTime;
+  owner: string;
+  adoption: string | null;
+}
+
+export interface SubmissionTransitionTable {
+  seq: GeneratedBig;
+  submission_id: string;
+  at: Time;
+  from_state: string | null;
+  to_state: string;
+  cause: string;
+}
+
+export interface SubmissionLogTable {
+  submission_id: string;
+  line_number: Big;
+  line: string;
+}
+
+/** The committed attempt at a piece of bulk work. */
+export interface BulkResultTable {
+  work: Uint8Array;
+  submission_id: string;
+  outputs: Json<Readonly<Record<string, DatasetRecord>>>;
+  committed_at: Generated<Date>;
+}
+
+export interface Database {
+  store: StoreTable;
+  owner: OwnerTable;
+  claim: ClaimTable;
+  value: ValueTable;
+  task: TaskTable;
+  call: CallTable;
+  argument: ArgumentTable;
+  execution: ExecutionTable;
+  job: JobTable;
+  dataset: DatasetTable;
+  dataset_location: DatasetLocationTable;
+  file_stat: FileStatTable;
+  submission: SubmissionTable;
+  submission_transition: SubmissionTransitionTable;
+  submission_log: SubmissionLogTable;
+  bulk_result: BulkResultTable;
+}
+
+/** A connection or a transaction; every repository function takes one first. */
+export type Db = Kysely<Database>;

@@ -1,0 +1,68 @@
+/**
+ * The thread that runs PGlite: in the main thread its WebAssembly would hold up everything else for the length of each batch.
+ *
+ * Entry file of a `Worker`; speaks the messages of `messages.ts`. Requests run in the order in which they come.
+ */
+
+import { existsSync } from "node:fs";
+import { rename, rm } from "node:fs/promises";
+import { parentPort, workerData } from "node:worker_threads";
+import { PGlite } from "@electric-sql/pglite";
+import { dataDir } from "@electric-sql/pglite-prepopulatedfs";
+import type { Reply, Request, WireError, WorkerStart } from "./messages.ts";
+
+const port = parentPort;
+if (port === null) throw new Error("pglite/worker is the entry of a worker thread");
+
+const reply = (message: Reply): void => port.postMessage(message);
+
+/** Opens the data folder. A new one is filled beside its place and renamed, so that a crash never leaves half a database under the final name. */
+async function open(dataDirectory: string): Promise<PGlite> {
+  if (!existsSync(dataDirectory)) {
+    const fresh = `${dataDirectory}.new`;
+    await rm(fresh, { recursive: true, force: true });
+    const first = await PGlite.create({ dataDir: fresh, loadDataDir: await dataDir() });
+    await first.close();
+    await rename(fresh, dataDirectory);
+  }
+  return await PGlite.create({ dataDir: dataDirectory });
+}
+
+function wireError(error: unknown): WireError {
+  if (!(error instanceof Error)) return { message: String(error) };
+  const code: unknown = "code" in error ? error.code : undefined;
+  const detail: unknown = "detail" in error ? error.detail : undefined;
+  return {
+    message: error.message,
+    ...(typeof code === "string" ? { code } : {}),
+    ...(typeof detail === "string" ? { detail } : {}),
+  };
+}
+
+async function handle(database: PGlite, request: Request): Promise<void> {
+  try {
+    if (request.kind === "close") {
+      await database.close();
+      reply({ kind: "closed", id: request.id });
+      port?.close();
+      return;
+    }
+    const result = await database.query(request.sql, [...request.parameters]);
+    reply({ kind: "rows", id: request.id, rows: result.rows, affected: result.affectedRows });
+  } catch (error) {
+    reply({ kind: "error", id: request.id, error: wireError(error) });
+  }
+}
+
+const start = workerData as WorkerStart;
+try {
+  const database = await open(start.dataDirectory);
+  let last: Promise<void> = Promise.resolve();
+  port.on("message", (request: Request) => {
+    last = last.then(() => handle(database, request));
+  });
+  reply({ kind: "opened" });
+} catch (error) {
+  reply({ kind: "error", id: null, error: wireError(error) });
+  port.close();
+}

@@ -1,0 +1,323 @@
+/**
+ * The one FIFO writer of a store.
+ *
+ * Requests queue up; whatever is queued (up to a bound) becomes one transaction with one statement per table, and the requests' promises settle after its commit. While a transaction is under way the next batch
+ * gathers, so batches grow with the load and a lone write waits for nothing.
+ *
+ * A batch ends in one of these ways:
+ *
+ * - committed: its promises resolve;
+ * - transient failure (lost connection, restart of the server, deadlock): the same batch is sent again, with backoff, before anything younger. The batch's number, stored in the owner row by the same transaction,
+ *   tells whether a commit whose answer was lost took place, so that nothing is written twice;
+ * - refused data: the halves of the batch are sent apart, and so on, until only the requests at fault reject;
+ * - permanent failure or lost lease: this and every later request rejects, and the store says so once.
+ */
+
+import { setTimeout as sleep } from "node:timers/promises";
+import { Code, FiresteelError } from "../errors.ts";
+import type { Db } from "./database.ts";
+import { classify, fromDatabase } from "./errors.ts";
+import { LANES, type Lane, type Prepared, type WriteKind, type Writing } from "./write-kind.ts";
+
+/** Requests in one transaction at most: larger ones are hardly faster and make readers of an embedded database wait longer. */
+const BATCH_REQUESTS = 4_000;
+/** Payload bytes in one transaction at most (one larger request goes alone). */
+const BATCH_BYTES = 4 * 1024 * 1024;
+/** Above this much in the queue, `hasRoom` waits. */
+const ROOM_REQUESTS = 50_000;
+const ROOM_BYTES = 64 * 1024 * 1024;
+const BACKOFF_FIRST_MS = 50;
+const BACKOFF_LAST_MS = 2_000;
+/** How long closing waits for a database that cannot be reached. */
+const CLOSE_MS = 10_000;
+
+type AnyKind = WriteKind<unknown, unknown>;
+
+interface Entry {
+  readonly kind: AnyKind;
+  readonly payload: unknown;
+  readonly bytes: number;
+  readonly resolve: (answer: unknown) => void;
+  readonly reject: (error: FiresteelError) => void;
+}
+
+interface Group {
+  readonly kind: AnyKind;
+  readonly entries: Entry[];
+}
+
+/** Requests of one transaction, ready to be sent. */
+interface Batch {
+  readonly entries: readonly Entry[];
+  readonly groups: readonly (Group & { readonly run: Prepared<unknown> })[];
+}
+
+/** What the writer needs of the lease. */
+export interface WriterLease extends Writing {
+  /** Locks and renews the owner row and stores the batch's number; throws `aborted` when the epoch is stale. */
+  fence(db: Db, batch: number): Promise<void>;
+  /** The number of the last committed batch, or throws `aborted`. */
+  lastBatch(db: Db): Promise<number>;
+}
+
+export interface WriterOptions {
+  readonly db: Db;
+  readonly lease: WriterLease;
+  /** A line for the log when writing stalls and when it goes on. */
+  readonly onNotice: (line: string) => void;
+  /** Told once when nothing can be written any more. */
+  readonly onFailed: (error: FiresteelError) => void;
+}
+
+/** See the head of this file. */
+export class Writer implements AsyncDisposable {
+  readonly #options: WriterOptions;
+  #queue: Entry[] = [];
+  #head = 0;
+  #queuedBytes = 0;
+  #batch = 0;
+  #running: Promise<void> | null = null;
+  #failed: FiresteelError | null = null;
+  #unreported: FiresteelError | null = null;
+  readonly #closing = new AbortController();
+  readonly #tails = new Map<Lane, Promise<unknown>>();
+  #roomWaiters: (() => void)[] = [];
+  #idleWaiters: { readonly after: number; readonly wake: () => void }[] = [];
+  #asked = 0;
+  #settled = 0;
+
+  constructor(options: WriterOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Puts one request into the queue; resolves with its answer when it is durable.
+   *
+   * A caller may drop the promise: a rejection then shows in the next `flushed()` and, when it is permanent, in the store's `lost`.
+   */
+  push<P, R>(kind: WriteKind<P, R>, payload: P, bytes: number): Promise<R> {
+    if (this.#failed !== null) return handled(Promise.reject(this.#failed));
+    if (this.#closing.signal.aborted) return handled(Promise.reject(closedError()));
+    const promise = new Promise<R>((resolve, reject) => {
+      this.#queue.push({
+        kind: kind as AnyKind,
+        payload,
+        bytes,
+        resolve: resolve as (answer: unknown) => void,
+        reject,
+      });
+    });
+    kind.queued?.(payload);
+    this.#asked += 1;
+    this.#queuedBytes += bytes;
+    this.#tails.set(kind.lane, promise);
+    // The rest of this turn of the event loop still gets into the first batch.
+    this.#running ??= nextTurn().then(() => this.#run());
+    return handled(promise);
+  }
+
+  /** Settles when the newest request of a lane is settled: a read after it sees this process's own writes. */
+  async settled(lane: Lane): Promise<void> {
+    await this.#tails.get(lane)?.catch(() => undefined);
+  }
+
+  /** Resolves when everything asked for so far is durable; rejects when a write failed since the last `flushed()`. */
+  async flushed(): Promise<void> {
+    if (this.#settled < this.#asked)
+      await new Promise<void>((wake) => this.#idleWaiters.push({ after: this.#asked, wake }));
+    const error = this.#failed ?? this.#unreported;
+    this.#unreported = null;
+    if (error !== null) throw error;
+  }
+
+  /** Resolves when the queue is short enough to add to; a caller that does not await its writes awaits this, and memory stays bounded. */
+  async hasRoom(): Promise<void> {
+    while (
+      this.#failed === null &&
+      (this.#queue.length - this.#head > ROOM_REQUESTS || this.#queuedBytes > ROOM_BYTES)
+    ) {
+      await new Promise<void>((wake) => this.#roomWaiters.push(wake));
+    }
+  }
+
+  /** Makes this and every later request reject. */
+  fail(error: FiresteelError): void {
+    if (this.#failed !== null) return;
+    this.#failed = error;
+    this.#options.onFailed(error);
+  }
+
+  /** Writes what is queued, or gives up after 10 s without a database, and refuses more. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    const giveUp = setTimeout(() => this.#closing.abort(), CLOSE_MS);
+    try {
+      while (this.#running !== null) await this.#running;
+    } finally {
+      clearTimeout(giveUp);
+      this.#closing.abort();
+    }
+  }
+
+  async #run(): Promise<void> {
+    let next: Batch | null = null;
+    while (next !== null || this.#head < this.#queue.length) {
+      const batch: Batch = next ?? prepareBatch(this.#take());
+      const written = this.#writeBatch(batch);
+      // While the database works the next batch is made ready, if it is full already; otherwise it goes on gathering.
+      await nextTurn();
+      next = this.#queue.length - this.#head >= BATCH_REQUESTS ? prepareBatch(this.#take()) : null;
+      await written;
+      this.#wake();
+    }
+    this.#running = null;
+  }
+
+  #take(): Entry[] {
+    const start = this.#head;
+    let bytes = 0;
+    while (this.#head < this.#queue.length && this.#head - start < BATCH_REQUESTS) {
+      const next = this.#queue[this.#head] as Entry;
+      if (bytes > 0 && bytes + next.bytes > BATCH_BYTES) break;
+      bytes += next.bytes;
+      this.#head += 1;
+    }
+    const batch = this.#queue.slice(start, this.#head);
+    this.#queuedBytes -= bytes;
+    // Moving the rest forward costs as much as it is long: do it when at least half of the array is dead.
+    if (this.#head * 2 >= this.#queue.length) {
+      this.#queue = this.#queue.slice(this.#head);
+      this.#head = 0;
+    }
+    return batch;
+  }
+
+  #wake(): void {
+    for (const wake of this.#roomWaiters.splice(0)) wake();
+    this.#idleWaiters = this.#idleWaiters.filter(({ after, wake }) => {
+      if (this.#settled < after) return true;
+      wake();
+      return false;
+    });
+  }
+
+  async #writeBatch(batch: Batch): Promise<void> {
+    if (this.#failed !== null) return this.#reject(batch, this.#failed);
+    this.#batch += 1;
+    try {
+      const answers = await this.#commit(batch, this.#batch);
+      for (const { kind, entries } of batch.groups) kind.settled?.(entries.map(payloadOf), true);
+      for (const entry of batch.entries) entry.resolve(answers.get(entry));
+      this.#settled += batch.entries.length;
+    } catch (error) {
+      const failure = classify(error);
+      if (failure === "data" && batch.entries.length > 1) {
+        const half = batch.entries.length >> 1;
+        await this.#writeBatch(prepareBatch(batch.entries.slice(0, half)));
+        await this.#writeBatch(prepareBatch(batch.entries.slice(half)));
+        return;
+      }
+      const translated =
+        this.#failed ??
+        fromDatabase(error, `${batch.groups.map((group) => group.kind.name).join(", ")} could not be recorded`);
+      if (failure === "permanent") this.fail(translated);
+      this.#reject(batch, translated);
+    }
+  }
+
+  #reject(batch: Batch, error: FiresteelError): void {
+    this.#unreported ??= error;
+    for (const { kind, entries } of batch.groups) kind.settled?.(entries.map(payloadOf), false);
+    for (const entry of batch.entries) entry.reject(error);
+    this.#settled += batch.entries.length;
+  }
+
+  /** Runs one transaction until it is known to be committed or failed for another reason than the connection. */
+  async #commit(batch: Batch, number: number): Promise<ReadonlyMap<Entry, unknown>> {
+    const { db, lease, onNotice } = this.#options;
+    let backoffMs = BACKOFF_FIRST_MS;
+    for (let attempt = 1; ; attempt++) {
+      try {
+        const again = attempt > 1;
+        const answers = await db.transaction().execute(async (trx) => {
+          const committed = again && (await lease.lastBatch(trx)) >= number;
+          await lease.fence(trx, number);
+          return await runBatch(trx, batch, lease, committed);
+        });
+        if (again) onNotice(`database answers again; writing goes on after ${attempt - 1} failed tries`);
+        return answers;
+      } catch (error) {
+        if (classify(error) !== "transient") throw error;
+        if (this.#closing.signal.aborted)
+          throw fromDatabase(error, "store was closed while the database could not be reached");
+        if (this.#failed !== null) throw this.#failed;
+        if (attempt === 1) onNotice(`${fromDatabase(error, "database cannot be written; trying again").message}`);
+        await sleep(backoffMs, undefined, { signal: this.#closing.signal }).catch(() => undefined);
+        backoffMs = Math.min(backoffMs * 2, BACKOFF_LAST_MS);
+      }
+    }
+  }
+
+  /** How much waits, for metrics. */
+  get waiting(): number {
+    return this.#asked - this.#settled;
+  }
+}
+
+async function runBatch(
+  db: Db,
+  batch: Batch,
+  writing: Writing,
+  committed: boolean,
+): Promise<ReadonlyMap<Entry, unknown>> {
+  const answers = new Map<Entry, unknown>();
+  for (const { kind, entries, run } of batch.groups) {
+    const given = committed && !kind.repeatable ? [] : await run(db, writing);
+    entries.forEach((entry, at) => {
+      answers.set(entry, given[at]);
+    });
+  }
+  return answers;
+}
+
+/** A request that cannot even be prepared fails when the batch is run, as refused data. */
+function prepareBatch(entries: readonly Entry[]): Batch {
+  const prepare = ({ kind, entries }: Group): Prepared<unknown> => {
+    try {
+      return kind.prepare(entries.map(payloadOf));
+    } catch (error) {
+      return () => Promise.reject(error);
+    }
+  };
+  return { entries, groups: groupEntries(entries).map((group) => ({ ...group, run: prepare(group) })) };
+}
+
+/** Requests of one kind that follow each other within their lane become one group; groups come in the order of the lanes, then of the requests. */
+function groupEntries(batch: readonly Entry[]): readonly Group[] {
+  const lanes = new Map<Lane, Group[]>();
+  for (const entry of batch) {
+    const lane = lanes.get(entry.kind.lane);
+    const last = lane?.at(-1);
+    if (lane === undefined) lanes.set(entry.kind.lane, [{ kind: entry.kind, entries: [entry] }]);
+    else if (last?.kind === entry.kind) last.entries.push(entry);
+    else lane.push({ kind: entry.kind, entries: [entry] });
+  }
+  return LANES.flatMap((lane) => lanes.get(lane) ?? []);
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+function payloadOf(entry: Entry): unknown {
+  return entry.payload;
+}
+
+function closedError(): FiresteelError {
+  return new FiresteelError(Code.failedPrecondition, "store is closed");
+}
+
+/** Marks a promise as handled: the same failure is told by `flushed()`, so dropping it must not end the process. */
+function handled<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => undefined);
+  return promise;
+}

@@ -1,0 +1,68 @@
+/**
+ * What the serving thread and the threads and processes that run flow code say to each other. Plain data that structured clone carries.
+ */
+
+import type { TaskInfo } from "../../evaluate/code.ts";
+import type { DatasetRecord, ErrorRecord, Outcome } from "../../evaluate/ports.ts";
+import type { SavedCodeIndex } from "../../hash/code/identify.ts";
+
+/** How flow code is loaded. */
+export interface LoadRequest {
+  /** The project's root, an absolute path. */
+  readonly root: string;
+  /** Flow modules, absolute paths. */
+  readonly modules: readonly string[];
+  /** Parsed modules of an earlier version, to parse only what changed. */
+  readonly index?: SavedCodeIndex;
+  /** Set for workers that must run exactly what was identified elsewhere. */
+  readonly pinned?: PinnedCode;
+}
+
+/** Code as it was identified: the texts that are served instead of what is on disk by now. */
+export interface PinnedCode {
+  readonly version: string;
+  /** Module URL and text. */
+  readonly sources: readonly (readonly [string, string])[];
+  /** Task name and code digest. */
+  readonly codes: readonly (readonly [string, string])[];
+}
+
+/** Flow code that was loaded and identified. */
+export interface LoadedCode {
+  readonly tasks: readonly TaskInfo[];
+  readonly pinned: PinnedCode;
+  readonly index: SavedCodeIndex;
+}
+
+/** One body to be run. */
+export interface RunItem {
+  /** Rises from item to item. */
+  readonly id: number;
+  readonly task: string;
+  readonly code: string;
+  readonly args: readonly Uint8Array[];
+  readonly datasets: readonly DatasetRecord[];
+}
+
+/** What came of it. */
+export type RunResult =
+  | { readonly id: number; readonly ok: true; readonly outcome: Outcome }
+  | { readonly id: number; readonly ok: false; readonly error: ErrorRecord };
+
+export type ToWorker =
+  | { readonly kind: "run"; readonly items: readonly RunItem[] }
+  | {
+      readonly kind: "parquet";
+      readonly id: number;
+      readonly rows: Uint8Array;
+      readonly columns: Readonly<Record<string, string>>;
+      readonly uri: string;
+    }
+  | { readonly kind: "ping"; readonly id: number };
+
+export type FromWorker =
+  | { readonly kind: "loaded"; readonly code: LoadedCode | null }
+  | { readonly kind: "failed"; readonly error: ErrorRecord }
+  | { readonly kind: "results"; readonly results: readonly RunResult[] }
+  | { readonly kind: "parquet"; readonly id: number; readonly count: number | null; readonly error: ErrorRecord | null }
+  | { readonly kind: "pong"; readonly id: number };

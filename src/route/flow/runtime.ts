@@ -1,0 +1,136 @@
+/**
+ * The side on which user code runs: loads flow modules and runs bodies. The same in the flow host, in pool threads and in child processes.
+ */
+
+import { relative } from "node:path";
+import { pathToFileURL } from "node:url";
+import { setProjectRoot } from "../../data/project-root.ts";
+import { rememberDataset } from "../../define/external.ts";
+import { definedTasks, type TaskDefinition, taskByName, taskNameOf } from "../../define/task.ts";
+import { Code, FiresteelError } from "../../errors.ts";
+import type { TaskInfo } from "../../evaluate/code.ts";
+import { errorRecord } from "../../evaluate/failure.ts";
+import { createCodeIndex, type TaskCode } from "../../hash/code/identify.ts";
+import { installLoader, type Loader } from "../../hash/code/loader.ts";
+import { digestOf, digestValue } from "../../hash/digest.ts";
+import { encodeProgram } from "../../hash/program.ts";
+import { decodeValue, encodeValue } from "../../hash/value.ts";
+import { codeExtension, packageVersion } from "../../package-info.ts";
+import type { LoadedCode, LoadRequest, RunItem, RunResult } from "./messages.ts";
+
+/** Loaded flow code on this thread. */
+export interface Runtime {
+  /** What was identified; null for pinned code, which was identified elsewhere. */
+  readonly code: LoadedCode | null;
+  /** Runs one body; never rejects. Its synchronous part has run when this returns. */
+  run(item: RunItem): Promise<RunResult>;
+}
+
+/**
+ * Loads the flow modules of a project. Once per thread.
+ *
+ * @throws FiresteelError `invalid_argument` with file, line and column for what does not parse; what a module throws while it loads
+ */
+export async function loadRuntime(request: LoadRequest): Promise<Runtime> {
+  setProjectRoot(request.root);
+  const index = request.pinned ? undefined : createCodeIndex(request.index);
+  const loader = installLoader({
+    firesteel: { url: new URL(`../../index${codeExtension}`, import.meta.url).href, version: packageVersion },
+    ...(index ? { index } : {}),
+    ...(request.pinned ? { snapshot: new Map(request.pinned.sources) } : {}),
+  });
+  for (const module of request.modules) {
+    try {
+      await import(pathToFileURL(module).href);
+    } catch (error) {
+      if (error instanceof FiresteelError) throw error;
+      throw new FiresteelError(
+        Code.invalidArgument,
+        `${relative(request.root, module)} cannot be loaded: ${(error as Error)?.message ?? String(error)}`,
+        {
+          cause: error,
+          details: { name: (error as Error)?.name, stack: (error as Error)?.stack },
+        },
+      );
+    }
+  }
+  const code = index ? identify(request, loader, index) : null;
+  const codes = new Map(code ? code.pinned.codes : request.pinned!.codes);
+  return { code, run: (item) => runItem(item, codes) };
+}
+
+function identify(request: LoadRequest, loader: Loader, index: ReturnType<typeof createCodeIndex>): LoadedCode {
+  const definitions = [...definedTasks().values()];
+  const identified = index.identify({
+    tasks: definitions.map(({ name, site }) => ({ name, ...site })),
+    root: pathToFileURL(`${request.root}/`).href,
+    taskNameOf: (url, localName) => taskNameOf(loader.binding(url, localName)?.value),
+    constantValue: (url, localName) => constantDigest(loader, url, localName),
+  });
+  const tasks = definitions
+    .map((definition) => describeTask(definition, identified.get(definition.name)!, request.root))
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
+  const codes = tasks.map((task) => [task.name, task.code] as const);
+  return {
+    tasks,
+    pinned: {
+      version: digestOf("code", codes),
+      sources: [...loader.modules.values()].map((module) => [module.url, module.text] as const),
+      codes,
+    },
+    index: index.save(),
+  };
+}
+
+/** The digest of a module constant's value; undefined where it is no value, and then its initialiser's code counts. */
+function constantDigest(loader: Loader, url: string, localName: string): string | undefined {
+  const binding = loader.binding(url, localName);
+  if (!binding) return undefined;
+  try {
+    return digestValue(encodeValue(binding.value));
+  } catch (error) {
+    if (error instanceof FiresteelError) return undefined;
+    throw error;
+  }
+}
+
+function describeTask({ name, options, site }: TaskDefinition, code: TaskCode, root: string): TaskInfo {
+  const pinned = options.version !== undefined;
+  const show = (url: string) => (url.startsWith("file:") ? relative(root, new URL(url).pathname) : url);
+  return {
+    name,
+    description: options.description ?? "",
+    module: show(site.url),
+    line: site.line,
+    // The tag of a task is no part of its identity, but its version option is all of it.
+    code: digestOf("task", pinned ? ["version", options.version] : ["code", code.digest]),
+    options,
+    parameters: code.params ?? [{ name: "arguments", optional: false, rest: true, hasDefault: false }],
+    undecided: pinned
+      ? []
+      : code.undecided.map(({ reason, file, line, column }) => ({ reason, file: show(file), line, column })),
+  };
+}
+
+async function runItem(item: RunItem, codes: ReadonlyMap<string, string>): Promise<RunResult> {
+  const { id, task } = item;
+  try {
+    const definition = definedTasks().get(task);
+    if (!definition || codes.get(task) !== item.code) {
+      throw new FiresteelError(Code.aborted, `this worker holds another version of task ${task}`, {
+        details: { wanted: item.code, held: codes.get(task) ?? null },
+      });
+    }
+    for (const dataset of item.datasets) rememberDataset(dataset.identity, dataset);
+    const args = item.args.map((bytes) => decodeValue(bytes, taskByName));
+    const result: unknown = await definition.body(...(args as never[]));
+    const { kind, bytes } = encodeProgram(result, `result of ${task}`);
+    return { id, ok: true, outcome: { kind, bytes, digest: digestValue(bytes) } };
+  } catch (error) {
+    return {
+      id,
+      ok: false,
+      error: errorRecord(error instanceof FiresteelError ? error : FiresteelError.from(error, Code.unknown)),
+    };
+  }
+}

@@ -1,0 +1,49 @@
+/**
+ * The `thread` executor: bodies in a pool of worker threads (piscina), each loaded with exactly the code that was identified.
+ *
+ * Cancelling and time-outs end the thread. A body that ends its thread fails; the pool replaces the thread.
+ */
+
+import { Piscina } from "piscina";
+import { Code, FiresteelError } from "../../errors.ts";
+import { errorFromRecord } from "../../evaluate/failure.ts";
+import type { Executor } from "../../evaluate/ports.ts";
+import { codeExtension } from "../../package-info.ts";
+import type { LoadRequest, RunItem, RunResult } from "./messages.ts";
+import { withTimeout } from "./time-out.ts";
+
+/** Makes the executor for one version of the code; threads start when they are needed and end after 30 s without work. */
+export function createThreadExecutor(request: LoadRequest, workers: number): Executor {
+  let nextId = 1;
+  const pool = new Piscina({
+    filename: new URL(`./pool-thread${codeExtension}`, import.meta.url).href,
+    name: "run",
+    workerData: request,
+    minThreads: 0,
+    maxThreads: workers,
+    idleTimeout: 30_000,
+    recordTiming: false,
+  });
+  return {
+    name: "thread",
+    async run({ task, code, args, datasets, options }, signal) {
+      const item: RunItem = { id: nextId++, task, code, args, datasets };
+      const result = await withTimeout(task, options.timeoutMs, signal, async (inner) => {
+        try {
+          return (await pool.run(item, { signal: inner })) as RunResult;
+        } catch (error) {
+          if (inner.aborted) throw inner.reason;
+          throw new FiresteelError(Code.unknown, `task ${task} ended its thread: ${(error as Error).message}`, {
+            cause: error,
+            details: { name: (error as Error).name },
+          });
+        }
+      });
+      if (result.ok) return result.outcome;
+      throw errorFromRecord(result.error);
+    },
+    async [Symbol.asyncDispose]() {
+      await pool.destroy();
+    },
+  };
+}

@@ -1,0 +1,127 @@
+/**
+ * The attempts at one piece of work: which failures are tried again, and the error that a caller sees in the end.
+ */
+
+import { Code, FiresteelError } from "../../errors.ts";
+import type { BulkResult, Invocation, SubmissionFailure, SubmissionStore } from "../../evaluate/ports.ts";
+import type { Gateway } from "./gateway.ts";
+import type { PreparedWork } from "./prepare.ts";
+import type { Ended, Submission } from "./submission.ts";
+import { Backoff, pause } from "./waiting.ts";
+
+/** Attempts at one piece of work before a failure of the cluster is the caller's. */
+const MOST = 3;
+
+export interface AttemptsOptions {
+  readonly prepared: PreparedWork;
+  readonly invocation: Invocation;
+  readonly gateway: Gateway;
+  readonly store: SubmissionStore;
+  readonly tell: (line: string) => void;
+  /** Its abort cancels the submission; the promise settles when that is certain. */
+  readonly signal: AbortSignal;
+}
+
+/** Runs attempts until one is committed or a failure is final. A submission for this work that lives already (taken up after a restart) is the first attempt. */
+export async function runAttempts(options: AttemptsOptions): Promise<BulkResult> {
+  const { prepared, gateway, signal, tell } = options;
+  const backoff = new Backoff(1_000, 30_000);
+  for (let tries = 1; ; tries++) {
+    signal.throwIfAborted();
+    const submission = gateway.findLive(prepared.key) ?? (await submit(options));
+    const ended = await follow(submission, signal, tell);
+    if (ended.state === "succeeded") return ended.result;
+    if (ended.state === "cancelled") {
+      if (!signal.aborted)
+        throw new FiresteelError(Code.cancelled, `submission ${submission.record.id} was cancelled: ${ended.cause}`);
+      throw signal.reason;
+    }
+    const error = errorOf(submission, ended);
+    if (ended.failure.class !== "cluster" || error.details["kind"] === "inputChanged" || tries >= MOST) throw error;
+    // Two applications of one piece of work must not live at once.
+    await submission.gone;
+    const delayMs = backoff.next();
+    tell(
+      `waiting: attempt ${submission.record.attempt} failed (${ended.failure.type}: ${ended.failure.message}); trying again`,
+    );
+    await pause(delayMs, signal);
+  }
+}
+
+async function submit({ prepared, invocation, gateway, store }: AttemptsOptions): Promise<Submission> {
+  const { rows } = await store.listSubmissions({ work: prepared.key }, { limit: 100 });
+  const replaced = await store.findResult(prepared.key);
+  return gateway.submit({
+    work: prepared.key,
+    attempt: Math.max(0, ...rows.map(({ attempt }) => attempt)) + 1,
+    task: invocation.task,
+    executionId: invocation.executionId,
+    jobId: invocation.jobId,
+    user: invocation.user,
+    cluster: prepared.cluster,
+    request: prepared.request,
+    spec: (attempt, base) => prepared.spec(attempt, base, replaced?.submissionId ?? null),
+  });
+}
+
+async function follow(submission: Submission, signal: AbortSignal, tell: (line: string) => void): Promise<Ended> {
+  const unlisten = submission.listen(tell);
+  const cancel = () =>
+    submission.cancel(signal.reason instanceof Error ? signal.reason.message : "nobody waits for it any more");
+  if (signal.aborted) cancel();
+  signal.addEventListener("abort", cancel, { once: true });
+  try {
+    return await submission.ended;
+  } finally {
+    signal.removeEventListener("abort", cancel);
+    unlisten();
+  }
+}
+
+/** The caller's error for a failed submission: what the job or the cluster said, with everything needed to look further. */
+export function errorOf(
+  submission: Submission,
+  { failure, error }: Extract<Ended, { readonly state: "failed" | "killed" }>,
+): FiresteelError {
+  if (error !== null && error.details["kind"] === "inputChanged") return error;
+  const { id, appId, cluster, batchId } = submission.record;
+  const details = {
+    class: failure.class,
+    type: failure.type,
+    position: failure.position ?? null,
+    traceback: failure.traceback ?? null,
+    submissionId: id,
+    cluster,
+    appId,
+    batchId,
+    logTail: submission.logTail,
+    ...(failure.class === "user" ? { name: failure.type } : {}),
+  };
+  const position = failure.position ? ` (line ${failure.position.line}, column ${failure.position.column})` : "";
+  const cause = error === null ? {} : { cause: error };
+  switch (failure.class) {
+    case "user":
+      return new FiresteelError(
+        Code.unknown,
+        `${failure.type}: ${failure.message}${hasPosition(failure) ? "" : position}`,
+        { details, ...cause },
+      );
+    case "cluster":
+      return new FiresteelError(
+        Code.unavailable,
+        `cluster ${cluster} could not do the work: ${failure.type}: ${failure.message}`,
+        { details, ...cause },
+      );
+    case "submit":
+      return new FiresteelError(
+        error?.code ?? Code.invalidArgument,
+        `cluster ${cluster} refused the work: ${failure.message}`,
+        { details, retryable: false, ...cause },
+      );
+  }
+}
+
+/** Spark's own message may tell the position already. */
+function hasPosition({ message, position }: SubmissionFailure): boolean {
+  return position != null && message.includes(`line ${position.line}`);
+}

@@ -1,0 +1,312 @@
+/**
+ * One cluster: its Livy server, its ResourceManager, and the loop that looks at all our batches there with one list request a tick.
+ *
+ * Nothing is asked while nothing lives or waits here. A list starts shortly before the first of our batches (Livy lists in the order of creation and keeps finished ones for a while), so that one page mostly
+ * holds them all. A batch that is not in the list is not thereby gone: whoever misses it asks for it by name.
+ */
+
+import type { FiresteelError } from "../../errors.ts";
+import { Admission } from "./admission.ts";
+import type { LivyAuth, LivyBatch, LivyClient } from "./client.ts";
+import { createLivyClient } from "./client.ts";
+import { LivyFailure, livyFailureOf } from "./errors.ts";
+import { createResourceManager, type ResourceManager } from "./resource-manager.ts";
+import { Backoff } from "./waiting.ts";
+
+/** A cluster as it is configured. */
+export interface ClusterConfig {
+  readonly name: string;
+  /** Livy's base URL; a path in it is kept. */
+  readonly url: string;
+  /** Base URL of YARN's ResourceManager. Without it, what Livy forgets is waited for a stated time only. */
+  readonly resourceManager?: string;
+  readonly labels?: Readonly<Record<string, string>> | readonly string[];
+  readonly auth?: LivyAuth;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Most submissions of ours alive at once, default 16. */
+  readonly maxLive?: number;
+  /** Time between two looks, default 500. */
+  readonly tickMs?: number;
+  /** Spark settings of every job here; a task's own win. */
+  readonly conf?: Readonly<Record<string, string>>;
+  /** Major version of Spark, default 3; part of the identity of bulk work and checked when a job ends. */
+  readonly spark?: number;
+  /** User named to a ResourceManager without security when an application is killed; default the user of this process. */
+  readonly user?: string;
+}
+
+/** A cluster as it is shown. */
+export interface ClusterStatus {
+  readonly name: string;
+  readonly url: string;
+  readonly labels: Readonly<Record<string, string>> | readonly string[];
+  /** `unknown` until the first answer. */
+  readonly state: "up" | "down" | "unknown";
+  /** When that state began, ms since the epoch. */
+  readonly since: number;
+  /** When the server last answered, ms since the epoch. */
+  readonly confirmedAt: number | null;
+  /** Livy's version; null until it was asked. */
+  readonly version: string | null;
+  readonly live: number;
+  readonly waiting: number;
+  /** The last error in words; kept after a recovery. */
+  readonly lastError: string | null;
+}
+
+/** What a tick showed of one batch. */
+export type Look =
+  | { readonly kind: "seen"; readonly batch: LivyBatch }
+  /** Not in the list. */
+  | { readonly kind: "absent" }
+  /** The server gave no answer. */
+  | { readonly kind: "down"; readonly reason: string };
+
+/** A standing wish to see one batch at every tick. */
+export interface Watch extends Disposable {
+  /** The first look after the last one returned; null when there was none within the time. */
+  next(withinMs: number, signal: AbortSignal): Promise<Look | null>;
+}
+
+interface Watched {
+  readonly name: string;
+  /** Place in the list when last seen. */
+  position: number | null;
+  wake: (() => void) | null;
+}
+
+const PAGE = 100;
+const LARGEST_PAGE = 1_000;
+/** Earlier batches may be removed between two ticks, which moves ours to the front. */
+const SLACK = 20;
+
+/** The state of one cluster and the loop over it. */
+export class Cluster implements AsyncDisposable {
+  readonly config: ClusterConfig;
+  readonly client: LivyClient;
+  readonly resourceManager: ResourceManager | null;
+  readonly admission: Admission;
+  readonly #watched = new Map<string, Watched>();
+  readonly #stop = new AbortController();
+  readonly #retry = new Backoff(500, 10_000);
+  #state: ClusterStatus["state"] = "unknown";
+  #since = Date.now();
+  #confirmedAt: number | null = null;
+  #version: string | null = null;
+  #lastError: string | null = null;
+  #looks = new Map<string, LivyBatch>();
+  #tick = 0;
+  #running = false;
+  #wakeLoop: (() => void) | null = null;
+
+  constructor(config: ClusterConfig) {
+    this.config = config;
+    const { name, url, auth, headers } = config;
+    this.client = createLivyClient({ name, url, ...(auth ? { auth } : {}), ...(headers ? { headers } : {}) });
+    const user = config.user ?? process.env["USER"] ?? process.env["LOGNAME"];
+    this.resourceManager =
+      config.resourceManager === undefined
+        ? null
+        : createResourceManager({
+            cluster: name,
+            url: config.resourceManager,
+            ...(headers ? { headers } : {}),
+            ...(user ? { user } : {}),
+          });
+    this.admission = new Admission(name, { maxLive: config.maxLive ?? 16, maxPosts: 2 }, () =>
+      this.#state === "down" ? this.outage : null,
+    );
+  }
+
+  get status(): ClusterStatus {
+    return {
+      name: this.config.name,
+      url: this.client.url,
+      labels: this.config.labels ?? {},
+      state: this.#state,
+      since: this.#since,
+      confirmedAt: this.#confirmedAt,
+      version: this.#version,
+      live: this.admission.live,
+      waiting: this.admission.waiting,
+      lastError: this.#lastError,
+    };
+  }
+
+  /** Major version of Spark that jobs are made for. */
+  get sparkMajor(): number {
+    return this.config.spark ?? 3;
+  }
+
+  /** Why the cluster cannot be used, for people. */
+  get outage(): string {
+    return `cluster ${this.config.name} at ${this.client.url} is down since ${new Date(this.#since).toISOString()}: ${this.#lastError}`;
+  }
+
+  /** Asks once whether the server is there. */
+  async probe(): Promise<void> {
+    try {
+      this.#version = await this.client.version(this.#stop.signal);
+      this.answered();
+    } catch (error) {
+      this.failed(error);
+    }
+  }
+
+  /** A request got an answer, whatever it said: the server is there. */
+  answered(): void {
+    this.#confirmedAt = Date.now();
+    this.#retry.reset();
+    if (this.#state === "up") return;
+    this.#state = "up";
+    this.#since = Date.now();
+    this.admission.pump();
+    if (this.#version === null) void this.probe();
+  }
+
+  /** A request failed; true when that means that the cluster is down (then the loop asks until it is back). */
+  failed(error: unknown): boolean {
+    const kind = livyFailureOf(error);
+    if (kind === LivyFailure.cancelled) return false;
+    const { words } = (error as FiresteelError).details ?? {};
+    this.#lastError = typeof words === "string" ? words : (error as Error).message;
+    if (
+      kind !== LivyFailure.unreachable &&
+      kind !== LivyFailure.noAnswer &&
+      kind !== LivyFailure.server &&
+      kind !== LivyFailure.unauthorized
+    )
+      return false;
+    if (this.#state !== "down") {
+      this.#state = "down";
+      this.#since = Date.now();
+      this.admission.pump();
+    }
+    this.#start();
+    return true;
+  }
+
+  /** Looks at a batch at every tick until the watch is disposed of. */
+  watch(name: string): Watch {
+    const watched: Watched = { name, position: null, wake: null };
+    this.#watched.set(name, watched);
+    let seen = this.#tick;
+    this.#start();
+    return {
+      next: async (withinMs, signal) => {
+        if (this.#tick === seen) await this.#until(watched, withinMs, signal);
+        signal.throwIfAborted();
+        if (this.#tick === seen) return null;
+        seen = this.#tick;
+        if (this.#state === "down") return { kind: "down", reason: this.outage };
+        const batch = this.#looks.get(name);
+        return batch === undefined ? { kind: "absent" } : { kind: "seen", batch };
+      },
+      [Symbol.dispose]: () => {
+        if (this.#watched.get(name) === watched) this.#watched.delete(name);
+      },
+    };
+  }
+
+  /** Lets the next tick begin now. */
+  kick(): void {
+    this.#wakeLoop?.();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort();
+    this.#wakeLoop?.();
+    this.admission.close();
+    await Promise.all([this.client[Symbol.asyncDispose](), this.resourceManager?.[Symbol.asyncDispose]()]);
+  }
+
+  async #until(watched: Watched, ms: number, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    await new Promise<void>((resolve) => {
+      const done = () => {
+        clearTimeout(timer);
+        signal.removeEventListener("abort", done);
+        watched.wake = null;
+        resolve();
+      };
+      const timer = setTimeout(done, ms);
+      signal.addEventListener("abort", done, { once: true });
+      watched.wake = done;
+    });
+  }
+
+  #start(): void {
+    if (this.#running || this.#stop.signal.aborted) return;
+    this.#running = true;
+    void this.#loop();
+  }
+
+  /** Whether anybody wants to know: a live submission, or work that waits for the server to come back. */
+  get #wanted(): boolean {
+    return (
+      !this.#stop.signal.aborted && (this.#watched.size > 0 || (this.#state === "down" && this.admission.waiting > 0))
+    );
+  }
+
+  async #loop(): Promise<void> {
+    const tickMs = this.config.tickMs ?? 500;
+    // What was just posted needs no look at once; what just failed neither.
+    await this.#sleep(this.#state === "down" ? this.#retry.next() : Math.min(100, tickMs));
+    while (this.#wanted) {
+      const began = performance.now();
+      let delay = tickMs;
+      try {
+        this.#looks = await this.#list();
+        this.answered();
+      } catch (error) {
+        if (this.#stop.signal.aborted) break;
+        this.failed(error);
+        delay = Math.max(tickMs, this.#retry.next());
+      }
+      this.#tick++;
+      for (const { wake } of this.#watched.values()) wake?.();
+      // A server that needs long for an answer is not asked all the time.
+      await this.#sleep(Math.max(delay - (performance.now() - began), Math.min(tickMs, performance.now() - began), 10));
+    }
+    this.#running = false;
+    if (this.#wanted) this.#start();
+  }
+
+  async #sleep(ms: number): Promise<void> {
+    if (this.#stop.signal.aborted) return;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      this.#wakeLoop = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+    this.#wakeLoop = null;
+  }
+
+  /** All our batches that Livy lists, by name. */
+  async #list(): Promise<Map<string, LivyBatch>> {
+    const found = new Map<string, LivyBatch>();
+    const positions = [...this.#watched.values()].map(({ position }) => position);
+    // One that was never seen may be anywhere after a restart, so then the whole list is read.
+    const first = positions.length === 0 ? 0 : Math.min(...positions.map((at) => at ?? 0));
+    const from = Math.max(0, first - SLACK);
+    const missing = () => this.#watched.size > found.size;
+    let end = Number.POSITIVE_INFINITY;
+    const size = this.#watched.size === 0 ? 1 : Math.min(LARGEST_PAGE, Math.max(PAGE, 2 * this.#watched.size));
+    for (let at = from; at < end && (at === from || missing()); at += size) end = await this.#page(at, size, found);
+    for (let at = 0; at < from && missing(); at += size) await this.#page(at, Math.min(size, from - at), found);
+    return found;
+  }
+
+  async #page(from: number, size: number, found: Map<string, LivyBatch>): Promise<number> {
+    const { total, batches } = await this.client.listBatches(from, size, this.#stop.signal);
+    batches.forEach((batch, i) => {
+      const watched = batch.name === null ? undefined : this.#watched.get(batch.name);
+      if (watched === undefined) return;
+      watched.position = from + i;
+      found.set(watched.name, batch);
+    });
+    return total;
+  }
+}

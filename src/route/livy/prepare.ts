@@ -1,0 +1,109 @@
+/**
+ * Preparing bulk work: staging its files, merging its settings, computing its key. Everything that can be refused without a cluster is refused here.
+ */
+
+import type { SparkSettings, SparkWork } from "../../define/work.ts";
+import { Code, FiresteelError } from "../../errors.ts";
+import type { DatasetRecord, Digest } from "../../evaluate/ports.ts";
+import type { LivyBatchRequest } from "./client.ts";
+import type { Cluster } from "./cluster.ts";
+import { buildSpec, type SparkSpec } from "./spec.ts";
+import type { StagedFile, Staging } from "./staging.ts";
+import { pinnedConf, workKey } from "./work-key.ts";
+
+/** Work that is ready to be submitted. */
+export interface PreparedWork {
+  readonly key: Digest;
+  readonly cluster: Cluster;
+  /** Without name and arguments. */
+  readonly request: LivyBatchRequest;
+  /** The spec of an attempt; `replaces` names the submission whose committed result is no longer valid. */
+  readonly spec: (attempt: string, base: string, replaces: string | null) => SparkSpec;
+}
+
+export interface PrepareOptions {
+  readonly work: SparkWork;
+  /** For messages. */
+  readonly task: string;
+  readonly datasets: ReadonlyMap<string, DatasetRecord>;
+  readonly cluster: Cluster;
+  readonly staging: Staging;
+}
+
+/** Stages and keys a piece of work. Rejects with `not_found` and the path when one of its files does not exist. */
+export async function preparedWork({ work, task, datasets, cluster, staging }: PrepareOptions): Promise<PreparedWork> {
+  const { settings } = work;
+  const stageAll = (paths: readonly string[] | undefined, what: string) =>
+    Promise.all((paths ?? []).map((path) => staging.stage(path, `${what} of task ${task}`)));
+  const file = work.kind === "pyspark" ? await staging.stage(work.file, `job file of task ${task}`) : null;
+  const pyFiles = await stageAll(settings.pyFiles, "Python file");
+  const jars = await stageAll(settings.jars, "jar");
+  const files = await stageAll(settings.files, "file");
+  const archives = await stageAll(settings.archives, "archive");
+  const harness = await staging.harness();
+  refuseSameNames(task, pyFiles);
+  const { sparkMajor } = cluster;
+  const conf = { ...cluster.config.conf, ...settings.conf };
+  const uris = (list: readonly StagedFile[]) => list.map(({ uri }) => uri);
+  return {
+    key: workKey(work, { file, pyFiles, jars, files, archives }, conf, sparkMajor),
+    cluster,
+    request: {
+      file: harness.file,
+      pyFiles: [...harness.pyFiles, ...uris(pyFiles)],
+      ...(jars.length > 0 ? { jars: uris(jars) } : {}),
+      ...(files.length > 0 ? { files: uris(files) } : {}),
+      ...(archives.length > 0 ? { archives: uris(archives) } : {}),
+      ...resources(settings),
+      conf,
+    },
+    spec: (attempt, base, replaces) =>
+      buildSpec(
+        {
+          work,
+          datasets,
+          file: file?.uri ?? null,
+          pyFiles: uris(pyFiles),
+          conf: pinnedConf(conf, sparkMajor),
+          replaces,
+          sparkMajor,
+        },
+        attempt,
+        base,
+      ),
+  };
+}
+
+const RESOURCES = [
+  "driverMemory",
+  "driverCores",
+  "executorMemory",
+  "executorCores",
+  "numExecutors",
+  "queue",
+  "proxyUser",
+] as const;
+
+/** The settings that Livy takes by name; it refuses nulls. */
+function resources(settings: SparkSettings): Partial<LivyBatchRequest> {
+  return Object.fromEntries(RESOURCES.filter((key) => settings[key] !== undefined).map((key) => [key, settings[key]]));
+}
+
+/** YARN puts them all into one folder, where the second would take the place of the first. */
+function refuseSameNames(task: string, files: readonly StagedFile[]): void {
+  const byName = new Map<string, StagedFile>();
+  for (const file of files) {
+    const other = byName.get(file.name);
+    if (other !== undefined && other.digest !== file.digest)
+      throw new FiresteelError(
+        Code.invalidArgument,
+        `task ${task} has two different Python files of one name: ${file.name}`,
+      );
+    if (file.name.startsWith("firesteel_"))
+      throw new FiresteelError(
+        Code.invalidArgument,
+        `task ${task} has a Python file whose name is reserved (firesteel_*): ${file.name}`,
+      );
+    byName.set(file.name, file);
+  }
+}

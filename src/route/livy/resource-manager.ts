@@ -1,0 +1,179 @@
+/**
+ * YARN's ResourceManager and NodeManager over REST (https://hadoop.apache.org/docs/stable/hadoop-yarn/hadoop-yarn-site/ResourceManagerRest.html): the second witness of a submission's fate.
+ *
+ * Tags are stored in lower case and stay searchable as long as the ResourceManager remembers the application.
+ */
+
+import { Pool } from "undici";
+import { Code, FiresteelError } from "../../errors.ts";
+
+/** An application as the ResourceManager knows it. */
+export interface YarnApplication {
+  readonly id: string;
+  /** `NEW NEW_SAVING SUBMITTED ACCEPTED RUNNING FINISHED FAILED KILLED`; KILLING and others are not ends. */
+  readonly state: string;
+  /** `UNDEFINED SUCCEEDED FAILED KILLED`. */
+  readonly finalStatus: string;
+  readonly diagnostics: string;
+  readonly trackingUrl: string | null;
+  /** Where the driver's container writes its logs. */
+  readonly logsUrl: string | null;
+}
+
+/** The questions that are asked of a ResourceManager; each rejects with `unavailable` when it gives no answer. */
+export interface ResourceManager extends AsyncDisposable {
+  readonly url: string;
+  /** Applications that carry a tag, newest first. */
+  findByTag(tag: string, signal?: AbortSignal): Promise<readonly YarnApplication[]>;
+  /** An application by its id; null when it is unknown or forgotten. */
+  find(appId: string, signal?: AbortSignal): Promise<YarnApplication | null>;
+  /** Asks for an application's end; its state tells later whether it came. */
+  kill(appId: string, signal?: AbortSignal): Promise<void>;
+  /** The last bytes of the driver container's `stdout` (Python's tracebacks are there); null when they cannot be had. */
+  driverOutput(application: YarnApplication, bytes: number, signal?: AbortSignal): Promise<string | null>;
+}
+
+/** Whether an application has ended, however. */
+export function hasEnded(application: YarnApplication): boolean {
+  return application.state === "FINISHED" || application.state === "FAILED" || application.state === "KILLED";
+}
+
+/** What a ResourceManager needs. */
+export interface ResourceManagerOptions {
+  readonly cluster: string;
+  readonly url: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** User named in requests where YARN trusts its callers (`user.name`); without it a cluster without security may refuse to kill. */
+  readonly user?: string;
+  /** Default 10,000. */
+  readonly timeoutMs?: number;
+}
+
+/** Makes the witness; opens no connection yet. */
+export function createResourceManager(options: ResourceManagerOptions): ResourceManager {
+  const base = URL.parse(options.url);
+  if (base === null)
+    throw new FiresteelError(
+      Code.invalidArgument,
+      `cluster ${options.cluster}: resourceManager must be a URL: ${options.url}`,
+    );
+  const prefix = `${base.pathname.replace(/\/+$/, "")}/ws/v1/cluster`;
+  const timeout = options.timeoutMs ?? 10_000;
+  const limits = { connections: 4, connect: { timeout: 5_000 }, headersTimeout: timeout, bodyTimeout: timeout };
+  const pool = new Pool(base.origin, limits);
+
+  async function ask(
+    method: "GET" | "PUT",
+    path: string,
+    signal: AbortSignal | undefined,
+    body?: string,
+  ): Promise<unknown> {
+    const fail = (words: string, cause?: unknown) =>
+      new FiresteelError(
+        Code.unavailable,
+        `ResourceManager of cluster ${options.cluster} gave no answer to ${method} ${path}: ${words}`,
+        {
+          cause,
+          details: { cluster: options.cluster, words },
+        },
+      );
+    let status: number;
+    let text: string;
+    try {
+      const answer = await pool.request({
+        method,
+        path: prefix + path,
+        headers: {
+          accept: "application/json",
+          ...(body === undefined ? {} : { "content-type": "application/json" }),
+          ...options.headers,
+        },
+        body: body ?? null,
+        signal: signal ?? null,
+      });
+      status = answer.statusCode;
+      text = await answer.body.text();
+    } catch (reason) {
+      throw fail(
+        reason instanceof Error ? reason.message || String((reason as { code?: unknown }).code) : String(reason),
+        reason,
+      );
+    }
+    if (status === 404) return null;
+    if (status < 200 || status > 299) throw fail(`HTTP ${status} ${text.slice(0, 300)}`);
+    try {
+      return JSON.parse(text) as unknown;
+    } catch (reason) {
+      throw fail(`no JSON: ${text.slice(0, 100)}`, reason);
+    }
+  }
+
+  return {
+    url: options.url,
+    findByTag: async (tag, signal) => {
+      const json = (await ask("GET", `/apps?applicationTags=${encodeURIComponent(tag.toLowerCase())}`, signal)) as {
+        apps?: { app?: unknown } | null;
+      } | null;
+      const list = json?.apps?.app;
+      return (Array.isArray(list) ? list : []).map(toApplication).sort((a, b) => (a.id < b.id ? 1 : -1));
+    },
+    find: async (appId, signal) => {
+      const json = (await ask("GET", `/apps/${encodeURIComponent(appId)}`, signal)) as { app?: unknown } | null;
+      return json?.app ? toApplication(json.app) : null;
+    },
+    kill: async (appId, signal) => {
+      const user = options.user === undefined ? "" : `?user.name=${encodeURIComponent(options.user)}`;
+      await ask("PUT", `/apps/${encodeURIComponent(appId)}/state${user}`, signal, JSON.stringify({ state: "KILLED" }));
+    },
+    driverOutput: async (application, bytes, signal) => {
+      const place = containerOf(application.logsUrl);
+      if (place === null) return null;
+      // Another host for every node, asked once in a while: not worth keeping connections.
+      const node = new Pool(place.origin, { ...limits, connections: 1 });
+      try {
+        const answer = await node.request({
+          method: "GET",
+          path: `/ws/v1/node/containers/${place.container}/logs/stdout?size=-${bytes}`,
+          headers: { accept: "text/plain", ...options.headers },
+          signal: signal ?? null,
+        });
+        const text = await answer.body.text();
+        return answer.statusCode === 200 ? stripFrame(text) : null;
+      } catch {
+        return null; // The node may be the very thing that was lost; the caller says so in its own words.
+      } finally {
+        await node.destroy();
+      }
+    },
+    [Symbol.asyncDispose]: () => pool.destroy(),
+  };
+}
+
+function toApplication(json: unknown): YarnApplication {
+  const app = json as Readonly<Record<string, unknown>>;
+  const text = (key: string) => (typeof app[key] === "string" && app[key] !== "" ? app[key] : null);
+  return {
+    id: String(app["id"]),
+    state: String(app["state"]),
+    finalStatus: String(app["finalStatus"]),
+    diagnostics: text("diagnostics") ?? "",
+    trackingUrl: text("trackingUrl"),
+    logsUrl: text("amContainerLogs"),
+  };
+}
+
+/** `http://node:8042/node/containerlogs/<container>/<user>` taken apart. */
+function containerOf(logsUrl: string | null): { readonly origin: string; readonly container: string } | null {
+  if (logsUrl === null) return null;
+  const url = URL.parse(logsUrl);
+  const container = url?.pathname.split("/").find((part) => part.startsWith("container_"));
+  return url && container ? { origin: url.origin, container } : null;
+}
+
+/** The NodeManager frames a log with its name, length and "End of LogType"; only what is between them is the log. */
+function stripFrame(text: string): string {
+  const start = text.indexOf("LogContents:");
+  const end = text.lastIndexOf("\nEnd of LogType:");
+  const content = start < 0 ? text : text.slice(start + "LogContents:".length, end < 0 ? undefined : end);
+  return content.replace(/^\r?\n/, "").trimEnd();
+}

@@ -1,0 +1,142 @@
+/**
+ * The durable row of a submission and what is told of it: changes are written before they are acted on.
+ */
+
+import type { SubmissionRecord, SubmissionState, SubmissionStore } from "../../evaluate/ports.ts";
+import type { LivyBatch } from "./client.ts";
+import type { Cluster } from "./cluster.ts";
+import { LogTail } from "./log-tail.ts";
+
+/** What may change of a row. */
+export type RowChange = Parameters<SubmissionStore["updateSubmission"]>[1];
+
+const REFRESH_MS = 10_000;
+/** Livy keeps this many lines. */
+const WHOLE_LOG = 200;
+
+/** One submission's row. */
+export class SubmissionRow {
+  readonly #store: SubmissionStore;
+  readonly #cluster: Cluster;
+  readonly #tail = new LogTail();
+  readonly #listeners = new Set<(line: string) => void>();
+  #record: SubmissionRecord;
+  #told = "";
+
+  constructor(store: SubmissionStore, cluster: Cluster, record: SubmissionRecord) {
+    this.#store = store;
+    this.#cluster = cluster;
+    this.#record = record;
+  }
+
+  get record(): SubmissionRecord {
+    return this.#record;
+  }
+
+  /** The last lines of the log. */
+  get logTail(): readonly string[] {
+    return this.#tail.lines.slice(-50);
+  }
+
+  /** Tells a listener the last line and all that follow; returns what ends that. */
+  listen(listener: (line: string) => void): () => void {
+    this.#listeners.add(listener);
+    if (this.#told !== "") listener(this.#told);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Tells a line to whoever listens. */
+  tell(line: string): void {
+    if (line === this.#told) return;
+    this.#told = line;
+    for (const listener of this.#listeners) listener(line);
+  }
+
+  /** Changes fields; settles when that is durable. */
+  async change(change: RowChange): Promise<void> {
+    this.#record = { ...this.#record, ...change };
+    await this.#store.updateSubmission(this.#record.id, change);
+  }
+
+  /** Goes over to a state. */
+  async to(state: SubmissionState, cause: string, change: RowChange = {}): Promise<void> {
+    await this.change({ ...change, state, cause });
+  }
+
+  /** Takes over what Livy shows of the batch: id, application, links, state and log. Only what is new is written. */
+  async see(batch: LivyBatch): Promise<void> {
+    const now = Date.now();
+    const before = this.#record;
+    const change: { -readonly [K in keyof RowChange]: RowChange[K] } = {};
+    if (batch.id !== before.batchId) change.batchId = batch.id;
+    if (batch.appId !== null && batch.appId !== before.appId) change.appId = batch.appId;
+    // 0.9.0 takes the driver log's link back at the end; what was seen is kept.
+    if (batch.sparkUiUrl !== null && batch.sparkUiUrl !== before.sparkUiUrl) change.sparkUiUrl = batch.sparkUiUrl;
+    if (batch.driverLogUrl !== null && batch.driverLogUrl !== before.driverLogUrl)
+      change.driverLogUrl = batch.driverLogUrl;
+    const state = stateOf(batch, before);
+    if (state !== null) {
+      change.state = state;
+      change.cause = `Livy says ${batch.state}`;
+      if (state === "running" && before.startedAt === null) change.startedAt = now;
+    }
+    const changed = Object.keys(change).length > 0;
+    if (changed || now - (before.confirmedAt ?? 0) > REFRESH_MS) await this.change({ ...change, confirmedAt: now });
+    await this.#copyLog(batch);
+    if (changed) this.#tellPlace(batch);
+  }
+
+  /** Copies all that Livy still holds of the log; what cannot be had any more is left. */
+  async copyWholeLog(signal: AbortSignal): Promise<void> {
+    const log = await this.#cluster.client
+      .batchLog(this.#record.livyName, WHOLE_LOG, undefined, signal)
+      .catch(() => null);
+    if (log !== null) await this.append(this.#tail.take(log.lines, true).lines);
+  }
+
+  /** Appends lines to the stored log. */
+  async append(lines: readonly string[]): Promise<void> {
+    if (lines.length > 0) await this.#store.appendLog(this.#record.id, lines);
+  }
+
+  async #copyLog(batch: LivyBatch): Promise<void> {
+    const { lines, gap } = this.#tail.take(batch.log, false);
+    if (!gap) return this.append(lines);
+    const log = await this.#cluster.client.batchLog(this.#record.livyName, WHOLE_LOG).catch(() => null);
+    return this.append(this.#tail.take(log?.lines ?? batch.log, true).lines);
+  }
+
+  #tellPlace(batch: LivyBatch): void {
+    const { appId, batchId, cluster, state } = this.#record;
+    if (appId !== null)
+      this.tell(state === "running" ? `running as ${appId} on ${cluster}` : `submitted as ${appId} on ${cluster}`);
+    else this.tell(`submitted as batch ${batchId} on ${cluster} (${batch.state})`);
+  }
+}
+
+/** Whether Livy calls a batch ended. Any state not listed here, also one of the future, is none. */
+export function endOf(batch: LivyBatch): "success" | "dead" | "killed" | null {
+  switch (batch.state) {
+    case "success":
+      return "success";
+    case "dead":
+    case "error":
+      return "dead";
+    case "killed":
+      return "killed";
+    default:
+      return null;
+  }
+}
+
+/** The state a batch moves its row to; null where it stays. Ends are not taken from Livy alone. */
+function stateOf(batch: LivyBatch, { state }: SubmissionRecord): SubmissionState | null {
+  if (state === "cancelling" || endOf(batch) !== null) return null;
+  const next =
+    batch.state === "running" || batch.state === "busy" || batch.state === "idle"
+      ? "running"
+      : batch.state === "starting" || state !== "running"
+        ? "starting"
+        : "running";
+  return next === state || (next === "starting" && state === "running") ? null : next;
+}

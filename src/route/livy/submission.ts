@@ -1,0 +1,432 @@
+/**
+ * The life of a submission: one Livy batch that we own, from its durable row to its end.
+ *
+ * ```
+ * planned -> submitting -> starting -> running -> succeeded | failed | killed
+ *                               (any) -> cancelling -> cancelled | succeeded      (any) -> lost (provisional)
+ * ```
+ *
+ * - `planned`: the row is durable, nothing was posted, or what was posted certainly had no effect. It waits for a place on its cluster.
+ * - `submitting`: from before the POST until it is known whether the batch exists (`posting.ts`).
+ * - `starting`, `running`: Livy has the batch, or YARN its application.
+ * - `succeeded`: there is a manifest and the result was committed (`commit.ts`). This can be before Livy knows of the end, and whatever Livy says later changes nothing.
+ * - `failed`, `killed`: told by a manifest, else by YARN, else by Livy and the passing of a stated time (`verdict.ts`).
+ * - `lost`: Livy does not know the batch and nobody has told its end yet. It can come back.
+ * - `cancelling`: until the end of the application is confirmed (`cancelling.ts`).
+ *
+ * Every answer is about our batch only if it carries our name, which is unique; ids start at 0 again when Livy does, and are never trusted.
+ */
+
+import { Code, FiresteelError } from "../../errors.ts";
+import type {
+  BulkResult,
+  DatasetStore,
+  Storage,
+  SubmissionFailure,
+  SubmissionRecord,
+  SubmissionState,
+  SubmissionStore,
+} from "../../evaluate/ports.ts";
+import type { Admission, Slot } from "./admission.ts";
+import { stopForCertain } from "./cancelling.ts";
+import type { LivyBatchRequest } from "./client.ts";
+import type { Cluster, Look, Watch } from "./cluster.ts";
+import { commitManifest } from "./commit.ts";
+import { failureOf, findManifest, type Manifest } from "./manifest.ts";
+import type { Patience } from "./patience.ts";
+import { post, resolvePost } from "./posting.ts";
+import type { SparkSpec } from "./spec.ts";
+import { endOf, SubmissionRow } from "./submission-row.ts";
+import { type Claim, judge } from "./verdict.ts";
+import { pause } from "./waiting.ts";
+
+/** How a submission ended. */
+export type Ended =
+  | { readonly state: "succeeded"; readonly result: BulkResult }
+  | { readonly state: "failed" | "killed"; readonly failure: SubmissionFailure; readonly error: FiresteelError | null }
+  | { readonly state: "cancelled"; readonly cause: string };
+
+/** What a submission needs of the world. */
+export interface SubmissionWorld {
+  readonly store: SubmissionStore & DatasetStore;
+  readonly storage: Storage;
+  readonly patience: Patience;
+  /** Aborted when this process stops: the submission is left to itself. */
+  readonly stop: AbortSignal;
+}
+
+class CancelRequest extends Error {}
+
+/** One submission; it runs by itself from the moment it is made. */
+export class Submission {
+  readonly #world: SubmissionWorld;
+  readonly #cluster: Cluster;
+  readonly #spec: SparkSpec;
+  readonly #row: SubmissionRow;
+  readonly #cancel = new AbortController();
+  readonly #signal: AbortSignal;
+  #slot: Slot | null = null;
+  #manifestAt = 0;
+  /** When Livy first claimed an end that is not proven, or stopped answering. */
+  #doubtSince: number | null = null;
+  #askedAt = 0;
+  /** Settles with the end; rejects when the store fails or this process stops. */
+  readonly ended: Promise<Ended>;
+  /** Settles when the application is gone too, or nothing more can be done about it. */
+  readonly gone: Promise<void>;
+
+  constructor(world: SubmissionWorld, cluster: Cluster, record: SubmissionRecord, spec: SparkSpec) {
+    this.#world = world;
+    this.#cluster = cluster;
+    this.#spec = spec;
+    this.#row = new SubmissionRow(world.store, cluster, record);
+    this.#signal = AbortSignal.any([world.stop, this.#cancel.signal]);
+    this.ended = this.#live();
+    this.gone = this.ended.then(
+      (end) => this.#linger(end),
+      () => {},
+    );
+  }
+
+  get record(): SubmissionRecord {
+    return this.#row.record;
+  }
+
+  get logTail(): readonly string[] {
+    return this.#row.logTail;
+  }
+
+  /** Whether its end was asked for. */
+  get cancelled(): boolean {
+    return this.#cancel.signal.aborted;
+  }
+
+  /** Tells a listener what it waits for or does; returns what ends that. */
+  listen(listener: (line: string) => void): () => void {
+    return this.#row.listen(listener);
+  }
+
+  /** Asks for its end; `ended` tells when it is certain. */
+  cancel(reason: string): void {
+    this.#cancel.abort(new CancelRequest(reason));
+  }
+
+  async #live(): Promise<Ended> {
+    try {
+      return await this.#run();
+    } catch (error) {
+      if (this.#world.stop.aborted) {
+        throw new FiresteelError(
+          Code.aborted,
+          `orchestrator stops; submission ${this.record.id} goes on by itself and is taken up again at the next start`,
+          { cause: error },
+        );
+      }
+      const asked = this.#askedToStop(error);
+      if (asked === null) throw error;
+      return await this.#stopForCertain(asked);
+    } finally {
+      this.#slot?.[Symbol.dispose]();
+    }
+  }
+
+  /** Why this submission is to be stopped, if that is what an error means; a request that was under way then fails in its own words. */
+  #askedToStop(error: unknown): string | null {
+    if (error instanceof CancelRequest) return error.message;
+    const { aborted, reason } = this.#cancel.signal;
+    return aborted && error instanceof FiresteelError && error.code === Code.cancelled
+      ? (reason as Error).message
+      : null;
+  }
+
+  async #run(): Promise<Ended> {
+    const { state } = this.record;
+    if (state === "cancelling") throw new CancelRequest(this.record.cause);
+    if (state === "planned") return (await this.#submit()) ?? (await this.#follow());
+    // Taken up after a restart: it lives, or may live, without having asked for a place.
+    this.#slot = this.#admission.occupy();
+    if (state === "submitting") return (await this.#resubmit()) ?? (await this.#follow());
+    return this.#follow();
+  }
+
+  get #admission(): Admission {
+    return this.#cluster.admission;
+  }
+
+  /** Posts until the batch exists. Returns an end when it never will. */
+  async #submit(): Promise<Ended | null> {
+    const { patience } = this.#world;
+    for (let posts = 0; ; ) {
+      this.#slot = await this.#admission.admit((reason) => this.#row.tell(`waiting: ${reason}`), this.#signal);
+      await this.#row.to("submitting", `POST to ${this.#cluster.config.name}`);
+      const posted = await post(
+        this.#cluster,
+        this.#row,
+        this.record.request as unknown as LivyBatchRequest,
+        patience,
+        this.#signal,
+      );
+      this.#slot.posted();
+      const end = await this.#take(posted);
+      if (end !== "again") return end;
+      if (posted.kind !== "again") continue;
+      if (posted.counts) posts++;
+      if (posts >= patience.posts) {
+        return this.#fail("failed", {
+          class: "cluster",
+          type: "PostFailed",
+          message: `cluster ${this.#cluster.config.name} did not take the batch in ${posts} tries: ${posted.why}`,
+        });
+      }
+      await this.#row.to("planned", `nothing was submitted: ${posted.why}`);
+      this.#slot[Symbol.dispose]();
+      this.#slot = null;
+      this.#row.tell(`waiting: ${posted.why}`);
+    }
+  }
+
+  /** After a restart in the middle of a POST. */
+  async #resubmit(): Promise<Ended | null> {
+    const posted = await resolvePost(
+      this.#cluster,
+      this.#row,
+      "the orchestrator was started again during the POST",
+      this.#world.patience,
+      this.#signal,
+    );
+    const end = await this.#take(posted);
+    if (end !== "again") return end;
+    this.#slot?.[Symbol.dispose]();
+    this.#slot = null;
+    await this.#row.to("planned", "nothing was submitted before the restart");
+    return this.#submit();
+  }
+
+  async #take(posted: Awaited<ReturnType<typeof post>>): Promise<Ended | null | "again"> {
+    const submittedAt = Date.now();
+    switch (posted.kind) {
+      case "made":
+        await this.#row.to("starting", "Livy has the batch", {
+          batchId: posted.batch.id,
+          submittedAt,
+          confirmedAt: submittedAt,
+        });
+        await this.#row.see(posted.batch);
+        this.#row.tell(`submitted as batch ${posted.batch.id} on ${this.#cluster.config.name}`);
+        return null;
+      case "onYarn":
+        await this.#row.to("starting", "YARN has the application, Livy not the batch", {
+          appId: posted.appId,
+          submittedAt,
+          confirmedAt: submittedAt,
+        });
+        return null;
+      case "again":
+        return "again";
+      case "refused": {
+        const { words } = posted.error.details;
+        return this.#fail(
+          "failed",
+          {
+            class: "submit",
+            type: posted.error.code,
+            message: typeof words === "string" ? words : posted.error.message,
+          },
+          posted.error,
+        );
+      }
+    }
+  }
+
+  /** Looks at every tick until there is an end. */
+  async #follow(): Promise<Ended> {
+    using watch = this.#cluster.watch(this.record.livyName);
+    for (;;) {
+      const end = (await this.#checkManifest(false)) ?? (await this.#checkLivy(watch));
+      if (end !== null) return end;
+    }
+  }
+
+  async #checkLivy(watch: Watch): Promise<Ended | null> {
+    const withinMs = Math.max(1, this.#manifestAt - Date.now());
+    const look = await watch.next(withinMs, this.#signal);
+    if (look === null) return null;
+    const claim = await this.#claimOf(look);
+    if (claim === null) {
+      this.#doubtSince = null;
+      return null;
+    }
+    const now = Date.now();
+    // Whoever is asked now was asked at every tick before: once a second is enough, and a cluster that is down is asked less.
+    if (this.#doubtSince !== null && now - this.#askedAt < (claim === "silent" ? 5_000 : 1_000)) return null;
+    this.#askedAt = now;
+    const since = (this.#doubtSince ??= now);
+    const proven = await this.#checkManifest(true);
+    if (proven !== null) return proven;
+    const verdict = await judge(this.#cluster, this.#row, claim, since, this.#world.patience, this.#signal);
+    if (verdict.kind === "ended")
+      return (await this.#checkManifest(true)) ?? this.#fail(verdict.state, verdict.failure);
+    this.#row.tell(claim === "silent" ? `waiting: ${verdict.why}` : verdict.why);
+    const state = verdict.state ?? this.record.state;
+    if (state !== this.record.state || (claim !== "silent" && verdict.why !== this.record.cause))
+      await this.#row.to(state, verdict.why);
+    return null;
+  }
+
+  /** What a look says about the end; null when the batch lives. */
+  async #claimOf(look: Look): Promise<Claim | null> {
+    if (look.kind === "down") {
+      this.#row.tell(`waiting: ${look.reason}`);
+      return "silent";
+    }
+    let batch = look.kind === "seen" ? look.batch : null;
+    if (batch === null) {
+      try {
+        batch = await this.#cluster.client.findBatch(this.record.livyName, this.#signal);
+      } catch (error) {
+        this.#signal.throwIfAborted();
+        this.#cluster.failed(error);
+        return "silent";
+      }
+    }
+    if (batch === null || batch.name !== this.record.livyName) return "gone";
+    const { appId } = this.record;
+    // The same name with another application is not the batch that we followed.
+    if (appId !== null && batch.appId !== null && batch.appId !== appId) return "gone";
+    await this.#row.see(batch);
+    return endOf(batch);
+  }
+
+  /** Looks for the manifest, if it is time to; `force` looks in any case. */
+  async #checkManifest(force: boolean): Promise<Ended | null> {
+    const { storage, patience } = this.#world;
+    if (!force && Date.now() < this.#manifestAt) return null;
+    const began = Date.now();
+    let manifest: Manifest | null;
+    try {
+      manifest = await findManifest(storage, this.record.location, this.record.id, this.#signal);
+    } catch (error) {
+      this.#signal.throwIfAborted();
+      if ((error as FiresteelError).code === Code.dataLoss)
+        return this.#fail(
+          "failed",
+          { class: "cluster", type: "ManifestDamaged", message: (error as Error).message },
+          FiresteelError.from(error),
+        );
+      this.#row.tell(`waiting: ${(error as Error).message}`);
+      manifest = null;
+    }
+    // Storage that is far away, or a listing that is long, is looked at less often.
+    const least = storage.scheme === "file:" ? patience.manifestMs : 10 * patience.manifestMs;
+    this.#manifestAt = Date.now() + Math.max(least, 10 * (Date.now() - began));
+    return manifest === null ? null : this.#settle(manifest);
+  }
+
+  async #settle(manifest: Manifest): Promise<Ended> {
+    const known =
+      this.record.appId === null && manifest.appId?.startsWith("application_") ? { appId: manifest.appId } : {};
+    const startedAt = this.record.startedAt ?? (manifest.startedAt ? Date.parse(manifest.startedAt) : null);
+    await this.#row.change({ ...known, startedAt, confirmedAt: Date.now() });
+    const failure = failureOf(manifest);
+    if (failure !== null) return this.#fail("failed", failure);
+    let result: BulkResult;
+    try {
+      result = await commitManifest(this.#world.store, this.#world.storage, this.record, this.#spec, manifest);
+    } catch (reason) {
+      const error = FiresteelError.from(reason);
+      if (error.code === Code.internal) throw error;
+      // The lease is lost or the store is gone: not for this submission to judge.
+      if (error.code === Code.aborted && error.details["kind"] !== "inputChanged") throw error;
+      const type = error.details["kind"] === "inputChanged" ? "InputChanged" : "OutputRefused";
+      return this.#fail(
+        "failed",
+        { class: error.code === Code.failedPrecondition ? "submit" : "cluster", type, message: error.message },
+        error,
+      );
+    }
+    const other = result.submissionId !== this.record.id;
+    await this.#row.to(
+      "succeeded",
+      other
+        ? `done; the result of ${result.submissionId} was committed before`
+        : "its manifest is there and its result is committed",
+      { endedAt: Date.now() },
+    );
+    return { state: "succeeded", result };
+  }
+
+  async #fail(
+    state: "failed" | "killed",
+    failure: SubmissionFailure,
+    error: FiresteelError | null = null,
+  ): Promise<Ended> {
+    if (this.record.batchId !== null) await this.#row.copyWholeLog(this.#world.stop);
+    await this.#row.to(state, `${failure.type}: ${failure.message}`.slice(0, 1_000), {
+      failure,
+      endedAt: Date.now(),
+      confirmedAt: Date.now(),
+    });
+    return { state, failure, error };
+  }
+
+  async #stopForCertain(reason: string): Promise<Ended> {
+    const { patience, stop } = this.#world;
+    const before: SubmissionState = this.record.state;
+    const end = async (cause: string): Promise<Ended> => {
+      await this.#row.to("cancelled", cause, { endedAt: Date.now(), confirmedAt: Date.now() });
+      return { state: "cancelled", cause };
+    };
+    if (before === "planned") return end(`${reason}; it was never submitted`);
+    if (before !== "cancelling") await this.#row.to("cancelling", reason);
+    let proven: Ended | null = null;
+    const succeeded = async () => {
+      const manifest = await findManifest(this.#world.storage, this.record.location, this.record.id, stop).catch(
+        () => null,
+      );
+      if (manifest?.status === "succeeded") proven = await this.#settle(manifest);
+      return proven !== null;
+    };
+    const unanswered = this.record.batchId === null;
+    const cause = await stopForCertain(this.#cluster, this.#row, patience, unanswered, succeeded, stop);
+    return proven ?? end(`${reason}; ${cause}`);
+  }
+
+  /** After an early end: the application is still closing down. It is given a while, its log is copied, and it is ended if it hangs. */
+  async #linger(end: Ended): Promise<void> {
+    if (this.record.batchId === null || end.state === "cancelled") return;
+    const { patience, stop } = this.#world;
+    const until = Date.now() + patience.lingerMs;
+    const { livyName } = this.record;
+    try {
+      using watch = this.#cluster.watch(livyName);
+      for (;;) {
+        const look = await watch.next(until - Date.now(), stop);
+        if (look?.kind === "seen" && endOf(look.batch) !== null) break;
+        if (look?.kind === "absent" && (await this.#cluster.client.findBatch(livyName, stop)) === null) break;
+        if (Date.now() < until) continue;
+        await this.#cluster.client.deleteBatch(livyName, stop);
+        break;
+      }
+      await this.#row.copyWholeLog(stop);
+    } catch (error) {
+      // The result stands whatever the application does now; the cluster's own state shows what is wrong with it.
+      if (!stop.aborted) this.#cluster.failed(error);
+    }
+  }
+
+  /** Waits until the submission has ended or the time is over; true when it has ended. */
+  async endedWithin(ms: number): Promise<boolean> {
+    const timer = new AbortController();
+    const done = this.ended.then(
+      () => true,
+      () => true,
+    );
+    const late = pause(ms, timer.signal).then(
+      () => false,
+      () => false,
+    );
+    const first = await Promise.race([done, late]);
+    timer.abort();
+    return first;
+  }
+}

@@ -1,0 +1,240 @@
+/**
+ * The executor of bulk tasks: runs the body (it only describes work), then has the work done on a cluster, once, however many ask for it.
+ *
+ * Of one piece of work there is one run in a process (joined by its key), one in all processes (a claim in the store), and none when a committed result is still there.
+ */
+
+import { DatasetValue } from "../define/external.ts";
+import { isWork, type SparkWork } from "../define/work.ts";
+import { Code, FiresteelError } from "../errors.ts";
+import type {
+  BulkResult,
+  DatasetRecord,
+  DatasetStore,
+  Executor,
+  Invocation,
+  Outcome,
+  Storage,
+  SubmissionStore,
+} from "../evaluate/ports.ts";
+import { digestValue } from "../hash/digest.ts";
+import { decodeValue, encodeValue } from "../hash/value.ts";
+import { runAttempts } from "./livy/attempts.ts";
+import { fingerprintOf, isValid } from "./livy/commit.ts";
+import type { Gateway } from "./livy/gateway.ts";
+import { type PreparedWork, preparedWork } from "./livy/prepare.ts";
+import { findChangedFile, inputChanged, inputsOf, SINGLE_OUTPUT } from "./livy/spec.ts";
+import type { Staging } from "./livy/staging.ts";
+import { pause } from "./livy/waiting.ts";
+
+export interface SparkExecutorOptions {
+  /** Runs the TypeScript body. */
+  readonly host: Executor;
+  readonly gateway: Gateway;
+  readonly store: SubmissionStore & DatasetStore;
+  readonly storage: Storage;
+  readonly staging: Staging;
+  /** How long an aborted invocation waits for the application's end to be confirmed before it rejects, default 10,000; the stopping goes on all the same. */
+  readonly cancelWaitMs?: number;
+}
+
+/** A run of one piece of work that several invocations may wait for. */
+interface Shared {
+  readonly result: Promise<BulkResult>;
+  readonly controller: AbortController;
+  readonly listeners: Set<(line: string) => void>;
+  waiters: number;
+  told: string;
+}
+
+/** Makes the executor. It does not own the host, the gateway or the store. */
+export function createSparkExecutor(options: SparkExecutorOptions): Executor {
+  const { host, gateway, store, storage, staging, cancelWaitMs = 10_000 } = options;
+  const running = new Map<string, Shared>();
+  /** Runs that are being cancelled; a new one of the same work waits for them. */
+  const leaving = new Map<string, Promise<unknown>>();
+
+  async function run(invocation: Invocation, signal: AbortSignal): Promise<Outcome> {
+    const work = workOf(await host.run(invocation, signal), invocation.task);
+    signal.throwIfAborted();
+    const prepared = await preparedWork({
+      work,
+      task: invocation.task,
+      datasets: await locate(work, invocation),
+      cluster: gateway.choose(invocation.options.cluster),
+      staging,
+    });
+    const shared = running.get(prepared.key) ?? share(prepared, invocation);
+    const result = await join(shared, prepared.key, invocation, signal);
+    return outcomeOf(work, result);
+  }
+
+  /** Where each input can be read now; the invocation's own places first. */
+  async function locate(work: SparkWork, { datasets }: Invocation): Promise<ReadonlyMap<string, DatasetRecord>> {
+    const places = new Map<string, DatasetRecord>();
+    for (const [, { identity }] of inputsOf(work)) {
+      if (places.has(identity)) continue;
+      let change: { readonly location: string; readonly words: string } | null = null;
+      for (const place of [
+        ...datasets.filter((one) => one.identity === identity),
+        ...(await store.findDataset(identity)),
+      ]) {
+        const words = await findChangedFile(storage, place);
+        if (words === null) {
+          places.set(identity, place);
+          break;
+        }
+        change ??= { location: place.location, words };
+      }
+      if (places.has(identity)) continue;
+      if (change === null)
+        throw new FiresteelError(Code.notFound, `no place is known where dataset can be read: ${identity}`);
+      throw inputChanged(change.location, change.words);
+    }
+    return places;
+  }
+
+  function share(prepared: PreparedWork, invocation: Invocation): Shared {
+    const controller = new AbortController();
+    const listeners = new Set<(line: string) => void>();
+    const shared: Shared = { controller, listeners, waiters: 0, told: "", result: begin() };
+    async function begin(): Promise<BulkResult> {
+      await Promise.resolve(); // `shared` is there from here on.
+      const tell = (line: string) => {
+        shared.told = line;
+        for (const listener of listeners) listener(line);
+      };
+      try {
+        await leaving.get(prepared.key);
+        return await obtain(prepared, invocation, controller.signal, tell);
+      } finally {
+        if (running.get(prepared.key) === shared) running.delete(prepared.key);
+      }
+    }
+    running.set(prepared.key, shared);
+    shared.result.catch(() => {}); // Whoever waits hears of it; after a cancellation nobody may.
+    return shared;
+  }
+
+  async function obtain(
+    prepared: PreparedWork,
+    invocation: Invocation,
+    signal: AbortSignal,
+    tell: (line: string) => void,
+  ): Promise<BulkResult> {
+    const { key } = prepared;
+    const valid = async () => {
+      const found = await store.findResult(key);
+      return found !== null && (await isValid(storage, found)) ? found : null;
+    };
+    for (let claimed = false; !claimed; ) {
+      const found = await valid();
+      if (found !== null) return found;
+      claimed = await store.claimWork(key);
+      if (claimed) break;
+      tell("waiting: another orchestrator is doing this work");
+      await pause(1_000, signal);
+    }
+    try {
+      // Between the look and the claim somebody may have finished it.
+      return (await valid()) ?? (await runAttempts({ prepared, invocation, gateway, store, tell, signal }));
+    } finally {
+      await store.releaseWork(key);
+    }
+  }
+
+  /** Waits for a shared run; the last one who leaves ends it. */
+  async function join(
+    shared: Shared,
+    key: string,
+    { onProgress, task }: Invocation,
+    signal: AbortSignal,
+  ): Promise<BulkResult> {
+    signal.throwIfAborted();
+    shared.waiters++;
+    if (onProgress !== undefined) {
+      shared.listeners.add(onProgress);
+      if (shared.told !== "") onProgress(shared.told);
+    }
+    const aborted = Promise.withResolvers<never>();
+    const leave = () => aborted.reject(signal.reason);
+    signal.addEventListener("abort", leave, { once: true });
+    aborted.promise.catch(() => {});
+    try {
+      return await Promise.race([shared.result, aborted.promise]);
+    } catch (error) {
+      if (!signal.aborted) throw error;
+      if (shared.waiters > 1)
+        throw new FiresteelError(
+          Code.cancelled,
+          `task ${task} was cancelled; others wait for the same work, which goes on`,
+        );
+      const settled = shared.result.then(
+        () => {},
+        () => {},
+      );
+      running.delete(key);
+      leaving.set(key, settled);
+      void settled.then(() => leaving.get(key) === settled && leaving.delete(key));
+      shared.controller.abort(new FiresteelError(Code.cancelled, `task ${task} was cancelled`));
+      const late = new AbortController();
+      const confirmed = await Promise.race([
+        settled.then(() => true),
+        pause(cancelWaitMs, late.signal).then(
+          () => false,
+          () => false,
+        ),
+      ]);
+      late.abort();
+      throw new FiresteelError(
+        Code.cancelled,
+        confirmed
+          ? `task ${task} was cancelled`
+          : `task ${task} was cancelled; its Spark application is still being stopped`,
+      );
+    } finally {
+      signal.removeEventListener("abort", leave);
+      if (onProgress !== undefined) shared.listeners.delete(onProgress);
+      shared.waiters--;
+    }
+  }
+
+  return { name: "spark", run, [Symbol.asyncDispose]: async () => {} };
+}
+
+/** The work that a body described. */
+function workOf(outcome: Outcome, task: string): SparkWork {
+  const value = outcome.kind === "value" ? decodeValue(outcome.bytes) : null;
+  if (isWork(value)) return value;
+  const given =
+    outcome.kind === "expression"
+      ? "a lazy expression"
+      : value === null
+        ? "null"
+        : Array.isArray(value)
+          ? "a list"
+          : typeof value === "object"
+            ? `a value of class ${value?.constructor?.name ?? "Object"}`
+            : `a ${typeof value}`;
+  throw new FiresteelError(
+    Code.invalidArgument,
+    `task ${task} is tagged bulk-data and must return sql\`...\` or pyspark({ file: ... }); drop the tag if it needs no cluster. It returned ${given}`,
+  );
+}
+
+function outcomeOf(work: SparkWork, result: BulkResult): Outcome {
+  const bytes = encodeValue(valueOf(work, result));
+  return { kind: "value", bytes, digest: digestValue(bytes) };
+}
+
+function valueOf(work: SparkWork, result: BulkResult): unknown {
+  const of = (name: string) => {
+    const dataset = result.outputs[name];
+    if (dataset === undefined)
+      throw new FiresteelError(Code.dataLoss, `committed result of work ${result.work} lacks output ${name}`);
+    return new DatasetValue(dataset.identity);
+  };
+  if (work.kind === "fingerprint") return fingerprintOf(result);
+  if (work.kind === "sql" || work.outputs === null) return of(SINGLE_OUTPUT);
+  return { outputs: Object.fromEntries(Object.keys(work.outputs).map((name) => [name, of(name)])) };
+}

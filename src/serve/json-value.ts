@@ -1,0 +1,151 @@
+/**
+ * Values as JSON: a projection that loses what JSON cannot say, for results, and a notation for arguments.
+ */
+
+import type { JsonValue } from "@bufbuild/protobuf";
+import { DatasetValue, FileValue } from "../define/external.ts";
+import { TaskReference, taskNameOf } from "../define/task.ts";
+import { isWork } from "../define/work.ts";
+import { Code, FiresteelError } from "../errors.ts";
+import { datasetAt, fileAt, knownDataset, memberPath } from "./value-message.ts";
+
+/**
+ * A value as JSON.
+ *
+ * `undefined` is null (and left out in an object), -0 is 0, NaN and the infinities are strings, a bigint is a decimal string, bytes are base64, a Date is an ISO 8601 string, typed arrays and Sets are lists, a Map is
+ * an object when all its keys are strings, else a list of pairs; files, datasets, tasks and Spark work are objects with the one key `$file`, `$dataset`, `$task`, `$work`.
+ */
+export function jsonFromValue(value: unknown): JsonValue {
+  if (value === undefined || value === null) return null;
+  if (typeof value === "boolean" || typeof value === "string") return value;
+  if (typeof value === "number") return Number.isFinite(value) ? value + 0 : String(value);
+  if (typeof value === "bigint") return value.toString();
+  const taskName = taskNameOf(value);
+  if (taskName !== undefined) return { $task: taskName };
+  if (typeof value === "object") return jsonFromObject(value);
+  throw new FiresteelError(Code.invalidArgument, `value has no JSON form: ${typeof value}`);
+}
+
+function jsonFromObject(value: object): JsonValue {
+  if (Array.isArray(value)) return value.map(jsonFromValue);
+  if (value instanceof Uint8Array)
+    return Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString("base64");
+  if (value instanceof Date) return value.toISOString();
+  if (value instanceof Set) return [...value].map(jsonFromValue);
+  if (value instanceof Map) {
+    const keyed = [...value.keys()].every((key) => typeof key === "string");
+    return keyed
+      ? jsonRecord([...value] as [string, unknown][])
+      : [...value].map(([key, item]) => [jsonFromValue(key), jsonFromValue(item)]);
+  }
+  if (value instanceof FileValue) return { $file: { path: value.path, digest: value.digest } };
+  if (value instanceof DatasetValue) return { $dataset: { identity: value.identity } };
+  if (ArrayBuffer.isView(value)) return Array.from(value as unknown as Iterable<number | bigint>, jsonFromValue);
+  const record = jsonRecord(Object.entries(value));
+  return isWork(value) ? { $work: record } : record;
+}
+
+function jsonRecord(entries: readonly (readonly [string, unknown])[]): { [key: string]: JsonValue } {
+  // `fromEntries` defines `__proto__` as an ordinary member.
+  return Object.fromEntries(
+    entries.filter(([, item]) => item !== undefined).map(([key, item]) => [key, jsonFromValue(item)]),
+  );
+}
+
+/**
+ * The value of a JSON argument: itself, with `{"$dataset": ...}`, `{"$file": ...}` and `{"$task": ...}` understood at any depth (the forms that {@link jsonFromValue} writes, and a dataset by location or a
+ * file by path as lazies). An object that really has one such key as its only one has to be sent as a `Value`.
+ *
+ * @param subject how errors name the value; the path of the offending member follows it
+ * @throws FiresteelError `invalid_argument`
+ */
+export function valueFromJson(json: JsonValue, subject = "value"): unknown {
+  return read(json, subject, "");
+}
+
+function read(json: JsonValue, subject: string, path: string): unknown {
+  if (json === null || typeof json !== "object") return json;
+  if (Array.isArray(json)) return json.map((item, i) => read(item, subject, `${path}[${i}]`));
+  const entries = Object.entries(json);
+  const [only] = entries;
+  if (only && entries.length === 1) {
+    const [key, content] = only;
+    if (key === "$dataset") return readDataset(content, subject, `${path}.$dataset`);
+    if (key === "$file") return readFile(content, subject, `${path}.$file`);
+    if (key === "$task") return readTask(content, subject, `${path}.$task`);
+  }
+  return Object.fromEntries(entries.map(([key, item]) => [key, read(item, subject, memberPath(path, key))]));
+}
+
+function refuse(subject: string, path: string, reason: string): never {
+  throw new FiresteelError(Code.invalidArgument, `${subject} at ${path} ${reason}`, { details: { path } });
+}
+
+/** The members of a notation, only known ones. */
+function members(
+  content: JsonValue,
+  known: readonly string[],
+  subject: string,
+  path: string,
+): Readonly<Record<string, JsonValue>> {
+  if (content === null || typeof content !== "object" || Array.isArray(content))
+    return refuse(subject, path, `is no string and no object: ${JSON.stringify(content)}`);
+  for (const key of Object.keys(content))
+    if (!known.includes(key)) refuse(subject, memberPath(path, key), `is not known here (known: ${known.join(", ")})`);
+  return content;
+}
+
+function text(
+  content: Readonly<Record<string, JsonValue>>,
+  key: string,
+  subject: string,
+  path: string,
+): string | undefined {
+  const value = content[key];
+  if (value !== undefined && typeof value !== "string")
+    refuse(subject, memberPath(path, key), `is no string: ${JSON.stringify(value)}`);
+  return value as string | undefined;
+}
+
+function readDataset(content: JsonValue, subject: string, path: string): unknown {
+  if (typeof content === "string") return datasetAt({ location: content, options: {} }, subject, path);
+  const given = members(content, ["location", "format", "options", "fingerprint", "identity"], subject, path);
+  const identity = text(given, "identity", subject, path);
+  const location = text(given, "location", subject, path);
+  if ((identity === undefined) === (location === undefined))
+    refuse(subject, path, "needs either a location or an identity");
+  if (identity !== undefined) return knownDataset(identity, subject, path);
+  const format = text(given, "format", subject, path);
+  const fingerprint = text(given, "fingerprint", subject, path);
+  const options = readOptions(given["options"], subject, memberPath(path, "options"));
+  return datasetAt(
+    {
+      location: location!,
+      ...(format === undefined ? {} : { format }),
+      options,
+      ...(fingerprint === undefined ? {} : { fingerprint }),
+    },
+    subject,
+    path,
+  );
+}
+
+function readOptions(options: JsonValue | undefined, subject: string, path: string): Record<string, string> {
+  if (options === undefined) return {};
+  if (options === null || typeof options !== "object" || Array.isArray(options))
+    return refuse(subject, path, `is no object: ${JSON.stringify(options)}`);
+  for (const key of Object.keys(options)) text(options, key, subject, path);
+  return options as Record<string, string>;
+}
+
+function readFile(content: JsonValue, subject: string, path: string): unknown {
+  if (typeof content === "string") return fileAt(content, undefined, subject, path);
+  const given = members(content, ["path", "digest"], subject, path);
+  return fileAt(text(given, "path", subject, path) ?? "", text(given, "digest", subject, path), subject, path);
+}
+
+function readTask(content: JsonValue, subject: string, path: string): unknown {
+  if (typeof content !== "string" || content === "")
+    return refuse(subject, path, `is no name of a task: ${JSON.stringify(content)}`);
+  return new TaskReference(content);
+}

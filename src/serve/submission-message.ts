@@ -1,0 +1,118 @@
+/**
+ * Submissions and clusters as messages.
+ */
+
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import {
+  type FailureClass,
+  type SubmissionFailure,
+  type SubmissionRecord,
+  SubmissionState,
+  type SubmissionTransition,
+} from "../evaluate/ports.ts";
+import {
+  type ClusterSchema,
+  ClusterState,
+  type SubmissionFailureSchema,
+  type SubmissionSchema,
+  type SubmissionTransitionSchema,
+  FailureClass as WireFailureClass,
+  SubmissionState as WireSubmissionState,
+} from "../gen/firesteel/v1/submission_pb.ts";
+import { jsonObject } from "./failure-message.ts";
+import type { ClusterStatus } from "./orchestrator.ts";
+import { present, timestamp } from "./paging.ts";
+
+const STATES: Readonly<Record<SubmissionState, WireSubmissionState>> = {
+  planned: WireSubmissionState.PLANNED,
+  submitting: WireSubmissionState.SUBMITTING,
+  starting: WireSubmissionState.STARTING,
+  running: WireSubmissionState.RUNNING,
+  succeeded: WireSubmissionState.SUCCEEDED,
+  failed: WireSubmissionState.FAILED,
+  killed: WireSubmissionState.KILLED,
+  cancelling: WireSubmissionState.CANCELLING,
+  cancelled: WireSubmissionState.CANCELLED,
+  lost: WireSubmissionState.LOST,
+};
+const CLASSES: Readonly<Record<FailureClass, WireFailureClass>> = {
+  user: WireFailureClass.USER,
+  cluster: WireFailureClass.CLUSTER,
+  submit: WireFailureClass.SUBMIT,
+};
+const CLUSTER_STATES: Readonly<Record<ClusterStatus["state"], ClusterState>> = {
+  unknown: ClusterState.UNKNOWN,
+  up: ClusterState.UP,
+  down: ClusterState.DOWN,
+};
+
+/** The state that a filter names; undefined when it names none. */
+export function submissionStateFrom(state: WireSubmissionState): SubmissionState | undefined {
+  return Object.values(SubmissionState).find((known) => STATES[known] === state);
+}
+
+/** A submission. */
+export function submissionMessage(submission: SubmissionRecord): MessageInitShape<typeof SubmissionSchema> {
+  const { id, work, attempt, task, executionId, jobId, user, cluster, livyName, cause, location } = submission;
+  return {
+    id,
+    work,
+    attempt,
+    task,
+    executionId,
+    jobId,
+    user,
+    cluster,
+    livyName,
+    cause,
+    location,
+    state: STATES[submission.state],
+    request: jsonObject(submission.request),
+    ...present({
+      batchId: submission.batchId,
+      appId: submission.appId,
+      sparkUiUrl: submission.sparkUiUrl,
+      driverLogUrl: submission.driverLogUrl,
+      failure: submission.failure && failureMessage(submission.failure),
+      createdAt: timestamp(submission.createdAt),
+      submittedAt: timestamp(submission.submittedAt),
+      startedAt: timestamp(submission.startedAt),
+      endedAt: timestamp(submission.endedAt),
+      confirmedAt: timestamp(submission.confirmedAt),
+    }),
+  };
+}
+
+function failureMessage(failure: SubmissionFailure): MessageInitShape<typeof SubmissionFailureSchema> {
+  const { type, message, position, traceback } = failure;
+  return { class: CLASSES[failure.class], type, message, ...present({ position, traceback }) };
+}
+
+/** A change of state. */
+export function transitionMessage({
+  at,
+  from,
+  to,
+  cause,
+}: SubmissionTransition): MessageInitShape<typeof SubmissionTransitionSchema> {
+  return {
+    cause,
+    from: from === null ? WireSubmissionState.UNSPECIFIED : STATES[from],
+    to: STATES[to],
+    ...present({ at: timestamp(at) }),
+  };
+}
+
+/** A cluster. */
+export function clusterMessage(cluster: ClusterStatus): MessageInitShape<typeof ClusterSchema> {
+  const { name, url, live, waiting } = cluster;
+  return {
+    name,
+    url,
+    live,
+    waiting,
+    labels: { ...cluster.labels },
+    state: CLUSTER_STATES[cluster.state],
+    ...present({ since: timestamp(cluster.since), livyVersion: cluster.version, lastError: cluster.lastError }),
+  };
+}

@@ -1,0 +1,116 @@
+/**
+ * Everything a test of bulk work needs around the executor: a store, a warehouse in a temporary folder, a host that returns the work given to it, and one call that submits.
+ */
+
+import { randomUUID } from "node:crypto";
+import { chmod, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import type { DatasetRecord, Executor, Invocation } from "../../src/evaluate/ports.ts";
+import { digestValue } from "../../src/hash/digest.ts";
+import { decodeValue, encodeValue } from "../../src/hash/value.ts";
+import type { ClusterConfig } from "../../src/route/livy/cluster.ts";
+import { createGateway, type Gateway } from "../../src/route/livy/gateway.ts";
+import type { Patience } from "../../src/route/livy/patience.ts";
+import { createStaging } from "../../src/route/livy/staging.ts";
+import { createSparkExecutor } from "../../src/route/spark-executor.ts";
+import { createFileStorage } from "../../src/route/storage/file-storage.ts";
+import { MemoryDatabase, MemoryStore } from "./memory-store.ts";
+
+export interface BenchOptions {
+  readonly clusters: readonly ClusterConfig[];
+  /** Folder of the warehouse; a temporary one when not given. */
+  readonly folder?: string;
+  readonly database?: MemoryDatabase;
+  readonly patience?: Partial<Patience>;
+  readonly harness?: string;
+}
+
+export interface Bench extends AsyncDisposable {
+  readonly folder: string;
+  readonly database: MemoryDatabase;
+  readonly store: MemoryStore;
+  readonly gateway: Gateway;
+  readonly executor: Executor;
+  /** Lines told by all runs, in order. */
+  readonly lines: string[];
+  /** Runs work as the body of a bulk task returned it; gives the decoded result. */
+  run(work: unknown, options?: RunOptions): Promise<unknown>;
+  /** Ends this process's part as `kill -9` would: nothing more is written. */
+  kill(): Promise<void>;
+}
+
+export interface RunOptions {
+  readonly signal?: AbortSignal;
+  readonly datasets?: readonly DatasetRecord[];
+  readonly cluster?: string;
+  readonly onProgress?: (line: string) => void;
+}
+
+/** A host that "runs" a body by returning what is encoded in its only argument. */
+const echo: Executor = {
+  name: "echo",
+  run: async ({ args }) => ({ kind: "value", bytes: args[0]!, digest: digestValue(args[0]!) }),
+  [Symbol.asyncDispose]: async () => {},
+};
+
+export async function createBench(options: BenchOptions): Promise<Bench> {
+  const folder = options.folder ?? (await mkdtemp(join(tmpdir(), "firesteel-route-")));
+  await chmod(folder, 0o755);
+  const warehouse = pathToFileURL(folder).href;
+  const database = options.database ?? new MemoryDatabase();
+  const store = new MemoryStore(database);
+  const storage = createFileStorage();
+  const staging = createStaging({
+    storage,
+    warehouse,
+    root: folder,
+    ...(options.harness ? { harness: options.harness } : {}),
+  });
+  const gateway = createGateway({
+    clusters: options.clusters,
+    store,
+    storage,
+    staging,
+    warehouse,
+    ...(options.patience ? { patience: options.patience } : {}),
+  });
+  const executor = createSparkExecutor({ host: echo, gateway, store, storage, staging });
+  const lines: string[] = [];
+  const close = async (): Promise<void> => {
+    store.alive = false;
+    await gateway[Symbol.asyncDispose]();
+  };
+  return {
+    folder,
+    database,
+    store,
+    gateway,
+    executor,
+    lines,
+    kill: close,
+    async run(work, { signal = new AbortController().signal, datasets = [], cluster, onProgress } = {}) {
+      const invocation: Invocation = {
+        jobId: randomUUID(),
+        executionId: "test-execution",
+        task: "test.task",
+        code: "0".repeat(64),
+        evalHash: randomUUID(),
+        args: [encodeValue(work)],
+        datasets,
+        options: { tags: ["bulk-data"], ...(cluster === undefined ? {} : { cluster }) },
+        user: "tester",
+        onProgress: (line) => {
+          lines.push(line);
+          onProgress?.(line);
+        },
+      };
+      return decodeValue((await executor.run(invocation, signal)).bytes);
+    },
+    async [Symbol.asyncDispose]() {
+      await close();
+      if (options.folder === undefined) await rm(folder, { recursive: true, force: true });
+    },
+  };
+}

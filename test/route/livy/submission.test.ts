@@ -1,0 +1,390 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { sql } from "../../../src/define/spark.ts";
+import type { FiresteelError } from "../../../src/errors.ts";
+import { type Bench, type BenchOptions, createBench } from "../bench.ts";
+import { FakeLivy } from "../fake-livy.ts";
+
+const QUICK = { askMs: 20, manifestMs: 20, postMs: 300, zombieMs: 150, endMs: 200, lostMs: 800, lingerMs: 500 };
+
+let livy: FakeLivy;
+let bench: Bench;
+
+async function start(options: Partial<BenchOptions> & { readonly maxLive?: number } = {}): Promise<Bench> {
+  const { maxLive, ...rest } = options;
+  return createBench({
+    clusters: [{ name: "local", url: livy.url, tickMs: 40, ...(maxLive ? { maxLive } : {}) }],
+    patience: QUICK,
+    ...rest,
+  });
+}
+
+beforeEach(async () => {
+  livy = await new FakeLivy().up();
+  bench = await start();
+});
+afterEach(async () => {
+  await bench[Symbol.asyncDispose]();
+  await livy[Symbol.asyncDispose]();
+});
+
+const work = (n: number) => sql`SELECT ${n} AS id`;
+const states = (b = bench) => b.database.transitions.map(({ to }) => to);
+const failure = (promise: Promise<unknown>) =>
+  promise.then(
+    () => expect.unreachable(),
+    (error: unknown) => error as FiresteelError,
+  );
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await sleep(10);
+}
+
+describe("a submission", () => {
+  it("is durable before it is visible, and runs once", async () => {
+    const seen: string[] = [];
+    livy.job = ({ name }) => {
+      seen.push(
+        ...[...bench.database.submissions.values()].filter((one) => one.livyName === name).map(({ state }) => state),
+      );
+      return { runs: "ok" };
+    };
+    const result = await bench.run(work(1));
+    expect(seen).toEqual(["submitting"]);
+    expect(await bench.run(work(1))).toEqual(result);
+    expect(livy.started).toHaveLength(1);
+    expect(states().slice(0, 3)).toEqual(["planned", "submitting", "starting"]);
+    expect(states().at(-1)).toBe("succeeded");
+  });
+
+  it("carries its name, its tag and its task", async () => {
+    await bench.run(work(1));
+    const [{ request, name } = expect.unreachable()] = livy.started;
+    expect(name).toMatch(/^mem-[a-z0-9]+$/);
+    expect(request.conf).toMatchObject({
+      "spark.yarn.tags": name,
+      "spark.yarn.maxAppAttempts": "1",
+      "spark.app.name": "test.task test-execution",
+    });
+  });
+
+  it("is shared by all who ask for the same work at once", async () => {
+    const results = await Promise.all([bench.run(work(1)), bench.run(work(1)), bench.run(work(1))]);
+    expect(new Set(results.map((one) => JSON.stringify(one))).size).toBe(1);
+    expect(livy.started).toHaveLength(1);
+  });
+
+  it.each([
+    ["the reply is lost", { kind: "loseReply" }],
+    ["the server did it and answers 500", { kind: "answer", status: 500, body: '{"msg":"boom"}', handled: true }],
+    [
+      "a proxy answers with a page",
+      { kind: "answer", status: 502, body: "<html><h1>Bad Gateway</h1></html>", type: "text/html", handled: true },
+    ],
+    ["the answer is no JSON", { kind: "answer", status: 201, body: "OK", handled: true }],
+    ["the answer is empty", { kind: "answer", status: 500, body: "", handled: true }],
+  ] as const)("is found by name and not posted again when %s", async (_, fault) => {
+    livy.fault("POST /batches", fault);
+    await bench.run(work(1));
+    expect(livy.count("POST /batches")).toBe(1);
+    expect(livy.started).toHaveLength(1);
+  });
+
+  it("is posted again only after a look by name when the request was lost", async () => {
+    livy.fault("POST /batches", { kind: "loseRequest" }, { kind: "answer", status: 500, body: "" });
+    await bench.run(work(1));
+    expect(livy.started).toHaveLength(1);
+    const posts = livy.requests.flatMap((request, i) => (request === "POST /batches" ? [i] : []));
+    expect(posts).toHaveLength(3);
+    for (const [i, at] of posts.slice(1).entries())
+      expect(livy.requests.slice(posts[i], at)).toContain("GET /batches/x");
+  });
+
+  it("gives up after a server refused five times with 500, with its words", async () => {
+    livy.fault(
+      "POST /batches",
+      ...Array.from({ length: 15 }, () => ({ kind: "answer", status: 500, body: '{"msg":"disk is full"}' }) as const),
+    );
+    await bench[Symbol.asyncDispose]();
+    bench = await start({ patience: { ...QUICK, postMs: 10, posts: 2 } });
+    const error = await failure(bench.run(work(1)));
+    expect(error).toMatchObject({ code: "unavailable" });
+    expect(error.message).toContain("disk is full");
+  });
+
+  it("deletes the batch that a refused request leaves behind", async () => {
+    livy.fault("POST /batches", { kind: "zombie", status: 400 });
+    const error = await failure(bench.run(work(1)));
+    expect(error).toMatchObject({ code: "invalid_argument", retryable: false, details: { class: "submit" } });
+    expect(error.message).toContain("Rejected, Reason: no");
+    expect(livy.batches).toEqual([]);
+  });
+
+  it("gets rid of a zombie after a 500 and is posted again", async () => {
+    livy.fault("POST /batches", { kind: "zombie", status: 500 });
+    await bench.run(work(1));
+    expect(livy.started).toHaveLength(1);
+    expect(livy.batches.filter(({ log }) => log.length === 0)).toEqual([]);
+  });
+
+  it("waits while Livy creates too many sessions", async () => {
+    livy.fault("POST /batches", {
+      kind: "answer",
+      status: 400,
+      body: '{"msg":"Rejected, too many sessions are being created!"}',
+    });
+    await bench.run(work(1));
+    expect(states()).toEqual(expect.arrayContaining(["planned", "submitting", "planned", "submitting", "succeeded"]));
+    expect(bench.lines.join("\n")).toContain("too many sessions");
+    expect(livy.started).toHaveLength(1);
+  });
+
+  it("waits while the cluster is down, says why, and goes on by itself", async () => {
+    await livy.down();
+    const running = bench.run(work(1));
+    await until(() => bench.lines.some((line) => line.includes("is down since")));
+    expect(bench.lines.at(-1)).toMatch(
+      /^waiting: cluster local at http:\/\/127\.0\.0\.1:\d+ is down since .*: connect ECONNREFUSED/,
+    );
+    expect(bench.gateway.clusters()[0]).toMatchObject({ state: "down", waiting: 1, live: 0 });
+    await livy.up();
+    await running;
+    expect(bench.gateway.clusters()[0]).toMatchObject({ state: "up", waiting: 0 });
+    expect(livy.started).toHaveLength(1);
+  });
+
+  it("survives errors while it is looked at", async () => {
+    livy.job = () => ({ runs: "ok", afterMs: 200 });
+    livy.fault(
+      "GET /batches",
+      ...Array.from({ length: 3 }, () => ({ kind: "answer", status: 500, body: "x" }) as const),
+    );
+    await bench.run(work(1));
+    expect(livy.started).toHaveLength(1);
+  });
+
+  it("is not confused with a stranger that has its id after a restart", async () => {
+    livy.job = () => ({ runs: "ok", afterMs: 300 });
+    const running = bench.run(work(1));
+    await until(() => states().includes("starting"));
+    livy.forgetAll();
+    const stranger = livy.add("somebody-else", "dead");
+    expect(stranger.id).toBe(livy.started[0]?.id);
+    await running;
+    expect(states()).toContain("lost");
+    expect(states().at(-1)).toBe("succeeded");
+    expect(livy.started).toHaveLength(1);
+  });
+
+  it("is tried again under a new name when it is lost for good", async () => {
+    let first = true;
+    livy.job = () => {
+      const job = first ? ({ runs: "forever" } as const) : ({ runs: "ok" } as const);
+      first = false;
+      return job;
+    };
+    const running = bench.run(work(1));
+    await until(() => states().includes("running"));
+    livy.forgetAll();
+    await running;
+    expect(livy.started).toHaveLength(2);
+    expect(new Set(livy.started.map(({ name }) => name)).size).toBe(2);
+    expect([...bench.database.submissions.values()].map(({ attempt, state }) => [attempt, state])).toEqual([
+      [1, "failed"],
+      [2, "succeeded"],
+    ]);
+  });
+
+  it("takes a state that it does not know for no end", async () => {
+    livy.job = () => ({ runs: "ok", afterMs: 250 });
+    const running = bench.run(work(1));
+    await until(() => livy.batches.length > 0);
+    livy.batches[0]!.state = "recovering";
+    await running;
+    expect(states().at(-1)).toBe("succeeded");
+  });
+
+  it("succeeds when its manifest is there, though Livy says dead", async () => {
+    livy.job = () => ({ runs: "ok", afterMs: 60 });
+    const running = bench.run(work(1));
+    await until(() => livy.batches.length > 0);
+    livy.batches[0]!.state = "dead";
+    await running;
+    expect(states().at(-1)).toBe("succeeded");
+    expect(livy.started).toHaveLength(1);
+  });
+
+  it("gives a failure of the job to the caller, and does not try it again", async () => {
+    livy.job = () => ({ runs: "fails" });
+    const error = await failure(bench.run(work(1)));
+    expect(error).toMatchObject({
+      code: "unknown",
+      message: "ValueError: column price is missing (line 3, column 7)",
+      details: { class: "user", name: "ValueError", traceback: "Traceback ..." },
+    });
+    expect(livy.started).toHaveLength(1);
+  });
+
+  it("is tried three times when the cluster fails it", { timeout: 20_000 }, async () => {
+    livy.job = () => ({ runs: "dies" });
+    const error = await failure(bench.run(work(1)));
+    expect(error).toMatchObject({ code: "unavailable", details: { class: "cluster" } });
+    expect(livy.started).toHaveLength(3);
+  });
+
+  it("keeps to the limit of live submissions, in the order asked for", async () => {
+    await bench[Symbol.asyncDispose]();
+    bench = await start({ maxLive: 2 });
+    let most = 0;
+    livy.job = () => {
+      most = Math.max(most, livy.batches.filter(({ state }) => state !== "success").length);
+      return { runs: "ok", afterMs: 60 };
+    };
+    await Promise.all(Array.from({ length: 8 }, (_, i) => bench.run(work(i))));
+    expect(livy.started).toHaveLength(8);
+    expect(most).toBeLessThanOrEqual(2);
+  });
+
+  it("costs one list request a tick, however many live", async () => {
+    await bench[Symbol.asyncDispose]();
+    bench = await start({ maxLive: 150 });
+    for (let i = 0; i < 250; i++) livy.add(null, "success");
+    livy.job = () => ({ runs: "ok", afterMs: 400 });
+    await Promise.all(Array.from({ length: 120 }, (_, i) => bench.run(work(i))));
+    expect(livy.started).toHaveLength(120);
+    expect(livy.count("GET /batches/x")).toBe(0);
+    expect(livy.count("GET /batches/x/state")).toBe(0);
+  });
+
+  it("asks nothing when nothing is live", async () => {
+    await bench.run(work(1));
+    await Promise.all(bench.gateway.live().map(({ gone }) => gone));
+    await until(() => livy.requests.at(-1) === "GET /batches/x/log");
+    const before = livy.requests.length;
+    await sleep(300);
+    expect(livy.requests.length).toBe(before);
+  });
+});
+
+describe("cancelling", () => {
+  it("stops the application before it rejects", async () => {
+    livy.job = () => ({ runs: "forever" });
+    const controller = new AbortController();
+    const running = bench.run(work(1), { signal: controller.signal });
+    await until(() => states().includes("running"));
+    controller.abort();
+    expect(await failure(running)).toMatchObject({ code: "cancelled" });
+    expect(livy.batches).toEqual([]);
+    expect(states().slice(-2)).toEqual(["cancelling", "cancelled"]);
+  });
+
+  it("goes on while somebody else waits, and the one who leaves is let go at once", async () => {
+    livy.job = () => ({ runs: "ok", afterMs: 150 });
+    const controller = new AbortController();
+    const leaving = bench.run(work(1), { signal: controller.signal });
+    const staying = bench.run(work(1));
+    await until(() => states().includes("starting"));
+    controller.abort();
+    expect(await failure(leaving)).toMatchObject({ code: "cancelled" });
+    await staying;
+    expect(states().at(-1)).toBe("succeeded");
+  });
+
+  it("submits nothing when it comes before the POST", async () => {
+    await livy.down();
+    const controller = new AbortController();
+    const running = bench.run(work(1), { signal: controller.signal });
+    await until(() => bench.lines.some((line) => line.includes("down")));
+    controller.abort();
+    expect(await failure(running)).toMatchObject({ code: "cancelled" });
+    expect(states().at(-1)).toBe("cancelled");
+  });
+
+  it("keeps trying while Livy is down, and says so", async () => {
+    livy.job = () => ({ runs: "forever" });
+    const controller = new AbortController();
+    const running = failure(bench.run(work(1), { signal: controller.signal }));
+    await until(() => states().includes("running"));
+    await livy.down();
+    controller.abort();
+    await until(() => [...bench.database.submissions.values()][0]?.cause.includes("trying again") ?? false);
+    await livy.up();
+    expect(await running).toMatchObject({ code: "cancelled" });
+    expect(livy.batches).toEqual([]);
+    expect(states().at(-1)).toBe("cancelled");
+  });
+
+  it("of a batch whose POST is not answered leaves none behind", async () => {
+    livy.job = () => ({ runs: "forever" });
+    livy.fault("POST /batches", { kind: "loseReply" });
+    livy.fault(
+      "GET /batches/x",
+      ...Array.from({ length: 5 }, () => ({ kind: "answer", status: 500, body: "" }) as const),
+    );
+    const controller = new AbortController();
+    const running = failure(bench.run(work(1), { signal: controller.signal }));
+    await until(() => livy.started.length > 0);
+    controller.abort();
+    expect(await running).toMatchObject({ code: "cancelled" });
+    expect(livy.batches).toEqual([]);
+  });
+});
+
+describe("after a restart of the orchestrator", () => {
+  it.each(["submitting", "starting", "running"] as const)(
+    "a submission that was %s is taken up, joined and not posted again",
+    async (state) => {
+      livy.job = () => ({ runs: "ok", afterMs: 400 });
+      if (state === "submitting") livy.fault("POST /batches", { kind: "loseReply" });
+      const running = failure(bench.run(work(1)));
+      await until(() => livy.started.length > 0 && states().includes(state));
+      await bench.kill();
+      await running;
+      const folder = bench.folder;
+      const again = await start({ database: bench.database, folder });
+      try {
+        expect(await again.gateway.adopt()).toBe(1);
+        await again.run(work(1));
+        expect(livy.started).toHaveLength(1);
+        expect(livy.count("POST /batches")).toBe(1);
+        expect([...bench.database.submissions.values()].map((one) => one.state)).toEqual(["succeeded"]);
+      } finally {
+        await again[Symbol.asyncDispose]();
+      }
+    },
+  );
+
+  it("a submission that nobody asks for finishes and is recorded", async () => {
+    livy.job = () => ({ runs: "ok", afterMs: 200 });
+    const running = failure(bench.run(work(1)));
+    await until(() => states().includes("starting"));
+    await bench.kill();
+    await running;
+    const again = await start({ database: bench.database, folder: bench.folder });
+    try {
+      await again.gateway.adopt();
+      await until(() => bench.database.results.size === 1);
+    } finally {
+      await again[Symbol.asyncDispose]();
+    }
+  });
+
+  it("a cancellation under way goes on", async () => {
+    livy.job = () => ({ runs: "forever" });
+    const controller = new AbortController();
+    const running = failure(bench.run(work(1), { signal: controller.signal }));
+    await until(() => states().includes("running"));
+    livy.fault("DELETE /batches/x", { kind: "loseRequest" });
+    controller.abort();
+    await until(() => states().includes("cancelling") && livy.count("DELETE /batches/x") > 0);
+    await bench.kill();
+    await running;
+    const again = await start({ database: bench.database, folder: bench.folder });
+    try {
+      expect(await again.gateway.adopt()).toBe(1);
+      await until(() => states().at(-1) === "cancelled");
+      expect(livy.batches).toEqual([]);
+    } finally {
+      await again[Symbol.asyncDispose]();
+    }
+  });
+});

@@ -1,0 +1,156 @@
+/**
+ * The parts of the store that bulk work needs, in memory: one database, any number of owners. A write is durable a turn of the event loop after it was asked for, in the order asked for, and an owner that
+ * was killed writes nothing more.
+ */
+
+import { setImmediate as turn } from "node:timers/promises";
+import { FiresteelError } from "../../src/errors.ts";
+import type {
+  BulkResult,
+  DatasetRecord,
+  DatasetStore,
+  SubmissionRecord,
+  SubmissionStore,
+  SubmissionTransition,
+} from "../../src/evaluate/ports.ts";
+
+const ENDS = new Set(["succeeded", "failed", "killed", "cancelled"]);
+
+/** What is durable. */
+export class MemoryDatabase {
+  readonly submissions = new Map<string, SubmissionRecord>();
+  readonly owners = new Map<string, MemoryStore>();
+  readonly transitions: SubmissionTransition[] = [];
+  readonly logs = new Map<string, string[]>();
+  readonly results = new Map<string, BulkResult>();
+  readonly claims = new Map<string, MemoryStore>();
+  readonly datasets: DatasetRecord[] = [];
+}
+
+/** One process's view of the database. */
+export class MemoryStore implements SubmissionStore, DatasetStore {
+  readonly storeId = "mem";
+  readonly database: MemoryDatabase;
+  #last: Promise<unknown> = Promise.resolve();
+  alive = true;
+
+  constructor(database: MemoryDatabase = new MemoryDatabase()) {
+    this.database = database;
+  }
+
+  #write<T>(action: () => T): Promise<T> {
+    const written = this.#last.then(async () => {
+      await turn();
+      if (!this.alive) throw new FiresteelError("aborted", "lease was lost");
+      return action();
+    });
+    this.#last = written.catch(() => {});
+    return written;
+  }
+
+  createSubmission(record: SubmissionRecord): Promise<void> {
+    return this.#write(() => {
+      this.database.submissions.set(record.id, record);
+      this.database.owners.set(record.id, this);
+      this.database.transitions.push({
+        submissionId: record.id,
+        at: record.createdAt,
+        from: null,
+        to: record.state,
+        cause: record.cause,
+      });
+    });
+  }
+
+  updateSubmission(id: string, change: Partial<SubmissionRecord>): Promise<void> {
+    return this.#write(() => {
+      const before = this.database.submissions.get(id);
+      if (before === undefined) throw new FiresteelError("not_found", `no such submission: ${id}`);
+      if (change.state !== undefined && change.state !== before.state) {
+        this.database.transitions.push({
+          submissionId: id,
+          at: Date.now(),
+          from: before.state,
+          to: change.state,
+          cause: change.cause ?? "",
+        });
+      }
+      this.database.submissions.set(id, { ...before, ...change });
+    });
+  }
+
+  async findSubmission(id: string) {
+    return this.database.submissions.get(id) ?? null;
+  }
+
+  async listSubmissions({ work, state, cluster }: Parameters<SubmissionStore["listSubmissions"]>[0]) {
+    const rows = [...this.database.submissions.values()].filter(
+      (one) =>
+        (work === undefined || one.work === work) &&
+        (state === undefined || one.state === state) &&
+        (cluster === undefined || one.cluster === cluster),
+    );
+    return { rows: rows.reverse(), nextCursor: null };
+  }
+
+  async listTransitions(id: string) {
+    return this.database.transitions.filter((one) => one.submissionId === id);
+  }
+
+  adoptSubmissions(): Promise<readonly SubmissionRecord[]> {
+    return this.#write(() => {
+      const orphans = [...this.database.submissions.values()].filter(
+        (one) => !ENDS.has(one.state) && !this.database.owners.get(one.id)?.alive,
+      );
+      for (const { id } of orphans) this.database.owners.set(id, this);
+      return orphans;
+    });
+  }
+
+  claimWork(work: string): Promise<boolean> {
+    return this.#write(() => {
+      const owner = this.database.claims.get(work);
+      if (owner !== undefined && owner !== this && owner.alive) return false;
+      this.database.claims.set(work, this);
+      return true;
+    });
+  }
+
+  releaseWork(work: string): Promise<void> {
+    return this.#write(() => {
+      if (this.database.claims.get(work) === this) this.database.claims.delete(work);
+    });
+  }
+
+  async findResult(work: string) {
+    return this.database.results.get(work) ?? null;
+  }
+
+  commitResult(result: BulkResult, replaces?: string): Promise<boolean> {
+    return this.#write(() => {
+      const before = this.database.results.get(result.work);
+      if (before !== undefined && before.submissionId !== replaces && before.submissionId !== result.submissionId)
+        return false;
+      this.database.results.set(result.work, result);
+      return true;
+    });
+  }
+
+  appendLog(id: string, lines: readonly string[]): Promise<void> {
+    return this.#write(
+      () => void this.database.logs.set(id, [...(this.database.logs.get(id) ?? []), ...lines].slice(-2_000)),
+    );
+  }
+
+  async readLog(id: string) {
+    return this.database.logs.get(id) ?? [];
+  }
+
+  recordDataset(dataset: DatasetRecord): Promise<void> {
+    return this.#write(() => void this.database.datasets.unshift(dataset));
+  }
+
+  async findDataset(identity: string) {
+    return this.database.datasets.filter((one) => one.identity === identity);
+  }
+}

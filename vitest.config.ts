@@ -1,0 +1,12 @@
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  test: {
+    include: ["test/**/*.test.ts"],
+    // Vitest's own module runner reprints sources; code identity needs the text and positions that Node itself loads.
+    experimental: { viteModuleRunner: false },
+    pool: "forks",
+    testTimeout: 60_000,
+    hookTimeout: 180_000,
+  },
+});
