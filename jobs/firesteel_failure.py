@@ -30,11 +30,11 @@ _WRAPPER = re.compile(r"Job aborted|\[TASK_WRITE_FAILED\]|Task failed while writ
 _LOST = re.compile(
     r"ExecutorLostFailure|TaskResultLost|FetchFailed|Executor heartbeat timed out|Slave lost|Worker lost|marked as failed|SparkContext was shut down"
     r"|stopped SparkContext|Could not find CoarseGrainedScheduler|Container (killed|marked)|exited unexpectedly|No live nodes"
-    r"|has failed the maximum allowable number of times|INPUT_CHANGED"
+    r"|has failed the maximum allowable number of times|FILE_NOT_EXIST"
 )
 _STORAGE = re.compile(
     r"java\.io\.|java\.net\.|java\.nio\.file\.|java\.nio\.channels\.|java\.util\.concurrent\.Timeout|org\.apache\.hadoop\.|com\.amazonaws\.|software\.amazon\."
-    r"|org\.apache\.spark\.shuffle\.|org\.apache\.spark\.rpc\.|org\.apache\.spark\.storage\."
+    r"|org\.apache\.spark\.SparkFileNotFound|org\.apache\.spark\.shuffle\.|org\.apache\.spark\.rpc\.|org\.apache\.spark\.storage\."
 )
 # of a run of Java frames the first tell where it was
 _JAVA_FRAMES = re.compile(r"((?:\tat [^\n]*\n){5})((?:\tat [^\n]*\n){2,})")

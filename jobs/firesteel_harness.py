@@ -92,9 +92,11 @@ def _work(spec, spark, files, location, phases):
     with phases("body"):
         for name, frame in inputs.items():
             register(name, frame)
-        frames = _body(spec, spark, files, inputs)
-        if spark.sparkContext._jsc is None:
-            raise Refused("the body stopped the Spark session; leave that to the harness")
+        try:
+            frames = _body(spec, spark, files, inputs)
+        finally:
+            if spark.sparkContext._jsc is None:
+                raise Refused("run() stopped the Spark session; the harness does that in the end")
         for output in spec["outputs"]:
             firesteel_outputs.check(frames[output["name"]], output)
     entries = []

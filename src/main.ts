@@ -14,6 +14,7 @@ import type { InputsContext } from "./evaluate/inputs.ts";
 import { Limits } from "./evaluate/limits.ts";
 import type { Store } from "./evaluate/ports.ts";
 import { observeSubmissions } from "./observe-submissions.ts";
+import { addOrchestratorMetrics } from "./orchestrator-metrics.ts";
 import { openProjectCode } from "./project-code.ts";
 import { openStore } from "./record/store.ts";
 import { createGateway } from "./route/livy/gateway.ts";
@@ -116,16 +117,14 @@ export async function startOrchestrator({
     list: (filter, page) => store.listExecutions(filter, page),
     cancel: (id, reason) => executions.cancel(id, reason),
     tasks: () => [...code.current.tasks.values()].map((task) => ({ ...task, options: { ...task.options } })),
-    clusters: () =>
-      gateway
-        .clusters()
-        .map((status) => ({
-          ...status,
-          labels: Array.isArray(status.labels)
-            ? Object.fromEntries(status.labels.map((label: string) => [label, ""]))
-            : (status.labels as Readonly<Record<string, string>>),
-        })),
+    clusters: () => gateway.clusters().map((status) => ({ ...status, labels: labelsOf(status.labels) })),
     submissions: store,
+    metrics: (registry) =>
+      addOrchestratorMetrics(registry, {
+        executions: () => executions.size,
+        bodies: () => bodies.size,
+        clusters: () => orchestrator.clusters(),
+      }),
     async health() {
       const reasons: string[] = code.problem ? [`code does not load: ${code.problem.message}`] : [];
       await store.ping().catch((error: Error) => reasons.push(`store: ${error.message}`));
@@ -154,6 +153,14 @@ export async function startOrchestrator({
     stop: () => stop(null),
     stopped: stopped.promise,
   };
+}
+
+function labelsOf(labels: Readonly<Record<string, string>> | readonly string[]): Readonly<Record<string, string>> {
+  return isList(labels) ? Object.fromEntries(labels.map((label) => [label, ""])) : labels;
+}
+
+function isList(value: unknown): value is readonly string[] {
+  return Array.isArray(value);
 }
 
 function locate(root: string, location: string): string {

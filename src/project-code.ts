@@ -38,19 +38,22 @@ export async function openProjectCode(options: ProjectCodeOptions): Promise<Proj
   let problem: FiresteelError | null = null;
   let reloading: Promise<void> = Promise.resolve();
   let timer: NodeJS.Timeout | undefined;
-  const retired: Promise<void>[] = [];
+  const versions = new Set([current]);
 
   const reload = async () => {
     try {
       const next = await load(options, current.index);
       problem = null;
       watcher.add(filesOf(next));
-      if (next.version === current.version) {
-        // Same identities: a comment, a renamed local. The new texts take over all the same, so that a stack trace shows today's lines.
-      } else options.onVersion(next);
-      retired.push(current.closed);
-      current.retire();
+      // Also where all identities are the same (a comment, a renamed local): then a stack trace shows today's lines.
+      if (next.version !== current.version) options.onVersion(next);
+      const old = current;
+      old.retire().then(
+        () => versions.delete(old),
+        (error: unknown) => options.onProblem(FiresteelError.from(error)),
+      );
       current = next;
+      versions.add(next);
     } catch (error) {
       problem = FiresteelError.from(error);
       options.onProblem(problem);
@@ -79,7 +82,7 @@ export async function openProjectCode(options: ProjectCodeOptions): Promise<Proj
       clearTimeout(timer);
       await watcher.close();
       await reloading;
-      current.retire();
+      await Promise.all([...versions].map((version) => version[Symbol.asyncDispose]()));
     },
   };
 }

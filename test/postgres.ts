@@ -68,9 +68,9 @@ export async function startPostgres(): Promise<TestPostgres> {
     },
     resume: start,
     stop: async () => {
-      guard?.();
       await server.stop();
       await rm(root, { recursive: true, force: true });
+      guard?.();
     },
   };
 }

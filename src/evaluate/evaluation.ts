@@ -26,6 +26,7 @@ import { bindArguments } from "./arguments.ts";
 import { type Bodies, type BodyRun, mentionsExternals } from "./bodies.ts";
 import type { FlowCode, TaskInfo } from "./code.ts";
 import { errorRecord, isInputChanged } from "./failure.ts";
+import { FINGERPRINT_TASK } from "./fingerprint.ts";
 import { reduceForm } from "./forms.ts";
 import { Inputs, type InputsContext } from "./inputs.ts";
 import { Cell, findCycle, type Job, jobPath, type Settled } from "./job.ts";
@@ -104,6 +105,7 @@ export class Evaluation {
       const sweep = setInterval(() => this.#recordRunning(), RECORD_RUNNING_AFTER_MS);
       const stop = () => clearInterval(sweep);
       this.signal.addEventListener("abort", stop, { once: true });
+      this.#abandoned = stop;
       this.#finish = (settled) => {
         stop();
         this.signal.removeEventListener("abort", stop);
@@ -114,6 +116,14 @@ export class Evaluation {
       this.#startRoot(task);
     });
   }
+
+  /** Stops without an end: nothing more is run or recorded, and `run` never settles. */
+  abandon(): void {
+    this.#generation++;
+    this.#clear();
+    this.#abandoned();
+  }
+  #abandoned: () => void = () => undefined;
 
   #startRoot(task: string): void {
     const generation = this.#generation;
@@ -359,7 +369,7 @@ export class Evaluation {
     let task: TaskInfo | undefined;
     let args: readonly Uint8Array[];
     try {
-      task = this.context.code.tasks.get(name);
+      task = name === FINGERPRINT_TASK.name ? FINGERPRINT_TASK : this.context.code.tasks.get(name);
       if (!task) throw new FiresteelError(Code.notFound, `task is not known: ${name}`);
       args = bindArguments(task, given);
     } catch (error) {

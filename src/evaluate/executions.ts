@@ -7,7 +7,7 @@
 
 import { randomUUID } from "node:crypto";
 import { Code, FiresteelError } from "../errors.ts";
-import { readHead } from "../hash/cbor.ts";
+import { compareBytes, readHead } from "../hash/cbor.ts";
 import { isProgram, listItems } from "../hash/program.ts";
 import { decodeValue } from "../hash/value.ts";
 import { bindArguments, checkArguments } from "./arguments.ts";
@@ -20,11 +20,17 @@ import type { Settled } from "./job.ts";
 import type { ExecutionRecord, ExecutionState, JobRecord, Store, SubmissionRecord } from "./ports.ts";
 import { leaveOn } from "./running.ts";
 
+/** A list of arguments as `encodeProgram` gives it: a value, or an expression where datasets and files still have to be looked at. */
+export interface EncodedArguments {
+  readonly kind: "value" | "expression";
+  readonly bytes: Uint8Array;
+}
+
 /** What starts an execution. */
 export interface StartRequest {
   readonly task: string;
-  /** Canonical encoding of the list of arguments, or a program. */
-  readonly args: { readonly bytes: Uint8Array };
+  readonly args: EncodedArguments;
+  /** Idempotency key: a second request with the same one gets the execution of the first. */
   readonly requestId?: string;
   readonly user: string;
   readonly reason: string;
@@ -61,6 +67,7 @@ export class Executions {
   readonly #context: ExecutionsContext;
   readonly #active = new Map<string, Active>();
   readonly #watchers = new Map<string, Set<(event: ExecutionEvent) => void>>();
+  readonly #evaluations = new Set<Evaluation>();
   #closed = false;
 
   constructor(context: ExecutionsContext) {
@@ -72,7 +79,7 @@ export class Executions {
     return this.#active.size;
   }
 
-  /** Starts an execution; durable when this resolves. Rejects with `not_found` for an unknown task, `invalid_argument` for arguments that do not fit. */
+  /** Starts an execution; durable when this resolves. Rejects with `not_found` for an unknown task, `invalid_argument` for arguments that do not fit, `already_exists` for a request id that was used for another request. */
   async start(request: StartRequest): Promise<ExecutionRecord> {
     const code = this.#context.code();
     const task = code.tasks.get(request.task);
@@ -95,6 +102,12 @@ export class Executions {
       cancelRequested: false,
     });
     if (created) this.#launch(execution, code);
+    else if (execution.task !== request.task || compareBytes(execution.args, request.args.bytes) !== 0) {
+      throw new FiresteelError(
+        Code.alreadyExists,
+        `request id was used for another request (${execution.task}, execution ${execution.id}): ${request.requestId}`,
+      );
+    }
     return execution;
   }
 
@@ -184,6 +197,7 @@ export class Executions {
   /** Stops answering for executions; those that run stay `running` in the store. */
   close(): void {
     this.#closed = true;
+    for (const evaluation of this.#evaluations) evaluation.abandon();
   }
 
   async #require(id: string): Promise<ExecutionRecord> {
@@ -226,9 +240,11 @@ export class Executions {
       },
       signal,
     );
+    this.#evaluations.add(evaluation);
     const settled: Settled = await evaluation
       .run(execution.task, execution.args)
       .catch((error: unknown) => ({ ok: false as const, error: errorRecord(error, [execution.task]) }));
+    this.#evaluations.delete(evaluation);
     const state: ExecutionState = settled.ok ? "succeeded" : signal.aborted ? "cancelled" : "failed";
     const end = {
       state,

@@ -10,6 +10,7 @@ import { digestOf, digestValue } from "../hash/digest.ts";
 import { joinList, listItems, type ProgramNode, type Template } from "../hash/program.ts";
 import { decodeValue, encodeValue } from "../hash/value.ts";
 import type { Evaluation, Frame } from "./evaluation.ts";
+import { FINGERPRINT_TASK, identifiedByRows } from "./fingerprint.ts";
 import { datasetValue, encodePath, type InputOptions } from "./inputs.ts";
 import type { Cell, Settled } from "./job.ts";
 import type { DatasetRecord, ErrorRecord } from "./ports.ts";
@@ -122,14 +123,12 @@ const RULES: Readonly<Record<Form, Rule>> = {
   [Form.dataset]: (evaluation, frame, [location, options], cell) => {
     withValue(evaluation, frame, location!, cell, (bytes) => {
       const place = wantText(bytes, "dataset(location)");
-      const read = decodeValue(options!.bytes) as InputOptions & { readonly fingerprint?: string };
+      const { fingerprint, ...read } = decodeValue(options!.bytes) as InputOptions & { readonly fingerprint?: string };
       evaluation.async(
         async () => {
-          const record = await evaluation.inputs.dataset(place, {
-            ...(read.format ? { format: read.format } : {}),
-            ...(read.options ? { options: read.options } : {}),
-          });
-          return () => settleDataset(evaluation, cell, record);
+          const record = await evaluation.inputs.dataset(place, read);
+          return () =>
+            fingerprint === "rows" ? byRows(evaluation, frame, record, cell) : settleDataset(evaluation, cell, record);
         },
         (error) => evaluation.fail(cell, frame, error),
       );
@@ -149,6 +148,25 @@ const RULES: Readonly<Record<Form, Rule>> = {
     });
   },
 };
+
+/** Identifies a dataset by its rows, with one Spark job where that was not done before. */
+function byRows(evaluation: Evaluation, frame: Frame, record: DatasetRecord, cell: Cell): void {
+  evaluation.demand(
+    evaluation.call(FINGERPRINT_TASK.name, [encodeValue(datasetValue(record))], frame.job),
+    (settled) => {
+      if (!settled.ok) return evaluation.settle(cell, settled);
+      evaluation.async(
+        async () => {
+          const identified = identifiedByRows(record, settled.bytes);
+          await evaluation.context.store.recordDataset(identified);
+          evaluation.inputs.forget(identified.identity);
+          return () => settleDataset(evaluation, cell, identified);
+        },
+        (error) => evaluation.fail(cell, frame, error),
+      );
+    },
+  );
+}
 
 function settleDataset(evaluation: Evaluation, cell: Cell, record: DatasetRecord): void {
   evaluation.settle(cell, { ok: true, bytes: encodeValue(datasetValue(record)) });

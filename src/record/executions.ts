@@ -60,7 +60,12 @@ export const UPDATE_EXECUTION: WriteKind<{ readonly id: string; readonly change:
   },
 };
 
-/** Takes over running executions of ended owners. The payload is a token: a repeated request finds by it what it took the first time. */
+/**
+ * Takes over running executions of ended owners. The payload is a token: a repeated request finds by it what it took the first time.
+ *
+ * The join must be an inner one. A row that another process adopted since this statement began is looked at once more before it is locked, with its new owner but the old partner of the join: an inner join then
+ * drops it, an outer one would keep it with no partner, and two processes would have it.
+ */
 export const ADOPT_EXECUTIONS: WriteKind<string, readonly ExecutionRecord[]> = {
   name: "take-over of executions",
   lane: "execution",
@@ -72,8 +77,8 @@ export const ADOPT_EXECUTIONS: WriteKind<string, readonly ExecutionRecord[]> = {
       for (const token of tokens) {
         await sql`
         update execution set owner = ${owner}, adoption = ${token} where id in (
-          select e.id from execution e left join owner o on o.id = e.owner
-          where e.state = 'running' and (o.id is null or o.ended_at is not null)
+          select e.id from execution e join owner o on o.id = e.owner
+          where e.state = 'running' and o.ended_at is not null
           for update of e skip locked
         )`.execute(db);
         const rows = await db

@@ -92,8 +92,8 @@ export const ADOPT_SUBMISSIONS: WriteKind<string, readonly SubmissionRecord[]> =
       for (const token of tokens) {
         await sql`
         update submission set owner = ${owner}, adoption = ${token} where id in (
-          select s.id from submission s left join owner o on o.id = s.owner
-          where ${LIVE} and (o.id is null or o.ended_at is not null)
+          select s.id from submission s join owner o on o.id = s.owner
+          where ${LIVE} and o.ended_at is not null
           for update of s skip locked
         )`.execute(db);
         const rows = await db

@@ -223,11 +223,11 @@ function workOf(outcome: Outcome, task: string): SparkWork {
 }
 
 function outcomeOf(work: SparkWork, result: BulkResult): Outcome {
-  const bytes = encodeValue(valueOf(work, result));
+  const bytes = encodeValue(resultOf(work, result));
   return { kind: "value", bytes, digest: digestValue(bytes) };
 }
 
-function valueOf(work: SparkWork, result: BulkResult): unknown {
+function resultOf(work: SparkWork, result: BulkResult): unknown {
   const of = (name: string) => {
     const dataset = result.outputs[name];
     if (dataset === undefined)

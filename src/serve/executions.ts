@@ -5,6 +5,7 @@
 import { toJson } from "@bufbuild/protobuf";
 import { ListValueSchema } from "@bufbuild/protobuf/wkt";
 import { Code, FiresteelError } from "../errors.ts";
+import type { EncodedArguments } from "../evaluate/executions.ts";
 import type { JobRecord } from "../evaluate/ports.ts";
 import type { ExecutionService, StartExecutionRequest } from "../gen/firesteel/v1/execution_pb.ts";
 import { encodeProgram } from "../hash/program.ts";
@@ -17,7 +18,7 @@ import {
 } from "./execution-message.ts";
 import type { Handlers } from "./handlers.ts";
 import { valueFromJson } from "./json-value.ts";
-import type { EncodedArguments, Orchestrator } from "./orchestrator.ts";
+import type { Orchestrator } from "./orchestrator.ts";
 import { millisecondsOf, pageRequest, pageSize, required } from "./paging.ts";
 import { valueFromMessage } from "./value-message.ts";
 import { watchExecution } from "./watch.ts";

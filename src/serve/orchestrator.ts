@@ -3,71 +3,23 @@
  */
 
 import type { Registry } from "prom-client";
+import type { TaskInfo as CodeTaskInfo } from "../evaluate/code.ts";
+import type { ExecutionEvent, StartRequest } from "../evaluate/executions.ts";
 import type {
-  Digest,
   EpochMs,
   ExecutionRecord,
   ExecutionState,
   JobRecord,
   Page,
   PageRequest,
-  SubmissionRecord,
   SubmissionStore,
 } from "../evaluate/ports.ts";
 
-/** A list of arguments as `encodeProgram` gives it: a value, or an expression where datasets and files still have to be looked at. */
-export interface EncodedArguments {
-  readonly kind: "value" | "expression";
-  readonly bytes: Uint8Array;
-}
+/** One thing that happened to an execution. */
+export type WatchEvent = ExecutionEvent;
 
-/** What starts an execution. */
-export interface StartRequest {
-  readonly task: string;
-  readonly args: EncodedArguments;
-  /** Idempotency key: a second request with the same one gets the execution of the first. */
-  readonly requestId?: string;
-  readonly user: string;
-  readonly reason: string;
-}
-
-/** One thing that happened to an execution, told as the new state of what changed. */
-export type WatchEvent =
-  | { readonly kind: "job"; readonly job: JobRecord }
-  | { readonly kind: "execution"; readonly execution: ExecutionRecord }
-  | { readonly kind: "submission"; readonly submission: SubmissionRecord }
-  | { readonly kind: "code"; readonly version: string; readonly message: string };
-
-/** A parameter of a task, as the syntax of its function says. */
-export interface ParameterInfo {
-  readonly name: string;
-  readonly optional: boolean;
-  readonly rest: boolean;
-  readonly hasDefault: boolean;
-  /** The default where that is a constant. */
-  readonly constantDefault?: unknown;
-}
-
-/** A place in the code of a task whose effect cannot be decided; line and column count from 1. */
-export interface UndecidedPlace {
-  readonly reason: string;
-  readonly file: string;
-  readonly line: number;
-  readonly column: number;
-}
-
-/** A task as callers may know it. */
-export interface TaskInfo {
-  readonly name: string;
-  readonly description: string;
-  /** The file that exports it, from the project's root. */
-  readonly module: string;
-  readonly code: Digest;
-  /** JSON only. */
-  readonly options: Readonly<Record<string, unknown>>;
-  readonly parameters: readonly ParameterInfo[];
-  readonly undecided: readonly UndecidedPlace[];
-}
+/** A task as callers may know it; its options are plain JSON. */
+export type TaskInfo = Omit<CodeTaskInfo, "options" | "line"> & { readonly options: Readonly<Record<string, unknown>> };
 
 /** A cluster and how it is. */
 export interface ClusterStatus {

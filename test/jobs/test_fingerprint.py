@@ -77,7 +77,7 @@ def test_takes_for_the_same(spark, left, right):
     assert hashes(spark.sql("SELECT " + left)) == hashes(spark.sql("SELECT " + right))
 
 
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(data=st.data())
 def test_hashes_are_equal_exactly_for_equal_rows(spark, data):
     schema = data.draw(schemas())
@@ -93,7 +93,7 @@ def folded(table, schema):
     return collections.Counter(same(row, schema) for row in table)
 
 
-@settings(max_examples=8)
+@settings(max_examples=5)
 @given(data=st.data())
 def test_fingerprints_are_equal_exactly_for_equal_bags(spark, data):
     """Many small bags of near-alike rows as groups of one DataFrame: one Spark job compares them all."""
@@ -199,16 +199,16 @@ def test_a_struct_is_not_taken_for_a_table_of_its_name(spark):
     assert one == again != other
 
 
-@pytest.mark.parametrize("columns", [62, 63, 64, 130, 600])
+@pytest.mark.parametrize("columns", [63, 64, 300])
 def test_wide_rows_keep_every_column_apart(spark, columns):
     def wide(null_at):
         return spark.range(1).selectExpr(*["CAST({0} AS INT) c{1}".format("NULL" if i == null_at else 7, i) for i in range(columns)])
 
-    prints = {json.dumps(fingerprint(wide(at))) for at in (-1, 0, columns // 2, columns - 2, columns - 1)}
-    assert len(prints) == 5
+    prints = {json.dumps(fingerprint(wide(at))) for at in (-1, 62, columns - 1)}
+    assert len(prints) == len({-1, 62, columns - 1})
 
 
-@settings(max_examples=15)
+@settings(max_examples=8)
 @given(data=st.data())
 def test_written_and_read_again_is_the_same(spark, bench, data):
     """For any schema and rows: the fingerprint taken in the write is that of the files, also through key=value directories."""

@@ -38,7 +38,7 @@ describe("writer", () => {
     const client = new pg.Client({ connectionString: location.url });
     await client.connect();
     const { rows } = await client.query("select batch::int from owner");
-    expect(rows[0].batch).toBeLessThanOrEqual(2);
+    expect(rows[0].batch).toBeLessThanOrEqual(7);
     await client.end();
     await store[Symbol.asyncDispose]();
   });

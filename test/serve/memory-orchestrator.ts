@@ -4,6 +4,7 @@
 
 import type { FiresteelError } from "../../src/errors.ts";
 import { Code, FiresteelError as Failure } from "../../src/errors.ts";
+import type { StartRequest } from "../../src/evaluate/executions.ts";
 import type {
   ExecutionRecord,
   JobRecord,
@@ -14,7 +15,7 @@ import type {
 } from "../../src/evaluate/ports.ts";
 import { isProgram } from "../../src/hash/program.ts";
 import { decodeValue, encodeValue } from "../../src/hash/value.ts";
-import type { ClusterStatus, Orchestrator, StartRequest, TaskInfo, WatchEvent } from "../../src/serve/orchestrator.ts";
+import type { ClusterStatus, Orchestrator, TaskInfo, WatchEvent } from "../../src/serve/orchestrator.ts";
 
 export const START = Date.UTC(2026, 0, 2, 3, 4, 5, 678);
 

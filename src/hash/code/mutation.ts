@@ -6,13 +6,15 @@
  * - calls one of {@link MUTATORS} on it or on a part of it (`x.a.push(1)`; parts may be fetched by `.get(k)` and `.at(i)`),
  * - hands it to one of {@link OBJECT_MUTATORS} as the first argument,
  * - does one of these to a local `const` that was set to it, destructured from it or iterates over it,
+ * - does one of these to a local of code that runs at load (`const next = (() => { let n = 0; return () => ++n; })()`),
  * - or calls a method that changes `this`, where the thing is an object literal or `new` of a local class.
  *
  * Every task that reaches such a thing is undecided. A change made while its module loads is no such change: it has happened when the
- * value is read, and counts as part of the code of a thing that has no value. What a callee does to an argument is not followed.
+ * value is read, and counts as part of the code of a thing that has no value. What a callee does to an argument, and what a function keeps
+ * that another function made at load (`memoize(f)`), is not followed.
  */
 import type { Node } from "oxc-parser";
-import { lookUp, type Scope, type Target } from "./scope.ts";
+import { type Binding, lookUp, type Scope, type Target } from "./scope.ts";
 
 const MUTATORS: ReadonlySet<string> = new Set(
   (
@@ -35,7 +37,10 @@ const ITERATORS: ReadonlySet<string> = new Set(
 );
 
 /** What an expression is part of. */
-export type Root = { readonly kind: "module"; readonly target: Target } | { readonly kind: "this" };
+export type Root =
+  | { readonly kind: "module"; readonly target: Target }
+  | { readonly kind: "local"; readonly binding: Binding }
+  | { readonly kind: "this" };
 
 /** An expression without the wrappers that types put around it. */
 export function bare(node: Node): Node {
@@ -90,7 +95,9 @@ export function rootOf(
   const binding = lookUp(scope, node.name);
   if (binding === undefined) return undefined;
   if (binding.depth > 0)
-    return inside && binding.alias !== undefined ? { kind: "module", target: binding.alias } : undefined;
+    return inside && binding.alias !== undefined
+      ? { kind: "module", target: binding.alias }
+      : { kind: "local", binding };
   const target = member !== undefined && isNamespace(node.name) ? { name: node.name, member } : { name: node.name };
   return { kind: "module", target };
 }

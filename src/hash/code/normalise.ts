@@ -27,7 +27,6 @@ const PLAIN: Readonly<Record<string, readonly string[]>> = {
   ArrayPattern: ["elements"],
   AssignmentPattern: ["left", "right"],
   AwaitExpression: ["argument"],
-  BinaryExpression: ["operator", "left", "right"],
   ChainExpression: ["expression"],
   ConditionalExpression: ["test", "consequent", "alternate"],
   DebuggerStatement: [],
@@ -35,7 +34,6 @@ const PLAIN: Readonly<Record<string, readonly string[]>> = {
   EmptyStatement: [],
   ExpressionStatement: ["expression"],
   IfStatement: ["test", "consequent", "alternate"],
-  LogicalExpression: ["operator", "left", "right"],
   ObjectExpression: ["properties"],
   ObjectPattern: ["properties"],
   RestElement: ["argument"],
@@ -128,6 +126,10 @@ export function writeNode(w: Writer, node: Node, scope: Scope): void {
       write(w, node.source, scope);
       write(w, node.options, scope);
       return;
+    case "BinaryExpression":
+    case "LogicalExpression":
+      writeOperators(w, node, scope);
+      return;
     case "AssignmentExpression":
       for (const target of writtenBy(node.left)) noteChange(w, target, scope);
       w.text += `Assignment(${stringToken(node.operator)}`;
@@ -151,6 +153,23 @@ export function writeNode(w: Writer, node: Node, scope: Scope): void {
       writeStatement(w, node, scope);
       return;
   }
+}
+
+type Operator = Extract<Node, { type: "BinaryExpression" | "LogicalExpression" }>;
+
+/** Writes operators without recursion to the left: text put together with `+` can be thousands of terms long. */
+function writeOperators(w: Writer, node: Operator, scope: Scope): void {
+  const spine: Operator[] = [];
+  let left: Node = node;
+  while (left.type === "BinaryExpression" || left.type === "LogicalExpression") {
+    if (left !== node) noteMisuse(w, left, scope);
+    w.text += `${left.type}(${stringToken(left.operator)}`;
+    spine.push(left);
+    const inner: Node = bare(left.left);
+    left = inner.type === "BinaryExpression" || inner.type === "LogicalExpression" ? inner : left.left;
+  }
+  write(w, left, scope);
+  for (const { right } of spine.reverse()) write(w, right, scope);
 }
 
 function writeStatement(w: Writer, node: Node, scope: Scope): void {

@@ -172,6 +172,11 @@ export function noteChange(w: Writer, expression: Node, scope: Scope, by: "write
     if (scope.self === "instance") w.changesInstance ??= finding;
     return;
   }
+  if (root.kind === "local") {
+    if (root.binding.atLoad && !scope.atLoad && by !== "regexp")
+      undecided(w, expression, `module state changes after load: ${root.binding.name}`);
+    return;
+  }
   const reference = targetReference(root.target);
   if (scope.atLoad) {
     if (!w.declared.has(root.target.name)) w.touches.add(referenceIndex(w, reference));

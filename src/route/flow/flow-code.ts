@@ -2,8 +2,8 @@
  * One version of a project's code with its executors: what the evaluator holds while it evaluates with it.
  */
 
-import { FiresteelError } from "../../errors.ts";
 import type { FlowCode, TaskInfo } from "../../evaluate/code.ts";
+import { FINGERPRINT_TASK, fingerprintBody } from "../../evaluate/fingerprint.ts";
 import type { Executor } from "../../evaluate/ports.ts";
 import { createRouter } from "../router.ts";
 import { FlowHost } from "./flow-host.ts";
@@ -24,15 +24,13 @@ export interface FlowCodeOptions {
   readonly spark: (host: Executor) => Executor | null;
 }
 
-/** A loaded version. */
-export interface LoadedFlowCode extends FlowCode {
+/** A loaded version. Disposing of it closes it at once, whoever uses it. */
+export interface LoadedFlowCode extends FlowCode, AsyncDisposable {
   readonly index: LoadedCode["index"];
   /** URLs of all project modules that were loaded: the files to watch. */
   readonly sources: readonly string[];
-  /** Closes it as soon as nobody retains it. */
-  retire(): void;
-  /** Settles when it is closed. */
-  readonly closed: Promise<void>;
+  /** Closes it as soon as nobody retains it; settles when it is closed. */
+  retire(): Promise<void>;
 }
 
 /** Loads the code of a project. Rejects with what is wrong with it; then nothing is left behind. */
@@ -47,37 +45,45 @@ export async function loadFlowCode({ root, modules, workers, index, spark }: Flo
   ]);
   const bulk = spark(host);
   if (bulk) executors.set("spark", bulk);
+  const fingerprints = spark(fingerprintBody);
   const router = createRouter(executors);
   const tasks = new Map(host.tasks.map((task) => [task.name, task]));
   let users = 0;
   let retired = false;
+  let closing: Promise<void> | undefined;
   const closed = Promise.withResolvers<void>();
   const close = () => {
-    if (!retired || users > 0) return;
-    Promise.all([...executors.values()].map((executor) => executor[Symbol.asyncDispose]())).then(
-      () => closed.resolve(),
-      (error: unknown) => closed.reject(FiresteelError.from(error)),
+    closing ??= Promise.all([...executors.values()].map((executor) => executor[Symbol.asyncDispose]())).then(
+      () => undefined,
     );
+    return closing;
+  };
+  const closeUnused = () => {
+    // Whoever disposes of it hears of a failure.
+    if (retired && users === 0) close().catch(() => undefined);
   };
   return {
     version: host.pinned.version,
     tasks,
     index: host.index,
     sources: host.pinned.sources.map(([url]) => url),
-    executor: ({ options }: TaskInfo) =>
-      router.route({ tags: options.tags ?? [], ...(options.executor ? { executor: options.executor } : {}) }),
+    executor: ({ name, options }: TaskInfo) =>
+      name === FINGERPRINT_TASK.name && fingerprints
+        ? fingerprints
+        : router.route({ tags: options.tags ?? [], ...(options.executor ? { executor: options.executor } : {}) }),
     writeParquet: (rows, columns, uri) => host.writeParquet(rows, columns, uri),
     retain() {
       users++;
     },
     release() {
       users--;
-      close();
+      closeUnused();
     },
     retire() {
       retired = true;
-      close();
+      closeUnused();
+      return closed.promise;
     },
-    closed: closed.promise,
+    [Symbol.asyncDispose]: close,
   };
 }

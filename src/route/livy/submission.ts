@@ -32,13 +32,13 @@ import { stopForCertain } from "./cancelling.ts";
 import type { LivyBatchRequest } from "./client.ts";
 import type { Cluster, Look, Watch } from "./cluster.ts";
 import { commitManifest } from "./commit.ts";
+import { linger } from "./linger.ts";
 import { failureOf, findManifest, type Manifest } from "./manifest.ts";
 import type { Patience } from "./patience.ts";
 import { post, resolvePost } from "./posting.ts";
 import type { SparkSpec } from "./spec.ts";
 import { endOf, SubmissionRow } from "./submission-row.ts";
 import { type Claim, judge } from "./verdict.ts";
-import { pause } from "./waiting.ts";
 
 /** How a submission ended. */
 export type Ended =
@@ -83,7 +83,7 @@ export class Submission {
     this.#signal = AbortSignal.any([world.stop, this.#cancel.signal]);
     this.ended = this.#live();
     this.gone = this.ended.then(
-      (end) => this.#linger(end),
+      (end) => (end.state === "cancelled" ? undefined : linger(cluster, this.#row, world.patience, world.stop)),
       () => {},
     );
   }
@@ -260,7 +260,8 @@ export class Submission {
     // Whoever is asked now was asked at every tick before: once a second is enough, and a cluster that is down is asked less.
     if (this.#doubtSince !== null && now - this.#askedAt < (claim === "silent" ? 5_000 : 1_000)) return null;
     this.#askedAt = now;
-    const since = (this.#doubtSince ??= now);
+    this.#doubtSince ??= now;
+    const since = this.#doubtSince;
     const proven = await this.#checkManifest(true);
     if (proven !== null) return proven;
     const verdict = await judge(this.#cluster, this.#row, claim, since, this.#world.patience, this.#signal);
@@ -389,44 +390,5 @@ export class Submission {
     const unanswered = this.record.batchId === null;
     const cause = await stopForCertain(this.#cluster, this.#row, patience, unanswered, succeeded, stop);
     return proven ?? end(`${reason}; ${cause}`);
-  }
-
-  /** After an early end: the application is still closing down. It is given a while, its log is copied, and it is ended if it hangs. */
-  async #linger(end: Ended): Promise<void> {
-    if (this.record.batchId === null || end.state === "cancelled") return;
-    const { patience, stop } = this.#world;
-    const until = Date.now() + patience.lingerMs;
-    const { livyName } = this.record;
-    try {
-      using watch = this.#cluster.watch(livyName);
-      for (;;) {
-        const look = await watch.next(until - Date.now(), stop);
-        if (look?.kind === "seen" && endOf(look.batch) !== null) break;
-        if (look?.kind === "absent" && (await this.#cluster.client.findBatch(livyName, stop)) === null) break;
-        if (Date.now() < until) continue;
-        await this.#cluster.client.deleteBatch(livyName, stop);
-        break;
-      }
-      await this.#row.copyWholeLog(stop);
-    } catch (error) {
-      // The result stands whatever the application does now; the cluster's own state shows what is wrong with it.
-      if (!stop.aborted) this.#cluster.failed(error);
-    }
-  }
-
-  /** Waits until the submission has ended or the time is over; true when it has ended. */
-  async endedWithin(ms: number): Promise<boolean> {
-    const timer = new AbortController();
-    const done = this.ended.then(
-      () => true,
-      () => true,
-    );
-    const late = pause(ms, timer.signal).then(
-      () => false,
-      () => false,
-    );
-    const first = await Promise.race([done, late]);
-    timer.abort();
-    return first;
   }
 }

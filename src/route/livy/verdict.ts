@@ -107,6 +107,8 @@ async function failureOnYarn(
       message: `${application.id} was killed on the cluster: ${words || "no reason was given"}`,
     };
   }
+  if (application.state === "FAILED" && REFUSED.test(words))
+    return { class: "submit", type: "ApplicationRefused", message: words };
   const output = await cluster.resourceManager?.driverOutput(application, 4_000, signal);
   const python = output ? lastTraceback(output) : null;
   if (output) await row.append(["driver's stdout:", ...output.split("\n")]);
@@ -126,7 +128,7 @@ async function failureOnYarn(
   };
 }
 
-/** Exceptions of spark-submit that come from what was asked for, not from the state of the cluster. */
+/** What spark-submit and YARN say when it is the request that is wrong, not the cluster. */
 const REFUSED =
   /IllegalArgumentException|InvalidResourceRequestException|AccessControlException|FileNotFoundException|ClassNotFoundException|SparkException: (Cluster|Only|Cannot load|Dynamic|Application)|does not exist|unknown queue|InvalidInputException/;
 

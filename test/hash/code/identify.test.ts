@@ -310,6 +310,12 @@ describe("what cannot be decided", () => {
     ["a regular expression with memory", "(s) => re.test(s)", "const re = /x/g;"],
     ["an iterator", "() => it.next()", "const it = make(); function make() { return [1].values(); }"],
     ["a function property", "() => h()", "function h() { return h.n; } export function set(x) { h.n = x; }"],
+    ["a local of code that runs at load", "() => next()", "const next = (() => { let n = 0; return () => ++n; })();"],
+    [
+      "a cache in such code",
+      "(k) => get(k)",
+      "const get = (() => { const seen = new Set(); return (k) => seen.add(k); })();",
+    ],
     ["spread arguments", "...args", "const args = [];"],
     ["a name that leads nowhere", "() => x()", 'import { x } from "./nowhere.ts";'],
   ])("lists %s", (_title, body, before) => {

@@ -233,6 +233,12 @@ describe("the code of a task", () => {
       expect(new Set(bodies.map((body) => body.replace(/\s/g, "").replace(/\b[a-z]\b/g, "x"))).size).toBe(1);
   });
 
+  it("takes long chains of operators", () => {
+    expect(digest(`(x) => ${Array(20_000).fill("x").join(" + ")}`)).not.toBe(
+      digest(`(x) => ${Array(20_001).fill("x").join(" + ")}`),
+    );
+  });
+
   it("does not count how the module is written around it", () => {
     const plain = digest("(a) => h(a) + k", "const k = g();\nfunction h(x) { return x; }\nfunction g() { return 2; }");
     const other = identifyOne(

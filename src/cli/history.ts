@@ -1,0 +1,98 @@
+/**
+ * What is recorded of a project, read without a server: nothing is started, resumed or sent to a cluster.
+ */
+
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { glob } from "tinyglobby";
+import type { Config } from "../config.ts";
+import { Code, FiresteelError } from "../errors.ts";
+import type { Page } from "../evaluate/ports.ts";
+import { openStore, type RecordStore } from "../record/store.ts";
+import { loadFlowCode } from "../route/flow/flow-code.ts";
+import type { Orchestrator, TaskInfo } from "../serve/orchestrator.ts";
+import { type RunningServer, startServer } from "../serve/server.ts";
+
+/** What of a project is asked for: its records, or its tasks. */
+export type HistoryPart = "records" | "tasks";
+
+/**
+ * Serves what is recorded (or the tasks) of a project on free ports, until it is disposed of. Whoever wants to start or cancel something is told to start a server.
+ *
+ * @throws FiresteelError `failed_precondition` when another process has the embedded database open
+ */
+export async function serveHistory(root: string, config: Config, part: HistoryPart): Promise<RunningServer> {
+  await using cleanup = new AsyncDisposableStack();
+  const store = part === "records" ? await openRecords(root, config) : null;
+  if (store) cleanup.use(store);
+  const tasks = part === "tasks" ? await loadTasks(root, config) : [];
+  const server = cleanup.use(
+    await startServer({ orchestrator: historyOf(store, tasks, config), grpcPort: 0, httpPort: 0, graceMs: 100 }),
+  );
+  const owned = cleanup.move();
+  const { grpcAddress, httpAddress } = server;
+  return { grpcAddress, httpAddress, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
+
+/** The store; null where nothing has been recorded yet. */
+async function openRecords(root: string, { database }: Config): Promise<RecordStore | null> {
+  if (database !== "embedded") return openStore({ kind: "postgres", url: database });
+  const directory = join(root, ".firesteel", "db");
+  return existsSync(join(directory, "data")) ? openStore({ kind: "embedded", directory }) : null;
+}
+
+async function loadTasks(root: string, { flows }: Config): Promise<readonly TaskInfo[]> {
+  const modules = await glob([...flows], { cwd: root, absolute: true, ignore: ["**/node_modules/**"] });
+  if (modules.length === 0)
+    throw new FiresteelError(
+      Code.notFound,
+      `no flow module matches \`flows\` in firesteel.config.ts: ${flows.join(", ")}`,
+    );
+  const code = await loadFlowCode({ root, modules: modules.sort(), workers: 1, spark: () => null });
+  const tasks = [...code.tasks.values()].map((task) => ({ ...task, options: { ...task.options } }));
+  code.retire();
+  await code.closed;
+  return tasks;
+}
+
+function needsServer(): never {
+  throw new FiresteelError(
+    Code.failedPrecondition,
+    "no server is up for this project, so nothing can be started, watched or cancelled; start one with `firesteel serve`",
+  );
+}
+
+function historyOf(store: RecordStore | null, tasks: readonly TaskInfo[], { clusters }: Config): Orchestrator {
+  const nothing: Page<never> = { rows: [], nextCursor: null };
+  return {
+    start: async () => needsServer(),
+    wait: async () => needsServer(),
+    watch: () => needsServer(),
+    cancel: async () => needsServer(),
+    async get(id) {
+      const execution = (await store?.findExecution(id)) ?? null;
+      return execution && { execution, jobs: await store!.listJobs(id) };
+    },
+    list: async (filter, page) => (store ? store.listExecutions(filter, page) : nothing),
+    tasks: () => tasks,
+    clusters: () =>
+      clusters.map(({ name, url, labels }) => ({
+        name,
+        url,
+        labels: labels ?? {},
+        state: "unknown",
+        since: null,
+        version: null,
+        live: 0,
+        waiting: 0,
+        lastError: null,
+      })),
+    submissions: {
+      findSubmission: async (id) => (await store?.findSubmission(id)) ?? null,
+      listSubmissions: async (filter, page) => (store ? store.listSubmissions(filter, page) : nothing),
+      listTransitions: async (id) => (await store?.listTransitions(id)) ?? [],
+      readLog: async (id) => (await store?.readLog(id)) ?? [],
+    },
+    health: async () => ({ ready: true, reasons: [] }),
+  };
+}

@@ -1,0 +1,114 @@
+"""Inputs: exactly the listed files, with the recorded schema and options."""
+
+import os
+
+import pytest
+from conftest import failed, succeeded
+
+
+def written(bench, query, *by):
+    return succeeded(bench.sql(query, outputs=[{"name": "out", "format": "parquet", "partitionBy": list(by), "options": {}}]))
+
+
+def test_reads_only_the_listed_files(bench):
+    output = written(bench, "SELECT id, id % 4 AS k FROM range(40)", "k")
+    entry = bench.input_of(output)
+    entry["files"] = [file for file in entry["files"] if "/k=1/" in file or "/k=3/" in file]
+    got = succeeded(bench.sql("SELECT DISTINCT k FROM input_0 ORDER BY k", inputs=[entry]))
+    assert [row["k"] for row in bench.rows(got)] == [1, 3]
+
+
+def test_partition_columns_keep_type_and_place(bench):
+    output = written(bench, "SELECT '01' AS month, id FROM range(2)", "month")
+    with_schema = succeeded(bench.sql("SELECT * FROM input_0", inputs=[bench.input_of(output)]))
+    assert [f["name"] for f in with_schema["schema"]["fields"]] == ["month", "id"]
+    assert {row["month"] for row in bench.rows(with_schema)} == {"01"}
+    # what Spark makes of it by itself
+    without = succeeded(bench.sql("SELECT * FROM input_0", inputs=[dict(bench.input_of(output), schema=None)]))
+    assert {row["month"] for row in bench.rows(without)} == {1}
+
+
+def test_key_value_directories_count_without_being_declared(bench, spark):
+    location = "file://{0}/plain".format(bench.root)
+    spark.range(6).selectExpr("id", "id % 2 AS k").write.partitionBy("k").parquet(location)
+    files = [
+        os.path.join("file://" + folder, name)
+        for folder, _, names in os.walk(location[len("file://"):]) for name in names if name.endswith(".parquet")
+    ]
+    got = succeeded(bench.sql("SELECT sum(k) AS s FROM input_0", inputs=[bench.input_files("parquet", location, files)]))
+    assert bench.rows(got)[0]["s"] == 3
+
+
+def test_names_with_pattern_characters_are_names(bench, spark):
+    location = "file://{0}/odd {{a,b}} [x] %41".format(bench.root)
+    spark.range(3).coalesce(1).write.parquet(location)
+    os.mkdir(str(bench.root / "odd a [x] %41"))
+    (name,) = [n for n in os.listdir(location[len("file://"):]) if n.startswith("part-")]
+    entry = bench.input_files("parquet", location, [location + "/" + name])
+    assert succeeded(bench.run("fingerprint", inputs=[entry]))["rows"] == 3
+
+
+@pytest.mark.parametrize("kind, text, options", [
+    ("csv", "id;name\n1;a\n2;\n", {"header": "true", "sep": ";", "inferSchema": "true"}),
+    ("json", '{"id":1,"name":"a"}\n{"id":2,"name":null}\n', {}),
+])
+def test_text_formats_with_options(bench, kind, text, options):
+    path = bench.root / ("data." + kind)
+    path.write_text(text)
+    location = "file://{0}".format(path)
+    entry = bench.input_files(kind, location, [location], options=options)
+    got = succeeded(bench.sql("SELECT name FROM input_0 WHERE id = 2", inputs=[entry]))
+    assert [row["name"] for row in bench.rows(got)] == [None]
+    schema = {"type": "struct", "fields": [{"name": n, "type": "string", "nullable": True, "metadata": {}} for n in ("id", "name")]}
+    got = succeeded(bench.sql("SELECT id FROM input_0 WHERE id = '1'", inputs=[dict(entry, schema=schema)]))
+    assert [row["id"] for row in bench.rows(got)] == ["1"]
+
+
+def test_orc(bench, spark):
+    location = "file://{0}/orc".format(bench.root)
+    spark.range(5).coalesce(1).write.orc(location)
+    (name,) = [n for n in os.listdir(location[len("file://"):]) if n.endswith(".orc")]
+    entry = bench.input_files("orc", location, [location + "/" + name])
+    assert succeeded(bench.run("fingerprint", inputs=[entry]))["rows"] == 5
+
+
+@pytest.mark.parametrize("with_schema", [True, False])
+def test_a_missing_file_is_the_clusters_fault(bench, with_schema):
+    entry = bench.input_of(written(bench, "SELECT 1 AS a"))
+    os.remove(entry["files"][0][len("file://"):])
+    manifest = bench.sql("SELECT * FROM input_0", inputs=[entry if with_schema else dict(entry, schema=None)])
+    assert entry["files"][0].rsplit("/", 1)[1] in failed(manifest, "cluster")["message"]
+
+
+def test_a_file_that_goes_away_during_the_body_is_the_clusters_fault(bench):
+    entry = bench.input_of(written(bench, "SELECT 1 AS a"))
+    source = "import os\ndef run(ctx):\n    os.remove(ctx.params['victim'])\n    return ctx.inputs['input_0']\n"
+    manifest = bench.python(source, inputs=[entry], params={"victim": entry["files"][0][len("file://"):]})
+    failed(manifest, "cluster")
+
+
+def test_no_files_and_no_schema_says_so(bench):
+    manifest = bench.sql("SELECT 1 a FROM input_0", inputs=[bench.input_files("csv", "file:///nowhere", [])])
+    assert "input input_0: no files and no schema to read file:///nowhere with" in manifest["error"]["message"]
+
+
+def test_fingerprint_of_files_that_spark_wrote_by_itself(bench, spark):
+    location = "file://{0}/theirs".format(bench.root)
+    frame = spark.range(100).selectExpr("id", "timestamp_micros(id) t")
+    frame.coalesce(1).write.parquet(location)
+    (name,) = [n for n in os.listdir(location[len("file://"):]) if n.startswith("part-")]
+    entry = bench.input_files("parquet", location, [location + "/" + name])
+    got = succeeded(bench.run("fingerprint", inputs=[entry]))
+    assert (got["name"], got["rows"], got["files"], got["location"]) == ("fingerprint", 100, [], "")
+    from firesteel_fingerprint import fingerprint
+
+    assert (100, got["fingerprint"]) == fingerprint(frame)
+
+
+def test_fingerprint_refuses_what_it_cannot_hash(bench, spark):
+    path = bench.root / "v.json"
+    path.write_text('{"a":{"b":[{}]}}\n')
+    location = "file://{0}".format(path)
+    schema = {"type": "struct", "fields": [{"name": "a", "nullable": True, "metadata": {}, "type": {"type": "array", "elementType": "void", "containsNull": True}}]}
+    error = failed(bench.run("fingerprint", inputs=[bench.input_files("json", location, [location], schema=schema)]))
+    assert "column a.element has no type" in error["message"]
