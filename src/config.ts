@@ -11,6 +11,10 @@ import { Code, FiresteelError } from "./errors.ts";
 const name = z.string().regex(/^[A-Za-z][\w-]*$/, "must be a word of letters, digits, _ and -");
 const port = z.number().int().min(0).max(65535);
 
+const database = z
+  .string()
+  .refine((text) => text === "embedded" || /^postgres(ql)?:\/\//.test(text), 'must be "embedded" or a postgres:// URL');
+
 const auth = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("none") }),
   z.strictObject({ kind: z.literal("basic"), user: z.string(), password: z.string() }),
@@ -38,11 +42,9 @@ const schema = z.strictObject({
   /** Flow modules: paths or globs from the project's root. */
   flows: z.array(z.string().min(1)).min(1),
   /** Where outputs, staged files and small datasets go: a path from the root, or a URI that the clusters can reach too. */
-  warehouse: z.string().default(".firesteel/warehouse"),
+  warehouse: z.string().min(1).default(".firesteel/warehouse"),
   /** `embedded` keeps the database in `.firesteel/db`; otherwise a `postgres://` URL. */
-  database: z
-    .union([z.literal("embedded"), z.string().regex(/^postgres(ql)?:\/\//, 'must be "embedded" or a postgres:// URL')])
-    .default("embedded"),
+  database: database.default("embedded"),
   clusters: z.array(cluster).default([]),
   /** Limit name to the number of bodies that may hold it at once. */
   limits: z.record(z.string(), z.number().int().positive()).default({}),
@@ -107,7 +109,7 @@ export function parseConfig(
     ...config,
     ...portOf(env, "FIRESTEEL_GRPC_PORT", "grpcPort"),
     ...portOf(env, "FIRESTEEL_HTTP_PORT", "httpPort"),
-    ...(env["FIRESTEEL_DATABASE"] ? { database: env["FIRESTEEL_DATABASE"] } : {}),
+    ...databaseOf(env["FIRESTEEL_DATABASE"]),
   };
 }
 
@@ -118,9 +120,18 @@ function portOf<K extends string>(
 ): Partial<Record<K, number>> {
   const text = env[variable];
   if (text === undefined || text === "") return {};
-  const parsed = port.safeParse(Number(text));
-  if (!parsed.success) throw new FiresteelError(Code.invalidArgument, `${variable} is no port: ${text}`);
+  const parsed = port.safeParse(/^\d+$/.test(text) ? Number(text) : Number.NaN);
+  if (!parsed.success)
+    throw new FiresteelError(Code.invalidArgument, `${variable} is no port (0 to 65535): ${text}`);
   return { [key]: parsed.data } as Partial<Record<K, number>>;
+}
+
+function databaseOf(text: string | undefined): Partial<Pick<Config, "database">> {
+  if (text === undefined || text === "") return {};
+  const parsed = database.safeParse(text);
+  if (parsed.success) return { database: parsed.data };
+  // Not shown: it may be a URL with a password and a typing error.
+  throw new FiresteelError(Code.invalidArgument, 'FIRESTEEL_DATABASE must be "embedded" or a postgres:// URL');
 }
 
 /** Livy's default port: where the `local` cluster is looked for while it is down. */

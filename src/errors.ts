@@ -38,6 +38,8 @@ export const Code = {
 } as const;
 export type Code = (typeof Code)[keyof typeof Code];
 
+const CODES: ReadonlySet<unknown> = new Set(Object.values(Code));
+
 /** Codes after which the same call can succeed later without anybody changing anything. */
 const RETRYABLE: ReadonlySet<Code> = new Set<Code>([Code.unavailable, Code.aborted, Code.resourceExhausted]);
 
@@ -79,13 +81,23 @@ export class FiresteelError extends Error {
         cause: reason,
         details: { name: reason.name, stack: reason.stack },
       });
-    return new FiresteelError(code, String(reason), { cause: reason });
+    return new FiresteelError(code, textOf(reason), { cause: reason });
   }
 
   // Recognised across worker threads' copies of this module, which `instanceof` alone is not.
   static override [Symbol.hasInstance](value: unknown): boolean {
+    // `code` and `retryable` alone would also take in the errors of other libraries (the AWS SDK has both).
     return (
-      typeof value === "object" && value !== null && "code" in value && "retryable" in value && value instanceof Error
+      value instanceof Error && "code" in value && "retryable" in value && "details" in value && CODES.has(value.code)
     );
+  }
+}
+
+function textOf(reason: unknown): string {
+  try {
+    return String(reason);
+  } catch {
+    // An object without a text form, a lazy: whatever can be thrown.
+    return `something that has no text was thrown (${typeof reason})`;
   }
 }

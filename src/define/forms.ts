@@ -85,16 +85,27 @@ export interface DatasetOptions {
   readonly format?: "parquet" | "csv" | "json" | "orc";
   /** Spark reader options, for example `{ header: "true" }`. Part of the identity. */
   readonly options?: Readonly<Record<string, string>>;
-  /** `checksums`: content digests of the files (file names do not count, `key=value` directories do); `rows`: schema and rows, by one Spark job. @default "checksums" */
+  /** `checksums`: content digests of the files (file names do not count, `key=value` directories do); `rows`: schema and rows, by one Spark job (refused when it is evaluated: not there yet). @default "checksums" */
   readonly fingerprint?: "checksums" | "rows";
 }
+
+const FORMATS: ReadonlySet<string> = new Set(["parquet", "csv", "json", "orc"]);
 
 /** Files under a location, fingerprinted when the expression is evaluated. A relative location is meant from the project's root. */
 export function dataset(location: Arg<string>, options: DatasetOptions = {}): Lazy<DatasetValue> {
   for (const key of Object.keys(options)) {
     if (key !== "format" && key !== "options" && key !== "fingerprint")
-      throw new FiresteelError(Code.invalidArgument, `dataset(location, options): unknown option ${key}`);
+      throw new FiresteelError(
+        Code.invalidArgument,
+        `dataset(location, options): unknown option (known: format, options, fingerprint): ${key}`,
+      );
   }
+  const { format = "parquet" } = options;
+  if (!FORMATS.has(format))
+    throw new FiresteelError(
+      Code.invalidArgument,
+      `dataset(location, options): format must be ${[...FORMATS].join(", ")}, not ${format}`,
+    );
   return lazy({ kind: "form", form: Form.dataset, args: [location, options] });
 }
 

@@ -46,7 +46,8 @@ export type Lazy<T> = LazyOf<T> &
 
 /** What may be given where a `T` is wanted: the value, a lazy of it, or a structure with lazies inside. */
 export type Arg<T> =
-  | LazyOf<T>
+  // A body gets a private value, so a lazy of a readonly list serves where a list is wanted.
+  | LazyOf<T extends readonly unknown[] ? Readonly<T> : T>
   | (T extends Leaf
       ? T
       : T extends ReadonlyMap<infer K, infer V>
@@ -78,7 +79,7 @@ export type Resolved<R> =
               : R extends ReadonlySet<unknown>
                 ? R
                 : R extends readonly unknown[]
-                  ? { readonly [K in keyof R]: Resolved<R[K]> }
+                  ? { [K in keyof R]: Resolved<R[K]> }
                   : R extends object
                     ? { readonly [K in keyof R]: Resolved<R[K]> }
                     : R;

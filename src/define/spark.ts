@@ -2,6 +2,7 @@
  * What bulk tasks return: `sql` and `pyspark`. Both only describe work.
  */
 
+import { inspect } from "node:util";
 import { Code, FiresteelError } from "../errors.ts";
 import { DatasetValue } from "./external.ts";
 import { isLazy } from "./lazy.ts";
@@ -30,7 +31,7 @@ export interface Identifier {
  * ```
  */
 export function ident(name: string): Identifier {
-  if (name === "" || name.split(".").includes(""))
+  if (typeof name !== "string" || name.split(".").includes(""))
     throw new FiresteelError(Code.invalidArgument, `ident(name): not a name: ${JSON.stringify(name)}`);
   const quoted = name
     .split(".")
@@ -79,6 +80,7 @@ export function sql(strings: TemplateStringsArray, ...values: readonly SqlValue[
   };
   let text = strings[0] ?? "";
   values.forEach((value, i) => {
+    if (isLazy(value)) throw lazyInside("sql", `the value at place ${i + 1}`);
     if (value instanceof DatasetValue) {
       let at = inputs.findIndex((known) => known.identity === value.identity);
       if (at < 0) at = inputs.push(value) - 1;
@@ -103,7 +105,7 @@ function withSettings(work: SqlWork): Sql {
   return makeWork(
     Object.defineProperty({ ...work }, "with", {
       value: (settings: SparkSettings & OutputOptions) => {
-        const { output, rest } = splitOutput(settings);
+        const { output, rest } = splitOutput("sql", settings);
         return withSettings({
           ...work,
           output: { ...work.output, ...output },
@@ -116,12 +118,7 @@ function withSettings(work: SqlWork): Sql {
 }
 
 function parameter(name: string, value: unknown, place: number): SqlParameter {
-  if (isLazy(value)) {
-    throw new FiresteelError(
-      Code.invalidArgument,
-      `sql: the value at place ${place} is lazy; make it an argument of the task, so that its value is known when the query is written`,
-    );
-  }
+  if (isLazy(value)) throw lazyInside("sql", `the value at place ${place}`);
   switch (typeof value) {
     case "string":
       return { name, type: "string", value };
@@ -145,6 +142,13 @@ function parameter(name: string, value: unknown, place: number): SqlParameter {
   throw new FiresteelError(
     Code.invalidArgument,
     `sql: the value at place ${place} cannot be a parameter: ${value === undefined ? "undefined" : Object.prototype.toString.call(value)}; use datasets, scalars, lists of scalars, or ident(name)`,
+  );
+}
+
+function lazyInside(form: string, what: string): FiresteelError {
+  return new FiresteelError(
+    Code.invalidArgument,
+    `${form}: ${what} is lazy; make it an argument of the task, so that it is evaluated before the body runs`,
   );
 }
 
@@ -173,45 +177,76 @@ export function pyspark<const O extends Readonly<Record<string, OutputOptions>> 
   options: PysparkOptions<O>,
 ): PysparkWork & { readonly outputs: O extends undefined ? null : O } {
   const { file, inputs = {}, params = {}, outputs, ...settings } = options;
+  if (isLazy(file)) throw lazyInside("pyspark", "`file`");
   if (typeof file !== "string" || file === "")
     throw new FiresteelError(Code.invalidArgument, "pyspark: `file` must name a Python file");
   for (const [name, input] of Object.entries(inputs)) {
-    if (!(input instanceof DatasetValue)) {
-      throw new FiresteelError(
-        Code.invalidArgument,
-        `pyspark: input ${name} is no dataset; make it an argument of the task, so that it is evaluated before the body runs`,
-      );
-    }
+    if (isLazy(input)) throw lazyInside("pyspark", `input ${name}`);
+    if (!(input instanceof DatasetValue))
+      throw new FiresteelError(Code.invalidArgument, `pyspark: input ${name} must be a dataset, not ${inspect(input)}`);
   }
-  const { output, rest } = splitOutput(settings as SparkSettings & OutputOptions);
-  const json = JSON.stringify(params, (key, value: unknown) => {
-    if (
-      typeof value === "bigint" ||
-      typeof value === "function" ||
-      (typeof value === "number" && !Number.isFinite(value))
-    ) {
-      throw new FiresteelError(
-        Code.invalidArgument,
-        `pyspark: params must be JSON; ${key || "it"} is not: ${String(value)}`,
-      );
-    }
-    return value;
-  });
+  const { output, rest } = splitOutput("pyspark", settings as SparkSettings & OutputOptions);
   return makeWork({
     kind: "pyspark",
     file,
     inputs: Object.freeze({ ...inputs }),
-    params: JSON.parse(json) as unknown,
+    params: jsonCopy(params, "params", 0),
     outputs: outputs ?? null,
     output,
     settings: rest,
   }) as PysparkWork & { readonly outputs: O extends undefined ? null : O };
 }
 
-function splitOutput(settings: SparkSettings & OutputOptions): {
-  readonly output: OutputOptions;
-  readonly rest: SparkSettings;
-} {
+/** A copy of a JSON value. Written out, because `JSON.stringify` makes a Map `{}` and a Date a text without a word. */
+function jsonCopy(value: unknown, path: string, depth: number): unknown {
+  const refuse = (what: string) =>
+    new FiresteelError(Code.invalidArgument, `pyspark: params must be JSON values; ${path} ${what}`);
+  if (isLazy(value)) throw lazyInside("pyspark", path);
+  if (value === null || typeof value === "string" || typeof value === "boolean") return value;
+  if (typeof value === "number") {
+    if (Number.isFinite(value)) return value;
+    throw refuse(`is ${value}`);
+  }
+  if (depth > 100) throw refuse("nests deeper than 100 levels, or contains itself");
+  if (Array.isArray(value))
+    return Array.from(value, (item: unknown, i) => jsonCopy(item, `${path}[${i}]`, depth + 1));
+  if (typeof value === "object" && [Object.prototype, null].includes(Object.getPrototypeOf(value)))
+    return Object.fromEntries(
+      Object.entries(value)
+        .filter(([, item]) => item !== undefined)
+        .map(([key, item]) => [key, jsonCopy(item, `${path}.${key}`, depth + 1)]),
+    );
+  throw refuse(`is ${inspect(value, { depth: 0 })}`);
+}
+
+/** Every setting, so that a misspelt one is told rather than lost. */
+const SETTINGS: Readonly<Record<keyof (SparkSettings & OutputOptions), true>> = {
+  conf: true,
+  driverMemory: true,
+  driverCores: true,
+  executorMemory: true,
+  executorCores: true,
+  numExecutors: true,
+  queue: true,
+  proxyUser: true,
+  pyFiles: true,
+  jars: true,
+  files: true,
+  archives: true,
+  partitionBy: true,
+  options: true,
+};
+
+function splitOutput(
+  form: string,
+  settings: SparkSettings & OutputOptions,
+): { readonly output: OutputOptions; readonly rest: SparkSettings } {
+  const unknown = Object.keys(settings).find((key) => !Object.hasOwn(SETTINGS, key));
+  if (unknown !== undefined)
+    throw new FiresteelError(
+      Code.invalidArgument,
+      `${form}: unknown setting (known: ${Object.keys(SETTINGS).join(", ")}): ${unknown}`,
+    );
   const { partitionBy, options, ...rest } = settings;
   return { output: { ...(partitionBy ? { partitionBy } : {}), ...(options ? { options } : {}) }, rest };
 }

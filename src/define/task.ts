@@ -2,7 +2,7 @@
  * Tasks: named functions whose calls give lazy expressions and run nothing.
  */
 
-import { getCallSites } from "node:util";
+import { getCallSites, inspect } from "node:util";
 import { Code, FiresteelError } from "../errors.ts";
 import { type Arg, type Lazy, lazy, type Resolved } from "./lazy.ts";
 
@@ -67,17 +67,33 @@ const callables = new Map<string, Task>();
 const names = new WeakMap<object, string>();
 
 const NAME = /^[A-Za-z_][\w-]*(?:\.[A-Za-z_][\w-]*)*$/;
-const OPTION_NAMES: ReadonlySet<string> = new Set([
-  "tags",
-  "executor",
-  "version",
-  "limits",
-  "cache",
-  "retries",
-  "timeoutMs",
-  "cluster",
-  "description",
-]);
+const texts = (value: unknown) => Array.isArray(value) && value.every((item) => typeof item === "string");
+const text = (value: unknown) => typeof value === "string" && value !== "";
+
+/** What each option must be. */
+const OPTIONS: Readonly<
+  Record<keyof TaskOptions, { readonly wanted: string; readonly test: (value: unknown) => boolean }>
+> = {
+  tags: { wanted: "a list of texts", test: texts },
+  executor: {
+    wanted: '"inline", "thread" or "process"',
+    test: (value) => value === "inline" || value === "thread" || value === "process",
+  },
+  version: { wanted: "a text that is not empty", test: text },
+  limits: { wanted: "a list of texts", test: texts },
+  cache: {
+    wanted: '"store", "execution" or "none"',
+    test: (value) => value === "store" || value === "execution" || value === "none",
+  },
+  retries: { wanted: "a whole number from 0", test: (value) => Number.isSafeInteger(value) && (value as number) >= 0 },
+  // Node's timers count no further; a longer one would fire at once.
+  timeoutMs: {
+    wanted: "a number of ms above 0 and below 2^31",
+    test: (value) => typeof value === "number" && value > 0 && value < 2 ** 31,
+  },
+  cluster: { wanted: "a text that is not empty", test: text },
+  description: { wanted: "a text", test: (value) => typeof value === "string" },
+};
 
 /**
  * Defines a task.
@@ -102,7 +118,7 @@ export function task<A extends readonly unknown[], R>(
 ): Task<A, Resolved<R>>;
 export function task(name: string, second: unknown, third?: unknown): Task {
   const body = third ?? second;
-  const options = (third === undefined ? {} : second) as TaskOptions;
+  const options = ((third === undefined ? undefined : second) ?? {}) as TaskOptions;
   const site = definitionSite();
   const where = `${site.url}:${site.line}:${site.column}`;
   if (typeof name !== "string" || !NAME.test(name)) {
@@ -116,13 +132,7 @@ export function task(name: string, second: unknown, third?: unknown): Task {
       Code.invalidArgument,
       `task ${name} has no body at ${where}; write task("${name}", (...) => ...)`,
     );
-  for (const key of Object.keys(options)) {
-    if (!OPTION_NAMES.has(key))
-      throw new FiresteelError(
-        Code.invalidArgument,
-        `task ${name} has an unknown option at ${where}: ${key} (known: ${[...OPTION_NAMES].join(", ")})`,
-      );
-  }
+  checkOptions(name, options, where);
   const earlier = registry.get(name);
   if (earlier) {
     throw new FiresteelError(
@@ -135,11 +145,24 @@ export function task(name: string, second: unknown, third?: unknown): Task {
   }
   registry.set(
     name,
-    Object.freeze({ name, options: Object.freeze({ ...options }), body: body as TaskDefinition["body"], site }),
+    Object.freeze({ name, options: Object.freeze(defined(options)), body: body as TaskDefinition["body"], site }),
   );
   const callable = taskCallable(name);
   callables.set(name, callable);
   return callable;
+}
+
+function checkOptions(name: string, options: TaskOptions, where: string): void {
+  const wrong = (what: string) =>
+    new FiresteelError(Code.invalidArgument, `task ${name} has ${what}`, { details: { task: name } });
+  if (typeof options !== "object" || Array.isArray(options)) throw wrong(`options that are no object at ${where}`);
+  for (const [key, value] of Object.entries(options)) {
+    if (!Object.hasOwn(OPTIONS, key))
+      throw wrong(`an unknown option at ${where}: ${key} (known: ${Object.keys(OPTIONS).join(", ")})`);
+    const { wanted, test } = OPTIONS[key as keyof TaskOptions];
+    if (value !== undefined && !test(value))
+      throw wrong(`a wrong option at ${where}: ${key} must be ${wanted}, not ${inspect(value)}`);
+  }
 }
 
 function taskCallable(name: string): Task {
@@ -163,6 +186,11 @@ export function taskByName(name: string): Task | TaskReference {
 /** All tasks defined on this thread so far. @internal */
 export function definedTasks(): ReadonlyMap<string, TaskDefinition> {
   return registry;
+}
+
+/** The options without those that are undefined. */
+function defined(options: TaskOptions): TaskOptions {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
 }
 
 /** The place outside this module that called `task`. */

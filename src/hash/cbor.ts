@@ -169,6 +169,7 @@ export function skipItem(bytes: Uint8Array, offset: number): number {
     else if (head.major === Major.map) pending += 2 * head.argument;
     else if (head.major === Major.tag) pending += 1;
   }
+  if (at > bytes.length) throw new RangeError(`encoding ends at byte ${bytes.length}`);
   return at;
 }
 

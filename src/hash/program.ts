@@ -204,7 +204,7 @@ export function selectField(bytes: Uint8Array, key: string | number): Uint8Array
   let at = head.next;
   if (head.major === Major.array) {
     if (key === "length") return encodeCount(head.argument);
-    if (typeof key !== "number" || key >= head.argument) return null;
+    if (typeof key !== "number" || !Number.isInteger(key) || key < 0 || key >= head.argument) return null;
     for (let i = 0; i < key; i++) at = skipItem(bytes, at);
     return bytes.subarray(at, skipItem(bytes, at));
   }

@@ -17,7 +17,8 @@
  * | task | tag 40103, name |
  * | Spark work | tag 40104, map |
  *
- * Everything else (functions, symbols, promises, class instances, invalid dates, ill-formed strings, array holes, cycles) is refused with the path of the offending member.
+ * Everything else (functions, symbols, promises, class instances, invalid dates, ill-formed strings, array holes, cycles, Maps with two keys of one value) is refused with the path of the offending
+ * member. Lists, objects, Maps and Sets nest at most {@link MAX_DEPTH} deep, in what is decoded too: evaluation can build deeper ones piece by piece.
  */
 
 import type { Expression } from "../define/expression.ts";
@@ -108,11 +109,16 @@ export function writeValue(writer: CborWriter, value: unknown, refer?: Refer, su
     write(writer, value, refer, 0);
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
-    const path = error.path.reverse().join("");
+    const path = shorten(error.path.reverse().join(""));
     throw new FiresteelError(Code.invalidArgument, `${subject}${path === "" ? "" : ` at ${path}`} ${error.reason}`, {
       details: { path },
     });
   }
+}
+
+/** The path of a cycle is as long as the deepest nesting. */
+function shorten(path: string): string {
+  return path.length <= 200 ? path : `${path.slice(0, 120)}...${path.slice(-60)}`;
 }
 
 function write(writer: CborWriter, value: unknown, refer: Refer | undefined, depth: number): void {
@@ -161,11 +167,7 @@ function writeObject(writer: CborWriter, value: object, refer: Refer | undefined
     return;
   }
   if (Array.isArray(value)) {
-    writer.head(Major.array, value.length);
-    for (let i = 0; i < value.length; i++) {
-      if (!(i in value)) throw wrap(new Refused("is a hole in an array; write undefined"), `[${i}]`);
-      member(`[${i}]`, () => write(writer, value[i], refer, depth + 1));
-    }
+    writeList(writer, value, refer, depth);
     return;
   }
   const prototype: unknown = Object.getPrototypeOf(value);
@@ -173,13 +175,10 @@ function writeObject(writer: CborWriter, value: object, refer: Refer | undefined
     writer.head(Major.tag, Tag.work);
     writeRecord(writer, value, refer, depth);
   } else if (prototype === Object.prototype || prototype === null) writeRecord(writer, value, refer, depth);
-  else if (value instanceof Date) {
-    if (Number.isNaN(value.getTime())) throw new Refused("is an invalid Date");
-    writer.head(Major.tag, Tag.date);
-    writer.number(value.getTime());
-  } else if (value instanceof Uint8Array) writer.bytes(value);
-  else if (value instanceof Map) writeMap(writer, value, refer, depth);
-  else if (value instanceof Set) writeSet(writer, value, depth);
+  else if (prototype === Date.prototype) writeDate(writer, value as Date);
+  else if (value instanceof Uint8Array) writer.bytes(value);
+  else if (prototype === Map.prototype) writeMap(writer, value as Map<unknown, unknown>, refer, depth);
+  else if (prototype === Set.prototype) writeSet(writer, value as Set<unknown>, depth);
   else if (value instanceof FileValue) {
     writer.head(Major.tag, Tag.file);
     writer.head(Major.array, 2);
@@ -220,16 +219,39 @@ function sortKeys(keys: string[]): string[] {
   );
 }
 
+function writeDate(writer: CborWriter, value: Date): void {
+  if (Number.isNaN(value.getTime())) throw new Refused("is an invalid Date");
+  writer.head(Major.tag, Tag.date);
+  writer.number(value.getTime());
+}
+
+function writeList(writer: CborWriter, value: readonly unknown[], refer: Refer | undefined, depth: number): void {
+  writer.head(Major.array, value.length);
+  let i = 0;
+  try {
+    for (; i < value.length; i++) {
+      const item = value[i];
+      if (item === undefined && !(i in value)) throw new Refused("is a hole in an array; write undefined");
+      write(writer, item, refer, depth + 1);
+    }
+  } catch (error) {
+    throw at(error, `[${i}]`);
+  }
+}
+
 function writeRecord(writer: CborWriter, value: object, refer: Refer | undefined, depth: number): void {
   if (Object.getOwnPropertySymbols(value).length > 0) throw new Refused("has a symbol as a key, which is no value");
   const keys = sortKeys(Object.keys(value));
   writer.head(Major.map, keys.length);
-  for (const key of keys) {
-    const path = /^[A-Za-z_$][\w$]*$/.test(key) ? `.${key}` : `[${JSON.stringify(key)}]`;
-    member(path, () => {
+  let current = "";
+  try {
+    for (const key of keys) {
+      current = key;
       write(writer, key, undefined, depth);
       write(writer, (value as Record<string, unknown>)[key], refer, depth + 1);
-    });
+    }
+  } catch (error) {
+    throw at(error, /^[A-Za-z_$][\w$]*$/.test(current) ? `.${current}` : `[${JSON.stringify(current)}]`);
   }
 }
 
@@ -243,10 +265,17 @@ function writeMap(
   entries.sort((a, b) => compareBytes(a.key, b.key));
   writer.head(Major.tag, Tag.map);
   writer.head(Major.map, entries.length);
-  for (const { key, item, i } of entries) {
+  entries.forEach(({ key, item, i }, place) => {
+    // Two objects of equal content are two keys to JavaScript and one value here: which entry counts would depend on the order.
+    if (place > 0 && compareBytes(key, entries[place - 1]!.key) === 0)
+      throw at(new Refused("is a key that the Map has already, with equal content"), `<key ${i}>`);
     writer.raw(key);
-    member(`<value ${i}>`, () => write(writer, item, refer, depth + 1));
-  }
+    try {
+      write(writer, item, refer, depth + 1);
+    } catch (error) {
+      throw at(error, `<value ${i}>`);
+    }
+  });
 }
 
 function writeSet(writer: CborWriter, value: ReadonlySet<unknown>, depth: number): void {
@@ -260,21 +289,18 @@ function writeSet(writer: CborWriter, value: ReadonlySet<unknown>, depth: number
 
 function scratch(value: unknown, depth: number, path: string): Uint8Array {
   const writer = new CborWriter();
-  member(path, () => write(writer, value, undefined, depth + 1));
+  try {
+    write(writer, value, undefined, depth + 1);
+  } catch (error) {
+    throw at(error, path);
+  }
   return writer.slice();
 }
 
-function member(path: string, body: () => void): void {
-  try {
-    body();
-  } catch (error) {
-    throw error instanceof Refused ? wrap(error, path) : error;
-  }
-}
-
-function wrap(refused: Refused, path: string): Refused {
-  refused.path.push(path);
-  return refused;
+/** Adds a step to the path of a refusal on its way out. */
+function at(error: unknown, step: string): unknown {
+  if (error instanceof Refused) error.path.push(step);
+  return error;
 }
 
 /** Makes the value of a task's name; by default a {@link TaskReference}. */
@@ -298,9 +324,11 @@ class Decoder {
   readonly #bytes: Uint8Array;
   readonly #reviveTask: ReviveTask;
   #at = 0;
+  #depth = 0;
 
   constructor(bytes: Uint8Array, reviveTask: ReviveTask) {
-    this.#bytes = bytes;
+    // A Buffer's `slice` is a view, and a body's values must be its own.
+    this.#bytes = Buffer.isBuffer(bytes) ? new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length) : bytes;
     this.#reviveTask = reviveTask;
   }
 
@@ -327,8 +355,10 @@ class Decoder {
       case Major.bytes:
         return this.#take(argument);
       case Major.array: {
+        this.#enter();
         const list: unknown[] = [];
         for (let i = 0; i < argument; i++) list.push(this.#item());
+        this.#depth--;
         return list;
       }
       case Major.map:
@@ -356,7 +386,13 @@ class Decoder {
     return taken;
   }
 
+  #enter(): void {
+    if (++this.#depth > MAX_DEPTH + 1)
+      throw new FiresteelError(Code.invalidArgument, `value nests deeper than ${MAX_DEPTH} levels`);
+  }
+
   #record(count: number): Record<string, unknown> {
+    this.#enter();
     const record: Record<string, unknown> = {};
     for (let i = 0; i < count; i++) {
       const key = this.#item() as string;
@@ -366,12 +402,14 @@ class Decoder {
         Object.defineProperty(record, key, { value, enumerable: true, writable: true, configurable: true });
       else record[key] = value;
     }
+    this.#depth--;
     return record;
   }
 
   #tagged(tag: number): unknown {
     if (tag === Tag.set) return new Set(this.#item() as unknown[]);
     if (tag === Tag.map) {
+      this.#enter();
       const head = readHead(this.#bytes, this.#at);
       this.#at = head.next;
       const map = new Map<unknown, unknown>();
@@ -379,6 +417,7 @@ class Decoder {
         const key = this.#item();
         map.set(key, this.#item());
       }
+      this.#depth--;
       return map;
     }
     const content = this.#item();

@@ -345,6 +345,15 @@ describe("what cannot be decided", () => {
     expect(reasons(flow(body, before))).toEqual([]);
   });
 
+  it("does not take a default export through export *", () => {
+    const files = {
+      "flow.ts": flow("() => x()", 'import x from "./all.ts";'),
+      "all.ts": 'export * from "./lib.ts";',
+      "lib.ts": "export default () => 1;",
+    };
+    expect(reasons(files)).toEqual(["cannot be resolved: x"]);
+  });
+
   it("names the place", () => {
     const code = identifyOne({
       "flow.ts": flow("() => helper()", 'import { helper } from "./lib.ts";'),

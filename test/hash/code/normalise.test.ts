@@ -96,6 +96,11 @@ const DIFFERENT: Readonly<Record<string, readonly string[]>> = {
     "(a, f = () => a) => { var a; return a; }",
     "(a, f = () => a) => { var b; return b; }",
   ],
+  "a var of a parameter's name": [
+    "(a) => { var a; return a; }",
+    "(a) => { var b; return b; }",
+    "(a) => { var b; return a; }",
+  ],
   globals: ["() => Math.max(1)", "() => Math.min(1)", "() => console.max(1)"],
   operators: [
     "(a, b) => a + b",
