@@ -115,9 +115,10 @@ def _class(error, phase, causes):
         # a worker's Python traceback is the user's text and may hold any word
         if not kind.endswith("PythonException") and "PythonException" not in message and _LOST.search(message):
             return CLUSTER
-    if causes or phase == "body":
+    # a PythonException of Spark comes with or without its Java side
+    if causes or phase == "body" or type(error).__module__.startswith("pyspark."):
         return USER
-    return USER if isinstance(error, (SystemExit, SyntaxError)) or name.endswith(("AnalysisException", "ParseException")) else CLUSTER
+    return USER if isinstance(error, (SystemExit, SyntaxError)) else CLUSTER
 
 
 def _position(error, sql, message):

@@ -225,7 +225,7 @@ def require(frame):
         raise Refused("; ".join(found))
     for name in FUNCTIONS:
         # a function registered under a built-in name hides it in SQL text, and the fingerprint would be another one
-        owner = spark.catalog.getFunction(name).className
+        owner = spark.catalog.getFunction(name).className or ""
         if not owner.startswith("org.apache.spark.sql.catalyst.expressions."):
             raise Refused("function {0} of Spark was replaced in this session; register yours under another name".format(name))
     return _without_metadata(full)

@@ -8,12 +8,57 @@ import { availableParallelism } from "node:os";
 import { z } from "zod";
 import { Code, FiresteelError } from "./errors.ts";
 
+/** How requests to a cluster are authorised. */
+export type AuthConfig =
+  | { readonly kind: "none" }
+  | { readonly kind: "basic"; readonly user: string; readonly password: string }
+  | { readonly kind: "bearer"; readonly token: string };
+
+/** A cluster's entry. */
+export interface ClusterConfig {
+  readonly name: string;
+  /** Livy's base URL; `local` means the cluster of `firesteel cluster up`. */
+  readonly url: string;
+  /** The YARN ResourceManager's base URL: the second witness of what became of a job. */
+  readonly resourceManager?: string;
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly auth?: AuthConfig;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Submissions of ours that may live there at once. @default 16 */
+  readonly maxLive?: number;
+  /** How often its list of batches is asked for while something of ours lives there, in ms. @default 500 */
+  readonly tickMs?: number;
+  /** Spark conf for everything sent there. */
+  readonly conf?: Readonly<Record<string, string>>;
+}
+
+/** What `firesteel.config.ts` exports. */
+export interface FiresteelConfig {
+  /** Flow modules: paths or globs from the project's root. */
+  readonly flows: readonly string[];
+  /** Where outputs, staged files and small datasets go: a path from the root, or a URI that the clusters can reach too. @default ".firesteel/warehouse" */
+  readonly warehouse?: string;
+  /** `embedded` keeps the database in `.firesteel/db`; otherwise a `postgres://` URL. @default "embedded" */
+  readonly database?: string;
+  readonly clusters?: readonly ClusterConfig[];
+  /** Limit name to the number of bodies that may hold it at once. */
+  readonly limits?: Readonly<Record<string, number>>;
+  /** Workers of the `thread` and of the `process` executor. @default the number of cores */
+  readonly workers?: number;
+  /** Loopback port of gRPC; 0 takes a free one. @default 8470 */
+  readonly grpcPort?: number;
+  /** Loopback port of HTTP; 0 takes a free one. @default 8471 */
+  readonly httpPort?: number;
+}
+
+/** The configuration with all defaults filled in. */
+export type Config = Required<FiresteelConfig>;
+
 const name = z.string().regex(/^[A-Za-z][\w-]*$/, "must be a word of letters, digits, _ and -");
 const port = z.number().int().min(0).max(65535);
-
-const database = z
-  .string()
-  .refine((text) => text === "embedded" || /^postgres(ql)?:\/\//.test(text), 'must be "embedded" or a postgres:// URL');
+const count = z.number().int().positive();
+const database = z.string().regex(/^(embedded$|postgres(ql)?:\/\/)/, 'must be "embedded" or a postgres:// URL');
+const texts = z.record(z.string(), z.string());
 
 const auth = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("none") }),
@@ -21,50 +66,28 @@ const auth = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("bearer"), token: z.string() }),
 ]);
 
-const cluster = z.strictObject({
+const cluster: z.ZodType<ClusterConfig> = z.strictObject({
   name,
-  /** Livy's base URL; `local` means the cluster of `firesteel cluster up`. */
-  url: z.union([z.url(), z.literal("local")]),
-  /** The YARN ResourceManager's base URL: the second witness of what became of a job. */
+  url: z.union([z.url(), z.literal("local")], { error: 'must be a URL or "local"' }),
   resourceManager: z.url().exactOptional(),
-  labels: z.record(z.string(), z.string()).exactOptional(),
+  labels: texts.exactOptional(),
   auth: auth.exactOptional(),
-  headers: z.record(z.string(), z.string()).exactOptional(),
-  /** Submissions of ours that may live there at once. */
-  maxLive: z.number().int().positive().exactOptional(),
-  /** How often its list of batches is asked for while something of ours lives there, in ms. */
+  headers: texts.exactOptional(),
+  maxLive: count.exactOptional(),
   tickMs: z.number().int().min(50).exactOptional(),
-  /** Spark conf for everything sent there. */
-  conf: z.record(z.string(), z.string()).exactOptional(),
+  conf: texts.exactOptional(),
 });
 
-const schema = z.strictObject({
-  /** Flow modules: paths or globs from the project's root. */
+const schema: z.ZodType<Config> = z.strictObject({
   flows: z.array(z.string().min(1)).min(1),
-  /** Where outputs, staged files and small datasets go: a path from the root, or a URI that the clusters can reach too. */
-  warehouse: z.string().min(1).default(".firesteel/warehouse"),
-  /** `embedded` keeps the database in `.firesteel/db`; otherwise a `postgres://` URL. */
+  warehouse: z.string().default(".firesteel/warehouse"),
   database: database.default("embedded"),
   clusters: z.array(cluster).default([]),
-  /** Limit name to the number of bodies that may hold it at once. */
-  limits: z.record(z.string(), z.number().int().positive()).default({}),
-  /** Workers of the `thread` and of the `process` executor. */
-  workers: z
-    .number()
-    .int()
-    .positive()
-    .default(() => availableParallelism()),
-  /** Loopback ports; 0 takes a free one. */
+  limits: z.record(z.string(), count).default({}),
+  workers: count.default(() => availableParallelism()),
   grpcPort: port.default(8470),
   httpPort: port.default(8471),
 });
-
-/** What `firesteel.config.ts` exports. */
-export type FiresteelConfig = z.input<typeof schema>;
-/** The configuration with all defaults filled in. */
-export type Config = z.output<typeof schema>;
-/** A cluster's entry. */
-export type ClusterConfig = z.output<typeof cluster>;
 
 /**
  * Types the configuration; returns it as it is.
@@ -121,8 +144,7 @@ function portOf<K extends string>(
   const text = env[variable];
   if (text === undefined || text === "") return {};
   const parsed = port.safeParse(/^\d+$/.test(text) ? Number(text) : Number.NaN);
-  if (!parsed.success)
-    throw new FiresteelError(Code.invalidArgument, `${variable} is no port (0 to 65535): ${text}`);
+  if (!parsed.success) throw new FiresteelError(Code.invalidArgument, `${variable} is no port (0 to 65535): ${text}`);
   return { [key]: parsed.data } as Partial<Record<K, number>>;
 }
 

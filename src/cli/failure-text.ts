@@ -15,17 +15,19 @@ export interface FailureContext {
   readonly root: string;
   /** Shows the whole stack. */
   readonly verbose: boolean;
+  /** The task where it came up, where the failure does not say it. */
+  readonly task?: string | undefined;
 }
 
 /** The lines of a failure: what, where, and how to look further. */
-export function failureLines(failure: Failure, { root, verbose }: FailureContext): string[] {
+export function failureLines(failure: Failure, { root, verbose, task: origin }: FailureContext): string[] {
   const details = failure.details ?? {};
   const submission = text(details["submissionId"]);
   const traceback = text(details["traceback"]);
   const path = failure.path;
   const name = failure.name === "FiresteelError" || failure.name === "Error" || submission ? "" : `${failure.name}: `;
   const [first = "", ...more] = relativeTo(root, plainText(failure.message)).split("\n");
-  const task = path.at(-1);
+  const task = path.at(-1) ?? origin;
   const lines = [`${task === undefined ? "" : `${task} failed: `}${name}${first}`, ...more.map((line) => `  ${line}`)];
   if (path.length > 1) lines.push(`  task path: ${path.join(" > ")}`);
   const position = place(details["position"]);

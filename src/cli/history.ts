@@ -50,8 +50,7 @@ async function loadTasks(root: string, { flows }: Config): Promise<readonly Task
     );
   const code = await loadFlowCode({ root, modules: modules.sort(), workers: 1, spark: () => null });
   const tasks = [...code.tasks.values()].map((task) => ({ ...task, options: { ...task.options } }));
-  code.retire();
-  await code.closed;
+  await code[Symbol.asyncDispose]();
   return tasks;
 }
 

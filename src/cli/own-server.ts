@@ -6,7 +6,7 @@ import type { Logger } from "pino";
 import { clusterStatus } from "../../cluster/cluster.ts";
 import type { Config } from "../config.ts";
 import { startOrchestrator } from "../main.ts";
-import { removeServerState, type ServerState, writeServerState } from "./server-state.ts";
+import { removeServerState, removeServerStateNow, type ServerState, writeServerState } from "./server-state.ts";
 
 /** A server in this process that other commands can find; disposing stops it and leaves executions to the next one. */
 export interface OwnServer extends AsyncDisposable {
@@ -25,10 +25,15 @@ export async function startOwnServer(options: {
   const { root, config, log, command } = options;
   const running = await startOrchestrator({ root, config, log, localCluster });
   const { grpcAddress, httpAddress, stopped } = running;
+  // Also when a second Ctrl-C ends the process at once.
+  const forget = () => removeServerStateNow(root);
+  process.once("exit", forget);
   let stopping: Promise<void> | undefined;
   const stop = () => {
     // First the file: nobody should come while it stops.
-    stopping ??= removeServerState(root).then(() => running.stop());
+    stopping ??= removeServerState(root)
+      .then(() => running.stop())
+      .finally(() => process.off("exit", forget));
     return stopping;
   };
   try {

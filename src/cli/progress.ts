@@ -11,6 +11,7 @@ import {
 } from "../gen/firesteel/v1/execution_pb.ts";
 import { type Submission, SubmissionState } from "../gen/firesteel/v1/submission_pb.ts";
 import { clipText, formatDuration, oneLine, shortId } from "./format.ts";
+import { submissionStateWord } from "./state-word.ts";
 
 /** Jobs that take longer than this, in ms, get a line when they end. */
 const WORTH_A_LINE_MS = 250;
@@ -38,6 +39,8 @@ export class Progress {
   readonly #ended = new Set<string>();
   readonly #submissions = new Map<string, SubmissionState>();
   readonly #notes = new Set<string>();
+  /** Message of a failure to the task where it came up first. */
+  readonly #failures = new Map<string, string>();
   #ran = 0;
   #cached = 0;
   #failed = 0;
@@ -59,6 +62,11 @@ export class Progress {
       waiting,
       submitted: this.#submissions.size,
     };
+  }
+
+  /** The task where a failure with this message came up first. */
+  originOf(message: string): string | undefined {
+    return this.#failures.get(message);
   }
 
   /** Takes in a message; gives the lines that it is worth. */
@@ -103,10 +111,11 @@ export class Progress {
     }
     this.#failed++;
     if (job.state === JobState.CANCELLED) return [];
-    const where = job.error?.path.at(-1);
-    // The jobs above it fail with the same error.
-    if (where !== undefined && where !== job.task) return [];
-    return [{ kind: "failed", text: `${job.task} failed: ${clipText(oneLine(job.error?.message ?? ""), 300)}` }];
+    const message = job.error?.message ?? "";
+    // The jobs above it end later, with the same error.
+    if (this.#failures.has(message)) return [];
+    this.#failures.set(message, job.task);
+    return [{ kind: "failed", text: `${job.task} failed: ${clipText(oneLine(message), 300)}` }];
   }
 
   #submission({ id, executionId, state, task, cluster, appId, cause }: Submission): ProgressLine[] {
@@ -117,7 +126,7 @@ export class Progress {
     const why = SAID_WITH_CAUSE.has(state) && cause !== "" ? `: ${clipText(oneLine(cause), 300)}` : "";
     const kind = ENDS.has(state) ? "done" : "passing";
     return [
-      { kind, text: `submission ${shortId(id)} ${task} ${submissionWord(state)} on ${cluster}${application}${why}` },
+      { kind, text: `submission ${shortId(id)} ${task} ${submissionStateWord(state)} on ${cluster}${application}${why}` },
     ];
   }
 
@@ -157,11 +166,6 @@ const SAID_WITH_CAUSE: ReadonlySet<SubmissionState> = new Set([
   SubmissionState.CANCELLING,
   SubmissionState.LOST,
 ]);
-
-/** A submission's state in a word. */
-export function submissionWord(state: SubmissionState): string {
-  return SubmissionState[state].toLowerCase();
-}
 
 function isWaiting([first]: readonly Job[]): boolean {
   return first?.state === JobState.WAITING;

@@ -3,9 +3,8 @@
  */
 
 import { userInfo } from "node:os";
-import { toJson } from "@bufbuild/protobuf";
+import { fromJson, toJson } from "@bufbuild/protobuf";
 import { ValueSchema as JsonValueSchema, ListValueSchema, timestampMs } from "@bufbuild/protobuf/wkt";
-import { fromJson } from "@bufbuild/protobuf";
 import { Code, FiresteelError } from "../errors.ts";
 import { type Execution, ExecutionState } from "../gen/firesteel/v1/execution_pb.ts";
 import { findProject, loadConfig } from "../project.ts";
@@ -76,9 +75,13 @@ interface Place extends AsyncDisposable {
   readonly session: Session;
   /** Set when the server is this process's own. */
   readonly own: OwnServer | null;
-  /** Shows what user code prints in this process. */
-  onPrint: (text: string) => void;
+  /** Where text goes that user code prints in this process. */
+  readonly printed: { to: (text: string) => void };
 }
+
+const toStderr = (text: string): void => {
+  process.stderr.write(text);
+};
 
 /** The project's server, else one of our own for as long as this command runs. */
 async function openPlace(): Promise<Place> {
@@ -89,16 +92,16 @@ async function openPlace(): Promise<Place> {
 
 function foreign(root: string, server: ServerState): Place {
   const session = connect(root, server);
-  return { session, own: null, onPrint: () => undefined, [Symbol.asyncDispose]: () => session[Symbol.asyncDispose]() };
+  return { session, own: null, printed: { to: toStderr }, [Symbol.asyncDispose]: () => session[Symbol.asyncDispose]() };
 }
 
 async function openOwn(root: string): Promise<Place> {
-  const config = await loadConfig(root);
+  // The configuration is evaluated in a thread; the orchestrator's modules load meanwhile.
+  const [config, { startOwnServer }] = await Promise.all([loadConfig(root), import("./own-server.ts")]);
   const log = await openProjectLog(root, say, "warn");
-  const { startOwnServer } = await import("./own-server.ts");
   let own: OwnServer;
-  const print: { to: (text: string) => void } = { to: (text) => process.stderr.write(text) };
-  redirectOutput((text) => print.to(text));
+  const printed = { to: toStderr };
+  redirectOutput((text) => printed.to(text));
   try {
     // Any ports: the configured ones belong to `serve`, perhaps of another project.
     own = await startOwnServer({ root, config: { ...config, grpcPort: 0, httpPort: 0 }, log: log.logger, command: "run" });
@@ -112,9 +115,7 @@ async function openOwn(root: string): Promise<Place> {
   return {
     session,
     own,
-    set onPrint(write: (text: string) => void) {
-      print.to = write;
-    },
+    printed,
     async [Symbol.asyncDispose]() {
       await session[Symbol.asyncDispose]();
       await own[Symbol.asyncDispose]();
@@ -139,7 +140,7 @@ function pause(ms: number): Promise<void> {
 
 /** Watches an execution to its end and tells of it. */
 async function follow(
-  { session, own, ...place }: Place,
+  { session, own, printed }: Place,
   execution: Execution,
   interrupted: AbortSignal,
   { json, verbose }: RunOptions,
@@ -148,7 +149,7 @@ async function follow(
   const began = execution.startedAt ? timestampMs(execution.startedAt) : Date.now();
   const progress = new Progress();
   const view = await openView(progress, `${execution.task} ${shortId(execution.id)}`, began);
-  place.onPrint = (text) => view.say(text.replace(/\n$/, ""));
+  printed.to = (text) => view.say(text.replace(/\n$/, ""));
   const cancel = () => {
     view.say(`cancelling execution ${shortId(execution.id)}; Ctrl-C again leaves at once`);
     client.executions
@@ -166,7 +167,7 @@ async function follow(
   } finally {
     interrupted.removeEventListener("abort", cancel);
     view[Symbol.dispose]();
-    place.onPrint = (text) => process.stderr.write(text);
+    printed.to = toStderr;
   }
   return tellEnd(progress, began, root, json, verbose);
 }
@@ -211,7 +212,7 @@ function tellEnd(progress: Progress, began: number, root: string, json: boolean,
       return ExitCode.interrupted;
     default: {
       const [first = "no reason is recorded", ...more] = execution.error
-        ? failureLines(execution.error, { root, verbose })
+        ? failureLines(execution.error, { root, verbose, task: progress.originOf(execution.error.message) })
         : [];
       say(`${paintError("red", "error:")} ${first}`);
       for (const line of more) say(line);

@@ -4,6 +4,7 @@
  * After a crash the file stays. So it is believed only while the very process that wrote it runs (its pid and start time) and its gRPC port answers.
  */
 
+import { readFileSync, rmSync } from "node:fs";
 import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { z } from "zod";
@@ -59,6 +60,16 @@ export async function writeServerState(
 export async function removeServerState(root: string): Promise<void> {
   const state = await readServerState(root);
   if (state?.pid === process.pid) await rm(stateFile(root), { force: true });
+}
+
+/** {@link removeServerState} without waiting, for a process that exits now. */
+export function removeServerStateNow(root: string): void {
+  try {
+    const state = schema.parse(JSON.parse(readFileSync(stateFile(root), "utf8")));
+    if (state.pid === process.pid) rmSync(stateFile(root), { force: true });
+  } catch {
+    // It is gone, or another's: nobody believes it once this process has ended.
+  }
 }
 
 /** What the file says, whether that server runs or not. */

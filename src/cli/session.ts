@@ -7,6 +7,7 @@ import { findProject, loadConfig } from "../project.ts";
 import { createClient, type FiresteelClient } from "../serve/client.ts";
 import type { HistoryPart } from "./history.ts";
 import { findServer, type ServerState } from "./server-state.ts";
+import { redirectOutput } from "./terminal.ts";
 
 /** A connection of a command. */
 export interface Session extends AsyncDisposable {
@@ -21,8 +22,10 @@ export async function openSession(part: HistoryPart = "records"): Promise<Sessio
   const root = findProject(process.cwd());
   const server = await findServer(root);
   if (server) return connect(root, server);
-  const { serveHistory } = await import("./history.ts");
-  const history = await serveHistory(root, await loadConfig(root), part);
+  const [config, { serveHistory }] = await Promise.all([loadConfig(root), import("./history.ts")]);
+  // Flow modules that print while they load must not print into the table.
+  redirectOutput((text) => process.stderr.write(text));
+  const history = await serveHistory(root, config, part);
   const client = createClient(history.grpcAddress);
   return {
     root,

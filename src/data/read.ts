@@ -71,12 +71,17 @@ export async function readRows<R extends Row = Row>(
     throw new FiresteelError(Code.failedPrecondition, `readRows reads local files, not ${place.location}`);
   const rows: R[] = [];
   for (const { path } of place.files) {
-    const location =
-      path === "" ? place.location : `${place.location}/${path.split("/").map(encodeURIComponent).join("/")}`;
+    const location = path === "" ? place.location : `${place.location}/${path}`;
     const directories = partitionValues(path, place.schema?.fields ?? []);
     const inFile = options.columns?.filter((column) => !(column in directories));
     const file = await asyncBufferFromFile(fileURLToPath(location));
-    const read = await parquetReadObjects({ file, compressors, ...(inFile ? { columns: [...inFile] } : {}) });
+    const read = await parquetReadObjects({
+      file,
+      compressors,
+      // Only columns that say so are text; by default binary ones would be taken for it too.
+      utf8: false,
+      ...(inFile ? { columns: [...inFile] } : {}),
+    });
     const added = options.columns
       ? Object.fromEntries(Object.entries(directories).filter(([name]) => options.columns?.includes(name)))
       : directories;
@@ -99,14 +104,23 @@ function partitionValues(
   fields: readonly { readonly name: string; readonly type: DataType }[],
 ): Record<string, unknown> {
   const values: Record<string, unknown> = {};
-  for (const directory of path.split("/").slice(0, -1)) {
+  for (const directory of path.split("/").slice(0, -1).map(decodeURIComponent)) {
     const at = directory.indexOf("=");
     if (at < 0) continue;
-    const name = decodeURIComponent(directory.slice(0, at));
-    const text = decodeURIComponent(directory.slice(at + 1));
+    const name = unescaped(directory.slice(0, at));
+    const text = unescaped(directory.slice(at + 1));
     values[name] = text === NULL_DIRECTORY ? null : convert(text, fields.find((field) => field.name === name)?.type);
   }
   return values;
+}
+
+/** Spark writes `%3A` for a colon and the like; a name that somebody else wrote may hold a bare `%`. */
+function unescaped(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 function convert(text: string, type: DataType | undefined): unknown {

@@ -33,7 +33,7 @@ const COLUMNS: Readonly<Record<string, Column>> = {
   bigint: {
     parquet: "INT64",
     convert: (value) => {
-      if (typeof value !== "bigint" && !(typeof value === "number" && Number.isInteger(value)))
+      if (typeof value !== "bigint" && (typeof value !== "number" || !Number.isInteger(value) || Object.is(value, -0)))
         return "must be an integer";
       if (value > Number.MAX_SAFE_INTEGER || value < Number.MIN_SAFE_INTEGER)
         return "is beyond 2^53 and would be rounded in the file; keep it as a string column and cast it in SQL";

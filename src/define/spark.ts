@@ -15,7 +15,7 @@ import {
   type SqlWork,
 } from "./work.ts";
 
-const identifier = Symbol("identifier");
+const identifier: unique symbol = Symbol("identifier");
 
 /** A name (column, view, function) to be put into a SQL text, quoted. */
 export interface Identifier {
@@ -208,8 +208,7 @@ function jsonCopy(value: unknown, path: string, depth: number): unknown {
     throw refuse(`is ${value}`);
   }
   if (depth > 100) throw refuse("nests deeper than 100 levels, or contains itself");
-  if (Array.isArray(value))
-    return Array.from(value, (item: unknown, i) => jsonCopy(item, `${path}[${i}]`, depth + 1));
+  if (Array.isArray(value)) return Array.from(value, (item: unknown, i) => jsonCopy(item, `${path}[${i}]`, depth + 1));
   if (typeof value === "object" && [Object.prototype, null].includes(Object.getPrototypeOf(value)))
     return Object.fromEntries(
       Object.entries(value)

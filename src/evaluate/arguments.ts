@@ -2,6 +2,7 @@
  * Arguments of a call: how many there must be, the defaults of those left out, and the types that can be checked at a front door.
  */
 
+import { inspect } from "node:util";
 import { DatasetValue, FileValue } from "../define/external.ts";
 import { isLazy } from "../define/lazy.ts";
 import { Code, FiresteelError } from "../errors.ts";
@@ -22,9 +23,9 @@ function isUndefined(encoding: Uint8Array | undefined): boolean {
 export function bindArguments(task: TaskInfo, given: readonly Uint8Array[]): readonly Uint8Array[] {
   const { parameters } = task;
   const rest = parameters.at(-1)?.rest === true;
-  const required = parameters.filter(
-    (parameter) => !parameter.optional && !parameter.hasDefault && !parameter.rest,
-  ).length;
+  // A default before a required parameter does not make the later one optional.
+  const required =
+    parameters.findLastIndex((parameter) => !parameter.optional && !parameter.hasDefault && !parameter.rest) + 1;
   if ((!rest && given.length > parameters.length) || given.length < required) {
     const wanted = rest
       ? `at least ${required}`
@@ -54,7 +55,7 @@ export function signature(parameters: readonly ParameterInfo[]): string {
       const name = `${parameter.rest ? "..." : ""}${parameter.name || `argument${i + 1}`}${parameter.optional ? "?" : ""}`;
       const type = parameter.type === undefined ? "" : `: ${parameter.type}`;
       const value = parameter.hasDefault
-        ? ` = ${parameter.constantDefault === undefined ? "..." : JSON.stringify(parameter.constantDefault)}`
+        ? ` = ${parameter.constantDefault === undefined ? "..." : inspect(parameter.constantDefault, { breakLength: Number.POSITIVE_INFINITY })}`
         : "";
       return `${name}${type}${value}`;
     })
@@ -116,6 +117,6 @@ function describe(value: unknown): string {
       ? "a list"
       : Object.getPrototypeOf(value) === Object.prototype
         ? "an object"
-        : `a ${(value as object).constructor.name}`;
+        : `a ${value.constructor?.name ?? "object"}`;
   return `${typeof value} ${String(value)}`;
 }

@@ -1,13 +1,12 @@
 /**
  * Bodies: runs the body of one call to its one-step result and records it.
  *
- * Around the executor, in this order: the limits are taken; a call that does not run in place is claimed, so that no other orchestrator on the same store runs it at once; the body runs, again where
- * retries allow; the files and datasets that it was given are compared with what was fingerprinted; the call is recorded.
+ * Around the executor, in this order: a call that does not run in place is claimed, so that no other orchestrator on the same store runs it at once; the limits are taken; the body runs, and both again
+ * where retries allow; the files and datasets that it was given are compared with what was fingerprinted; the call is recorded.
  */
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { Code, FiresteelError } from "../errors.ts";
-import { digestValue } from "../hash/digest.ts";
 import { type Externals, findExternals, Tag } from "../hash/value.ts";
 import type { FlowCode, TaskInfo } from "./code.ts";
 import { Inputs, type InputsContext } from "./inputs.ts";
@@ -70,6 +69,7 @@ export class Bodies {
 
   /** Whether the files and datasets that a stored result names still exist unchanged. */
   async stillValid(bytes: Uint8Array, inputs: Inputs): Promise<boolean> {
+    if (!mentionsExternals(bytes)) return true;
     const { files, datasets } = findExternals(bytes);
     for (const file of files) if (!(await inputs.fileValid(file))) return false;
     for (const dataset of datasets) if ((await inputs.locate(dataset.identity)) === null) return false;
@@ -91,9 +91,8 @@ export class Bodies {
     run.code.retain();
     const giveBack: (() => void)[] = [() => run.code.release()];
     try {
-      if (job.task.options.limits?.length) giveBack.push(await this.#limits.acquire(job.task.options.limits, signal));
       if (run.keep && executor.name !== "inline") {
-        const other = await this.#claim(job, signal, onProgress);
+        const other = await this.#claim(run, signal, onProgress);
         if (other) return other;
         giveBack.push(() => void this.#store.releaseCall(job.evalHash).catch(() => undefined));
       }
@@ -119,7 +118,7 @@ export class Bodies {
       );
       await this.#checkInputs(externals, datasets);
       if (run.keep) {
-        const args = job.args.map((bytes) => ({ digest: digestValue(bytes), bytes }));
+        const args = job.args.map((bytes, i) => ({ digest: job.argDigests[i]!, bytes }));
         const recorded = this.#store.recordCall(
           {
             evalHash: job.evalHash,
@@ -143,12 +142,13 @@ export class Bodies {
   }
 
   /** Waits until the call is ours; the result when another orchestrator recorded it meanwhile. */
-  async #claim(job: Job, signal: AbortSignal, onProgress: Progress): Promise<Outcome | null> {
+  async #claim({ job, inputs }: BodyRun, signal: AbortSignal, onProgress: Progress): Promise<Outcome | null> {
     for (let waited = false; !(await this.#store.claimCall(job.evalHash)); waited = true) {
       if (!waited) onProgress("waiting: another orchestrator runs this call");
       await sleep(CLAIM_POLL_MS, undefined, { signal }).catch(() => signal.throwIfAborted());
       const found = (await this.#store.findCalls([job.evalHash])).get(job.evalHash);
-      if (found) return found.outcome;
+      // The record may be the invalid one that the other is about to replace.
+      if (found && (await this.stillValid(found.outcome.bytes, inputs))) return found.outcome;
     }
     return null;
   }
@@ -161,9 +161,13 @@ export class Bodies {
   ): Promise<Outcome> {
     const retries = task.options.retries ?? 0;
     for (let tried = 0; ; tried++) {
+      const giveBack = task.options.limits?.length
+        ? await this.#limits.acquire(task.options.limits, signal)
+        : undefined;
       try {
         return await attempt();
       } catch (error) {
+        giveBack?.();
         if (
           tried >= retries ||
           signal.aborted ||
@@ -175,6 +179,8 @@ export class Bodies {
         const pause = Math.min(RETRY_BASE_MS * 2 ** tried, RETRY_MAX_MS);
         onProgress(`retry ${tried + 1} of ${retries} in ${pause} ms after: ${error.message}`);
         await sleep(pause, undefined, { signal }).catch(() => signal.throwIfAborted());
+      } finally {
+        giveBack?.();
       }
     }
   }

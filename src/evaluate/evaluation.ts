@@ -5,7 +5,7 @@
  * Look-ups of one turn of the loop are one query. The loop gives way to the event loop every {@link SLICE_MS}, so that serving and polling go on beside it.
  *
  * Failures travel up cell by cell to the nearest `catchError`, as soon as they are known. When the root has failed, what was asked for already goes on to its end (its results are kept), and then the
- * execution ends.
+ * execution ends. When the root has its value, the execution ends at once, and with it what still runs for it alone (the rest of a list of which one item failed and was caught).
  *
  * A call that waits on itself leaves the loop idle with cells unsettled; only then is the cycle looked for.
  */
@@ -15,6 +15,7 @@ import { Code, FiresteelError } from "../errors.ts";
 import { type Digest, digestOf, digestValue } from "../hash/digest.ts";
 import {
   fillTemplate,
+  listItems,
   type Program,
   type ProgramNode,
   parseProgram,
@@ -83,7 +84,11 @@ export class Evaluation {
   #generation = 0;
   #root: Cell = new Cell();
   #rootProgram: Program | undefined;
-  #finish: ((settled: Settled) => void) | undefined;
+  #rootTask = "";
+  #end: { readonly settle: (settled: Settled) => void; readonly fail: (error: FiresteelError) => void } | undefined;
+  #sweep: NodeJS.Timeout | undefined;
+  /** Aborts when the execution ends, however it does: whoever runs a body for it alone stops then. */
+  readonly #left = new AbortController();
 
   constructor(context: EvaluationContext, signal: AbortSignal) {
     this.context = context;
@@ -93,54 +98,64 @@ export class Evaluation {
 
   /** Evaluates the call of a task with arguments given as an encoded list, which may be a program. Settles once; rejects with `cancelled` when the signal aborts. */
   run(task: string, args: Uint8Array): Promise<Settled> {
-    return new Promise((resolve, reject) => {
-      const cancel = () => {
-        this.#generation++;
-        this.#clear();
-        for (const job of this.#pendingJobs()) void this.#record(job, "cancelled", null);
-        reject(FiresteelError.from(this.signal.reason, Code.cancelled));
-      };
-      if (this.signal.aborted) return cancel();
-      this.signal.addEventListener("abort", cancel, { once: true });
-      const sweep = setInterval(() => this.#recordRunning(), RECORD_RUNNING_AFTER_MS);
-      const stop = () => clearInterval(sweep);
-      this.signal.addEventListener("abort", stop, { once: true });
-      this.#abandoned = stop;
-      this.#finish = (settled) => {
-        stop();
-        this.signal.removeEventListener("abort", stop);
-        this.signal.removeEventListener("abort", cancel);
+    const { promise, resolve, reject } = Promise.withResolvers<Settled>();
+    const cancel = () => this.#end?.fail(FiresteelError.from(this.signal.reason, Code.cancelled));
+    const stop = (why: FiresteelError) => {
+      this.abandon();
+      this.signal.removeEventListener("abort", cancel);
+      for (const job of this.#pendingJobs()) this.#record(job, "cancelled", null);
+      // A body of this execution that nobody else waits for is of no use any more.
+      this.#left.abort(why);
+    };
+    this.#end = {
+      settle: (settled) => {
+        stop(new FiresteelError(Code.cancelled, "the execution has its result without this"));
         resolve(settled);
-      };
-      this.#rootProgram = parseProgram(args);
-      this.#startRoot(task);
-    });
+      },
+      fail: (error) => {
+        stop(error);
+        reject(error);
+      },
+    };
+    if (this.signal.aborted) cancel();
+    else {
+      this.signal.addEventListener("abort", cancel, { once: true });
+      this.#sweep = setInterval(() => this.#recordRunning(), RECORD_RUNNING_AFTER_MS);
+      try {
+        this.#rootProgram = parseProgram(args);
+        this.#rootTask = task;
+        this.#startRoot();
+      } catch (error) {
+        this.#end?.fail(FiresteelError.from(error));
+      }
+    }
+    return promise;
   }
 
-  /** Stops without an end: nothing more is run or recorded, and `run` never settles. */
+  /** Stops without an end: nothing more is run or recorded, what runs is left to itself, and `run` never settles. */
   abandon(): void {
+    this.#end = undefined;
     this.#generation++;
+    clearInterval(this.#sweep);
     this.#clear();
-    this.#abandoned();
   }
-  #abandoned: () => void = () => undefined;
 
-  #startRoot(task: string): void {
+  #startRoot(): void {
     const generation = this.#generation;
     this.#root = new Cell();
     this.#root.wait((settled) => {
-      if (generation === this.#generation && settled.ok) this.#finish?.(settled);
+      if (generation === this.#generation && settled.ok) this.#end?.settle(settled);
     });
     const frame: Frame = { program: this.#rootProgram!, cells: [], job: null };
-    this.#rootTask = task;
     this.push(() =>
       this.fill(frame, frame.program.root, (list) => {
         if (!list.ok) return this.settle(this.#root, list);
-        this.join(this.callEncoded(task, list.bytes, null), this.#root);
+        const args = listItems(list.bytes);
+        if (!args) throw new FiresteelError(Code.invalidArgument, "arguments are not a list");
+        this.join(this.call(this.#rootTask, args, null), this.#root);
       }),
     );
   }
-  #rootTask = "";
 
   // ------------------------------------------------------------------------------------------- the loop
 
@@ -165,6 +180,16 @@ export class Evaluation {
   }
 
   #drain(): void {
+    try {
+      this.#steps();
+    } catch (error) {
+      // A step that throws is a defect, or a stored expression of a form that this version does not know: it costs this execution, not the orchestrator.
+      this.#scheduled = false;
+      this.#end?.fail(FiresteelError.from(error));
+    }
+  }
+
+  #steps(): void {
     const until = performance.now() + SLICE_MS;
     let steps = 0;
     while (this.#next < this.#work.length) {
@@ -187,13 +212,11 @@ export class Evaluation {
     if (this.#outstanding === 0 && this.#work.length === 0) this.#idle();
   }
 
-  /** Nothing runs and nothing is queued: the root is settled, or a call waits on itself. */
+  /** Nothing runs and nothing is queued: the execution is over, the root has failed, or a call waits on itself. */
   #idle(): void {
+    if (!this.#end) return;
     const { settled } = this.#root;
-    if (settled) {
-      if (!settled.ok) this.#finish?.(settled);
-      return;
-    }
+    if (settled) return this.#end.settle(settled);
     const cycle = findCycle([...this.#jobs.values(), ...this.#unshared]);
     const first = cycle?.[0];
     if (!first)
@@ -352,17 +375,6 @@ export class Evaluation {
 
   // ------------------------------------------------------------------------------------------- calls
 
-  /** The result of a call whose arguments are an encoded list. */
-  callEncoded(task: string, list: Uint8Array, parent: Job | null): Cell {
-    const args = decodeValue(list);
-    if (!Array.isArray(args)) throw new FiresteelError(Code.invalidArgument, "arguments are not a list");
-    return this.call(
-      task,
-      args.map((arg) => encodeValue(arg)),
-      parent,
-    );
-  }
-
   /** The result of a call with these encoded arguments. Equal calls of one execution are one job. */
   call(name: string, given: readonly Uint8Array[], parent: Job | null): Cell {
     const failed = new Cell();
@@ -376,7 +388,10 @@ export class Evaluation {
       failed.settle({ ok: false, error: errorRecord(error, jobPath(parent)) });
       return failed;
     }
-    const evalHash = digestOf("call", name, task.code, args.map(digestValue));
+    // A view of a large list would pin all of it, and be sent to a worker with all of it.
+    args = args.map((bytes) => (bytes.byteLength * 2 < bytes.buffer.byteLength ? bytes.slice() : bytes));
+    const argDigests = args.map(digestValue);
+    const evalHash = digestOf("call", name, task.code, argDigests);
     const shared = task.options.cache !== "none";
     const known = shared ? this.#jobs.get(evalHash) : undefined;
     if (known) {
@@ -392,6 +407,7 @@ export class Evaluation {
       task,
       evalHash,
       args,
+      argDigests,
       cell: new Cell(),
       startedAt: Date.now(),
       executor: task.options.executor ?? "inline",
@@ -426,6 +442,7 @@ export class Evaluation {
 
   #looked(job: Job, hit: CachedCall | undefined): void {
     if (!hit) return this.#runBody(job, false);
+    // Most results name no files: those need no asynchronous look.
     if (!mentionsExternals(hit.outcome.bytes)) return this.#hit(job, hit.outcome);
     this.async(
       async () => {
@@ -442,20 +459,23 @@ export class Evaluation {
   }
 
   #runBody(job: Job, replace: boolean): void {
+    const generation = this.#generation;
     const run: BodyRun = {
       job,
       code: this.context.code,
       executionId: this.context.executionId,
       user: this.context.user,
       inputs: this.inputs,
-      signal: this.signal,
+      signal: this.#left.signal,
       replace,
       keep: keepsResult(job.task),
       onNote: (note, submissionId) => {
+        // A job that was given up has its last record.
+        if (generation !== this.#generation || job.cell.settled) return;
         job.note = note;
         if (submissionId !== undefined) job.submissionId = submissionId;
         this.#fresh.delete(job);
-        void this.#record(job, "running", null);
+        this.#record(job, "running", null);
       },
     };
     this.async(
@@ -490,19 +510,19 @@ export class Evaluation {
     this.#unshared.delete(job);
     this.#fresh.delete(job);
     this.settle(job.cell, settled);
-    void this.#record(job, settled.ok ? "succeeded" : "failed", settled.ok ? null : settled.error);
+    this.#record(job, settled.ok ? "succeeded" : "failed", settled.ok ? null : settled.error);
   }
 
   /** Starts over with a fresh look at the inputs; finished calls hit the cache, running bodies that are still wanted go on. */
   #restart(): void {
     this.#restarts++;
     this.#generation++;
-    for (const job of this.#pendingJobs()) void this.#record(job, "cancelled", null);
+    for (const job of this.#pendingJobs()) this.#record(job, "cancelled", null);
     this.#clear();
     this.#jobs = new Map();
     this.#unshared = new Set();
     this.inputs = new Inputs(this.context.inputs);
-    this.#startRoot(this.#rootTask);
+    this.#startRoot();
   }
 
   #clear(): void {
@@ -519,7 +539,7 @@ export class Evaluation {
     for (const job of this.#fresh) {
       if (job.startedAt > before) return;
       this.#fresh.delete(job);
-      void this.#record(job, "running", null);
+      this.#record(job, "running", null);
     }
   }
 
@@ -527,7 +547,7 @@ export class Evaluation {
     return [...this.#jobs.values(), ...this.#unshared].filter((job) => !job.cell.settled);
   }
 
-  async #record(job: Job, state: JobState, error: ErrorRecord | null): Promise<void> {
+  #record(job: Job, state: JobState, error: ErrorRecord | null): void {
     const ended = state !== "running" && state !== "waiting";
     const record: JobRecord = {
       id: job.id,
@@ -545,7 +565,7 @@ export class Evaluation {
       note: ended ? null : job.note,
     };
     // A store that cannot write any more ends the execution through its own signal.
-    await this.context.store.recordJob(record).then(
+    this.context.store.recordJob(record).then(
       () => this.context.onJob(record),
       () => undefined,
     );

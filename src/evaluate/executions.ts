@@ -81,6 +81,7 @@ export class Executions {
 
   /** Starts an execution; durable when this resolves. Rejects with `not_found` for an unknown task, `invalid_argument` for arguments that do not fit, `already_exists` for a request id that was used for another request. */
   async start(request: StartRequest): Promise<ExecutionRecord> {
+    if (this.#closed) throw new FiresteelError(Code.unavailable, "orchestrator is stopping");
     const code = this.#context.code();
     const task = code.tasks.get(request.task);
     if (!task) throw unknownTask(request.task, code);
@@ -147,7 +148,7 @@ export class Executions {
     if (!active) {
       const record = await this.#require(id);
       if (record.endedAt !== null || timeoutMs === 0) return record;
-      throw new FiresteelError(Code.unavailable, `execution runs in another orchestrator; watch it there: ${id}`);
+      throw elsewhere(id);
     }
     if (timeoutMs === undefined) return leaveOn(signal, active.ended);
     const timeUp = Promise.withResolvers<ExecutionRecord>();
@@ -175,6 +176,7 @@ export class Executions {
         yield { kind: "execution", execution: record };
         return;
       }
+      if (!this.#active.has(id) && queue.length === 0) throw elsewhere(id);
       for (;;) {
         for (let event = queue.shift(); event !== undefined; event = queue.shift()) {
           yield event;
@@ -271,6 +273,10 @@ function checkRequest(task: TaskInfo, bytes: Uint8Array): void {
   }
   bindArguments(task, listItems(bytes) ?? []);
   checkArguments(task, decodeValue(bytes) as readonly unknown[]);
+}
+
+function elsewhere(id: string): FiresteelError {
+  return new FiresteelError(Code.unavailable, `execution runs in another orchestrator; watch it there: ${id}`);
 }
 
 function unknownTask(name: string, code: FlowCode): FiresteelError {

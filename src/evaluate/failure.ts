@@ -15,8 +15,20 @@ export function errorRecord(reason: unknown, path: readonly string[] = []): Erro
     message: error.message,
     ...(typeof stack === "string" ? { stack } : error.stack === undefined ? {} : { stack: error.stack }),
     path: Array.isArray(known) ? (known as string[]) : path,
-    ...(Object.keys(details).length > 0 ? { details } : {}),
+    ...(Object.keys(details).length > 0 ? { details: plain(details) } : {}),
   };
+}
+
+/** Details as JSON has them: they cross threads and are stored, and a body's own error may hold anything. */
+function plain(details: Record<string, unknown>): Record<string, unknown> {
+  try {
+    return JSON.parse(
+      JSON.stringify(details, (_, value: unknown) => (typeof value === "bigint" ? String(value) : value)),
+    ) as Record<string, unknown>;
+  } catch {
+    // Cyclic, or with a getter that throws: the message has to do.
+    return {};
+  }
 }
 
 /** The error of a record: what a client throws again. */

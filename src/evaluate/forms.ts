@@ -2,6 +2,7 @@
  * The rule of evaluation of each form (`define/forms.ts`).
  */
 
+import { randomUUID } from "node:crypto";
 import { Form } from "../define/expression.ts";
 import { DatasetValue, FileValue } from "../define/external.ts";
 import { TaskReference } from "../define/task.ts";
@@ -11,7 +12,7 @@ import { joinList, listItems, type ProgramNode, type Template } from "../hash/pr
 import { decodeValue, encodeValue } from "../hash/value.ts";
 import type { Evaluation, Frame } from "./evaluation.ts";
 import { FINGERPRINT_TASK, identifiedByRows } from "./fingerprint.ts";
-import { datasetValue, encodePath, type InputOptions } from "./inputs.ts";
+import { datasetValue, type InputOptions } from "./inputs.ts";
 import type { Cell, Settled } from "./job.ts";
 import type { DatasetRecord, ErrorRecord } from "./ports.ts";
 
@@ -123,6 +124,8 @@ const RULES: Readonly<Record<Form, Rule>> = {
   [Form.dataset]: (evaluation, frame, [location, options], cell) => {
     withValue(evaluation, frame, location!, cell, (bytes) => {
       const place = wantText(bytes, "dataset(location)");
+      if (options!.holes.length > 0)
+        throw new FiresteelError(Code.invalidArgument, "dataset(location, options): options must be known, not lazy");
       const { fingerprint, ...read } = decodeValue(options!.bytes) as InputOptions & { readonly fingerprint?: string };
       evaluation.async(
         async () => {
@@ -137,6 +140,8 @@ const RULES: Readonly<Record<Form, Rule>> = {
 
   [Form.createDataset]: (evaluation, frame, [rows, columns], cell) => {
     withValue(evaluation, frame, rows!, cell, (bytes) => {
+      if (columns!.holes.length > 0)
+        throw new FiresteelError(Code.invalidArgument, "createDataset(rows, columns): columns must be known, not lazy");
       const types = decodeValue(columns!.bytes) as Readonly<Record<string, string>>;
       evaluation.async(
         async () => {
@@ -157,9 +162,7 @@ function byRows(evaluation: Evaluation, frame: Frame, record: DatasetRecord, cel
       if (!settled.ok) return evaluation.settle(cell, settled);
       evaluation.async(
         async () => {
-          const identified = identifiedByRows(record, settled.bytes);
-          await evaluation.context.store.recordDataset(identified);
-          evaluation.inputs.forget(identified.identity);
+          const identified = await evaluation.inputs.record(identifiedByRows(record, settled.bytes));
           return () => settleDataset(evaluation, cell, identified);
         },
         (error) => evaluation.fail(cell, frame, error),
@@ -191,26 +194,24 @@ async function literalDataset(
     Object.entries(columns).map(([name, type]) => [name, type]),
     items.map(digestValue).sort(),
   );
-  const known = await evaluation.inputs.locate(identity);
-  if (known) return known;
-  const { code, inputs, store, literals } = evaluation.context;
-  const location = `${literals}/${encodePath(identity)}.parquet`;
-  const count = await code.writeParquet(rows, columns, location);
-  const stored = await inputs.storages.get("file:")?.stat(location);
-  if (!stored) throw new FiresteelError(Code.internal, `rows were written but are not there: ${location}`);
-  const record: DatasetRecord = {
-    identity,
-    location,
-    format: "parquet",
-    options: {},
-    schema: null,
-    partitionBy: [],
-    rows: count,
-    files: [{ path: "", bytes: stored.bytes, modified: stored.modified, rows: count }],
-  };
-  await store.recordDataset(record);
-  evaluation.inputs.forget(identity);
-  return record;
+  return evaluation.inputs.written(identity, async () => {
+    const { code, inputs, literals } = evaluation.context;
+    // A name of its own: what another execution has written and is reading is never replaced.
+    const location = `${literals}/${identity}-${randomUUID()}.parquet`;
+    const count = await code.writeParquet(rows, columns, location);
+    const stored = await inputs.storages.get("file:")?.stat(location);
+    if (!stored) throw new FiresteelError(Code.internal, `rows were written but are not there: ${location}`);
+    return {
+      identity,
+      location,
+      format: "parquet",
+      options: {},
+      schema: null,
+      partitionBy: [],
+      rows: count,
+      files: [{ path: "", bytes: stored.bytes, modified: stored.modified, rows: count }],
+    };
+  });
 }
 
 /** The list of all results, or the first failure. */

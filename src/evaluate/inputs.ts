@@ -45,6 +45,7 @@ export class Inputs {
   readonly #context: InputsContext;
   readonly #digests = new Map<string, Promise<Digest>>();
   readonly #datasets = new Map<string, Promise<DatasetRecord>>();
+  readonly #written = new Map<Digest, Promise<DatasetRecord>>();
   readonly #valid = new Map<Digest, Promise<DatasetRecord | null>>();
 
   constructor(context: InputsContext) {
@@ -53,8 +54,9 @@ export class Inputs {
 
   /** The absolute URI of a location or path that an author wrote. */
   uriOf(location: string): string {
-    if (/^[a-z][a-z0-9+.-]+:/i.test(location)) return location.replace(/\/+$/, "");
-    return pathToFileURL(resolve(this.#context.root, location)).href.replace(/\/+$/, "");
+    // In one form, whatever was written (`file:/a//b`, spaces): paths of files are told by what follows it.
+    if (/^[a-z][a-z0-9+.-]+:/i.test(location) && !location.startsWith("file:")) return location.replace(/\/+$/, "");
+    return pathToFileURL(this.#absolute(location)).href.replace(/\/+$/, "");
   }
 
   /** Digest of a local file's content. @throws FiresteelError `not_found` */
@@ -77,9 +79,20 @@ export class Inputs {
     });
   }
 
-  /** Forgets where a dataset is (or is not), after it was written. */
-  forget(identity: Digest): void {
-    this.#valid.delete(identity);
+  /** A dataset that is written where its identity is not there yet, once. */
+  written(identity: Digest, write: () => Promise<DatasetRecord>): Promise<DatasetRecord> {
+    return once(this.#written, identity, async () => {
+      const known = await this.locate(identity);
+      if (known) return known;
+      return this.record(await write());
+    });
+  }
+
+  /** Records a dataset that is known to be where its record says. */
+  async record(record: DatasetRecord): Promise<DatasetRecord> {
+    await this.#context.store.recordDataset(record);
+    this.#valid.set(record.identity, Promise.resolve(record));
+    return record;
   }
 
   /** Whether a file still has the content that a value says. */
@@ -96,7 +109,7 @@ export class Inputs {
   async unchanged(record: DatasetRecord): Promise<boolean> {
     const storage = this.#storage(record.location);
     const stats = await mapLimited(record.files, 32, (file) =>
-      storage.stat(file.path === "" ? record.location : `${record.location}/${encodePath(file.path)}`),
+      storage.stat(file.path === "" ? record.location : `${record.location}/${file.path}`),
     );
     return stats.every((found, i) => {
       const file = record.files[i]!;
@@ -127,8 +140,9 @@ export class Inputs {
   }
 
   async #digestFile(absolute: string, shown: string): Promise<Digest> {
-    const before = await statFile(absolute);
-    if (!before) throw new FiresteelError(Code.notFound, `file does not exist: ${shown}`);
+    const stats = await statFile(absolute);
+    if (!stats) throw new FiresteelError(Code.notFound, `file does not exist: ${shown}`);
+    const { touchedMs, ...before } = stats;
     const known = (await this.#context.store.findFileStats([absolute])).get(absolute);
     if (known && known.bytes === before.bytes && known.modifiedNs === before.modifiedNs && known.inode === before.inode)
       return known.digest;
@@ -145,8 +159,10 @@ export class Inputs {
         details: { kind: "inputChanged", location: shown },
       });
     }
-    if (Date.now() - Number(BigInt(before.modifiedNs) / 1_000_000n) > SETTLED_MS)
-      void this.#context.store.recordFileStat({ ...before, digest });
+    if (Date.now() - touchedMs > SETTLED_MS) {
+      // A cache: without the entry the file is read again.
+      this.#context.store.recordFileStat({ ...before, digest }).catch(() => undefined);
+    }
     return digest;
   }
 
@@ -166,7 +182,7 @@ export class Inputs {
       file.uri.startsWith("file:") ? this.#digestFile(fileURLToPath(file.uri), file.uri) : storage.digest(file.uri),
     );
     const named = files.map((file, i) => ({
-      path: decodePath(file.uri.slice(uri.length + 1)),
+      path: file.uri.slice(uri.length + 1),
       file,
       digest: digests[i]!,
     }));
@@ -180,7 +196,9 @@ export class Inputs {
       format,
       options,
       schema: null,
-      partitionBy: partitionDirectories(named[0]!.path).map((directory) => directory.slice(0, directory.indexOf("="))),
+      partitionBy: partitionDirectories(named[0]!.path).map((directory) =>
+        decodeURIComponent(directory.slice(0, directory.indexOf("="))),
+      ),
       rows: null,
       files: named.map(({ path, file }): DatasetFile => ({ path, bytes: file.bytes, modified: file.modified })),
     };
@@ -197,22 +215,13 @@ function partitionDirectories(path: string): string[] {
     .filter((part) => part.includes("="));
 }
 
-/** A path inside a dataset as part of a URI. */
-export function encodePath(path: string): string {
-  return path.split("/").map(encodeURIComponent).join("/");
-}
-
-function decodePath(path: string): string {
-  return path.split("/").map(decodeURIComponent).join("/");
-}
-
 /** Path of a file from the project's root where it is inside, else absolute. */
 export function displayPath(root: string, absolute: string): string {
   const inside = relative(root, absolute);
   return inside.startsWith(`..${sep}`) || isAbsolute(inside) ? absolute : inside;
 }
 
-async function statFile(path: string): Promise<Omit<FileStat, "digest"> | null> {
+async function statFile(path: string): Promise<(Omit<FileStat, "digest"> & { readonly touchedMs: number }) | null> {
   try {
     const found = await stat(path, { bigint: true });
     if (found.isDirectory()) throw new FiresteelError(Code.invalidArgument, `file("...") names a folder: ${path}`);
@@ -221,6 +230,7 @@ async function statFile(path: string): Promise<Omit<FileStat, "digest"> | null> 
       bytes: Number(found.size),
       modifiedNs: String(found.mtimeNs),
       inode: `${found.ino}:${found.ctimeNs}`,
+      touchedMs: Number((found.mtimeNs > found.ctimeNs ? found.mtimeNs : found.ctimeNs) / 1_000_000n),
     };
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT" || (error as NodeJS.ErrnoException).code === "ENOTDIR")

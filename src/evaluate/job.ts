@@ -30,13 +30,6 @@ export class Cell {
     this.start = start;
   }
 
-  /** A cell that is settled already. */
-  static of(bytes: Uint8Array): Cell {
-    const cell = new Cell();
-    cell.settled = { ok: true, bytes };
-    return cell;
-  }
-
   wait(waiter: (settled: Settled) => void): void {
     this.#waiters ??= [];
     this.#waiters.push(waiter);
@@ -59,6 +52,7 @@ export interface Job {
   readonly task: TaskInfo;
   readonly evalHash: Digest;
   readonly args: readonly Uint8Array[];
+  readonly argDigests: readonly Digest[];
   readonly cell: Cell;
   readonly startedAt: EpochMs;
   executor: string;
@@ -69,11 +63,16 @@ export interface Job {
   waitsOn: Job[] | undefined;
 }
 
-/** Names of the tasks from the root to a job. */
+/** Names at either end of a path that errors carry. Each job on the way up records the error, so an unbounded path would cost the square of the depth. */
+const PATH_END = 20;
+
+/** Names of the tasks from the root to a job; of a long path the middle is left out. */
 export function jobPath(job: Job | null): string[] {
   const path: string[] = [];
   for (let at = job; at !== null; at = at.parent) path.push(at.task.name);
-  return path.reverse();
+  path.reverse();
+  const left = path.length - 2 * PATH_END;
+  return left <= 1 ? path : [...path.slice(0, PATH_END), `(${left} more)`, ...path.slice(-PATH_END)];
 }
 
 /** A cycle among unsettled jobs, as the jobs along it; null when there is none. Iterative depth-first search. */
@@ -82,8 +81,8 @@ export function findCycle(jobs: Iterable<Job>): readonly Job[] | null {
   const pending = new Set<Job>();
   for (const job of jobs) if (!job.cell.settled) pending.add(job);
   for (const job of pending) {
-    if (job.parent) children.set(job.parent, [...(children.get(job.parent) ?? []), job]);
-    for (const other of job.waitsOn ?? []) children.set(job, [...(children.get(job) ?? []), other]);
+    if (job.parent) listOf(children, job.parent).push(job);
+    if (job.waitsOn) for (const other of job.waitsOn) listOf(children, job).push(other);
   }
   const done = new Set<Job>();
   for (const start of pending) {
@@ -106,4 +105,13 @@ export function findCycle(jobs: Iterable<Job>): readonly Job[] | null {
     }
   }
   return null;
+}
+
+function listOf(lists: Map<Job, Job[]>, key: Job): Job[] {
+  let list = lists.get(key);
+  if (!list) {
+    list = [];
+    lists.set(key, list);
+  }
+  return list;
 }

@@ -44,7 +44,7 @@ export interface DatasetRecord {
 
 /** One file of a dataset as it was when the dataset was fingerprinted. */
 export interface DatasetFile {
-  /** Relative to the dataset's location, `key=value` directories included; "" when the location is the file itself. */
+  /** URI reference relative to the dataset's location (escaped, so that `location/path` is the file's URI), `key=value` directories included; "" when the location is the file itself. */
   readonly path: string;
   readonly bytes: number;
   /** Modification time in ns since the epoch as a decimal string, where the storage has one. */

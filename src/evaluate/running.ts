@@ -34,25 +34,7 @@ export class Running<T> {
     start: (signal: AbortSignal, onProgress: Progress) => Promise<T>,
   ): Promise<T> {
     let run = this.#runs.get(key);
-    if (!run || run.stop.signal.aborted) {
-      const stop = new AbortController();
-      const listeners = new Set<Progress>();
-      const created: Run<T> = {
-        stop,
-        listeners,
-        last: null,
-        result: start(stop.signal, (...progress) => {
-          created.last = progress;
-          for (const listener of listeners) listener(...progress);
-        }).finally(() => {
-          if (this.#runs.get(key) === created) this.#runs.delete(key);
-        }),
-      };
-      // Whoever joined hears of a failure; when all have left nobody does, which is meant.
-      created.result.catch(() => undefined);
-      this.#runs.set(key, created);
-      run = created;
-    }
+    if (!run || run.stop.signal.aborted) run = this.#start(key, run, start);
     if (run.last !== null) onProgress(...run.last);
     run.listeners.add(onProgress);
     try {
@@ -62,6 +44,34 @@ export class Running<T> {
       if (run.listeners.size === 0)
         run.stop.abort(new FiresteelError(Code.cancelled, "nobody waits for the result any more"));
     }
+  }
+  /** A run that is being cancelled is waited for, so that a body is never run twice at once. */
+  #start(
+    key: string,
+    leaving: Run<T> | undefined,
+    start: (signal: AbortSignal, onProgress: Progress) => Promise<T>,
+  ): Run<T> {
+    const stop = new AbortController();
+    const listeners = new Set<Progress>();
+    const begin = async () => {
+      await leaving?.result.catch(() => undefined);
+      stop.signal.throwIfAborted();
+      return start(stop.signal, (...progress) => {
+        created.last = progress;
+        for (const listener of listeners) listener(...progress);
+      });
+    };
+    // One turn later, so that `created` is there whatever `start` does at once.
+    const result = Promise.resolve()
+      .then(begin)
+      .finally(() => {
+        if (this.#runs.get(key) === created) this.#runs.delete(key);
+      });
+    const created: Run<T> = { stop, listeners, last: null, result };
+    // Whoever joined hears of a failure; when all have left nobody does, which is meant.
+    result.catch(() => undefined);
+    this.#runs.set(key, created);
+    return created;
   }
 }
 

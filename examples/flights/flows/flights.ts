@@ -5,45 +5,60 @@ import { airportsData, flightsData, regionsData } from "./sources.ts";
 
 const bulk = { tags: ["bulk-data"] };
 
-export const clean = task(
-  "flights.clean",
-  bulk,
-  (flights: Dataset) =>
-    sql`SELECT CAST(date AS DATE) AS day, date_format(date, 'yyyy-MM') AS month,
-             CAST(delay AS INT) AS delay, origin, destination
-      FROM ${flights}
-      WHERE delay BETWEEN -120 AND 1440 AND distance > 0 AND origin <> destination`,
+/** Partitioned by month, so that a task about one month reads that month only. */
+export const clean = task("flights.clean", bulk, (flights: Dataset) =>
+  sql`
+    SELECT date_format(date, 'yyyy-MM') AS month, CAST(date AS DATE) AS day, CAST(delay AS INT) AS delay, origin, destination
+    FROM ${flights}
+    WHERE delay BETWEEN -120 AND 1440 AND distance > 0 AND origin <> destination
+  `.with({ partitionBy: ["month"], executorCores: 2 }),
 );
 
-export const locate = task(
-  "flights.locate",
+export const withRegions = task(
+  "flights.withRegions",
   bulk,
-  (flights: Dataset, airports: Dataset, regions: Dataset) =>
-    sql`SELECT f.*, a.city, coalesce(r.region, 'Elsewhere') AS region
-        FROM ${flights} f JOIN ${airports} a ON f.origin = a.iata LEFT JOIN ${regions} r USING (state)`,
+  (airports: Dataset, regions: Dataset) =>
+    sql`
+    SELECT iata, city, state, region
+    FROM ${airports} JOIN ${regions} USING (state)
+  `,
 );
 
 export const dailyDelay = task(
   "flights.dailyDelay",
   bulk,
   (flights: Dataset) =>
-    sql`SELECT origin, city, region, day, count(*) AS flights, avg(delay) AS delay
-      FROM ${flights} GROUP BY origin, city, region, day`,
+    sql`
+    SELECT origin, day, count(*) AS flights, avg(delay) AS delay
+    FROM ${flights}
+    GROUP BY origin, day
+  `,
 );
 
 export const countMonths = task(
   "flights.countMonths",
   bulk,
-  (flights: Dataset) => sql`SELECT month, count(*) AS flights, avg(delay) AS delay FROM ${flights} GROUP BY month`,
+  (flights: Dataset) =>
+    sql`
+    SELECT month, count(*) AS flights, avg(delay) AS delay
+    FROM ${flights}
+    GROUP BY month
+  `,
 );
 
 export const worstRoutes = task(
   "flights.worstRoutes",
   bulk,
-  (flights: Dataset, month: string, atLeast: number) =>
-    sql`SELECT origin, city, region, destination, count(*) AS flights, avg(delay) AS delay
-        FROM ${flights} WHERE month = ${month} GROUP BY origin, city, region, destination
-        HAVING count(*) >= ${atLeast} ORDER BY delay DESC, origin, destination LIMIT 5`,
+  (flights: Dataset, airports: Dataset, month: string, atLeast: number) =>
+    sql`
+      SELECT origin, destination, city, region, count(*) AS flights, avg(delay) AS delay
+      FROM ${flights} JOIN ${airports} ON origin = iata
+      WHERE month = ${month}
+      GROUP BY origin, destination, city, region
+      HAVING count(*) >= ${atLeast}
+      ORDER BY delay DESC, origin, destination
+      LIMIT 5
+    `,
 );
 
 /** Chains of days on which an airport's delay grew: each row needs the row before, so it is Python rather than SQL. */
@@ -67,8 +82,8 @@ export const fullMonths = task("flights.fullMonths", async (counts: Dataset, atL
 });
 
 /** One bulk task for each month: how many there are is known only once the months have been counted. */
-export const worstByMonth = task("flights.worstByMonth", (flights: Dataset, months: Month[]) =>
-  months.map(({ month }) => worstRoutes(flights, month, 50)),
+export const worstByMonth = task("flights.worstByMonth", (flights: Dataset, airports: Dataset, months: Month[]) =>
+  months.map(({ month }) => worstRoutes(flights, airports, month, 50)),
 );
 
 export const report = task("flights.report", async (months: Month[], worst: Dataset[], rising: Dataset) => {
@@ -102,8 +117,8 @@ export const main = task(
   { description: "Late routes and growing delays, month by month" },
   (atLeast: number = 10_000) => {
     const flights = clean(flightsData());
-    const located = locate(flights, airportsData(), regionsData());
+    const airports = withRegions(airportsData(), regionsData());
     const months = fullMonths(countMonths(flights), atLeast);
-    return report(months, worstByMonth(located, months), risingDelays(dailyDelay(located)));
+    return report(months, worstByMonth(flights, airports, months), risingDelays(dailyDelay(flights)));
   },
 );

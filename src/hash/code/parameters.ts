@@ -14,9 +14,12 @@ export function realParameters(params: readonly ParamPattern[]): readonly ParamP
 }
 
 function describe(param: ParamPattern): Parameter {
+  const type = annotationOf(param.type === "AssignmentPattern" ? param.left : param);
+  const typed = type === undefined ? {} : { type };
   if (param.type === "AssignmentPattern") {
     const literal = jsonOf(param.right);
     return {
+      ...typed,
       name: nameOf(param.left),
       hasDefault: true,
       ...(literal === undefined ? {} : { constantDefault: literal }),
@@ -26,11 +29,50 @@ function describe(param: ParamPattern): Parameter {
   }
   const rest = param.type === "RestElement";
   return {
+    ...typed,
     name: rest ? nameOf(param.argument) : nameOf(param),
     hasDefault: false,
     optional: "optional" in param && param.optional === true,
     rest,
   };
+}
+
+/** Types that are known by name alone. */
+const CHECKABLE: ReadonlySet<string> = new Set(["Date", "Uint8Array", "Dataset", "File"]);
+
+function annotationOf(param: Node): string | undefined {
+  const annotation = "typeAnnotation" in param ? param.typeAnnotation : null;
+  return annotation?.type === "TSTypeAnnotation" ? typeText(annotation.typeAnnotation) : undefined;
+}
+
+function typeText(type: Node): string | undefined {
+  switch (type.type) {
+    case "TSNumberKeyword":
+      return "number";
+    case "TSStringKeyword":
+      return "string";
+    case "TSBooleanKeyword":
+      return "boolean";
+    case "TSBigIntKeyword":
+      return "bigint";
+    case "TSArrayType":
+      return listOf(type.elementType);
+    case "TSTypeOperator":
+      return type.operator === "readonly" ? typeText(type.typeAnnotation) : undefined;
+    case "TSTypeReference": {
+      const name = type.typeName.type === "Identifier" ? type.typeName.name : "";
+      const [only] = type.typeArguments?.params ?? [];
+      if ((name === "Array" || name === "ReadonlyArray") && only) return listOf(only);
+      return CHECKABLE.has(name) ? name : undefined;
+    }
+    default:
+      return undefined;
+  }
+}
+
+function listOf(element: Node): string | undefined {
+  const text = typeText(element);
+  return text === undefined ? undefined : `${text}[]`;
 }
 
 function nameOf(node: Node): string {

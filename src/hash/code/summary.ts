@@ -30,6 +30,8 @@ export interface Parameter {
   /** Marked `?`. */
   readonly optional: boolean;
   readonly rest: boolean;
+  /** Its type, where the annotation is one that a front door can check: `number`, `Dataset`, `string[]`, ... No part of the identity. */
+  readonly type?: string;
 }
 
 /** A function, class, constant, load-time statement or task body of a module. */

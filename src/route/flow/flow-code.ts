@@ -53,9 +53,8 @@ export async function loadFlowCode({ root, modules, workers, index, spark }: Flo
   let closing: Promise<void> | undefined;
   const closed = Promise.withResolvers<void>();
   const close = () => {
-    closing ??= Promise.all([...executors.values()].map((executor) => executor[Symbol.asyncDispose]())).then(
-      () => undefined,
-    );
+    closing ??= Promise.all([...executors.values()].map((executor) => executor[Symbol.asyncDispose]())).then(() => {});
+    closed.resolve(closing);
     return closing;
   };
   const closeUnused = () => {

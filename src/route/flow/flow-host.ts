@@ -4,7 +4,7 @@
  * Work goes over in batches (whatever one turn of the event loop asks for) and comes back encoded and hashed. A body can cost this thread, never the serving one:
  *
  * - it ends the thread (`process.exit`, an uncaught error in a callback): the body that ran fails, the thread starts again from the same texts, and the other bodies run there;
- * - it does not come back within its time-out, or after it was cancelled: its caller is answered at once; a thread that then does not answer a ping is ended, and started again as above.
+ * - it does not come back within its time-out, or after it was cancelled: its caller is answered at once; when it keeps the thread from answering a ping, the thread is ended and started again as above.
  */
 
 import { setTimeout as sleep } from "node:timers/promises";
@@ -28,8 +28,9 @@ interface Pending {
   reruns: number;
 }
 
-interface Waiting<T> {
-  readonly resolve: (value: T) => void;
+interface Asked {
+  readonly message: ToWorker;
+  readonly resolve: (value: number) => void;
   readonly reject: (error: unknown) => void;
 }
 
@@ -42,9 +43,11 @@ export class FlowHost implements Executor {
   #shared = new Int32Array(new SharedArrayBuffer(8));
   #pending = new Map<number, Pending>();
   #unsent: RunItem[] = [];
-  #asked = new Map<number, Waiting<number>>();
+  #asked = new Map<number, Asked>();
   #nextId = 1;
   #closing = false;
+  /** The thread is ended because of an item that nobody waits for any more. */
+  #hung = false;
   #restarting: Promise<void> | undefined;
 
   private constructor(request: LoadRequest) {
@@ -109,6 +112,7 @@ export class FlowHost implements Executor {
           reject(error);
         },
       });
+      if (this.#closing) return giveUp(closed());
       if (signal.aborted) return cancelled();
       signal.addEventListener("abort", cancelled, { once: true });
       if (timeoutMs !== undefined) {
@@ -132,9 +136,8 @@ export class FlowHost implements Executor {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing = true;
     await this.#restarting;
-    const gone = new FiresteelError(Code.cancelled, "this version of the code was closed");
-    for (const pending of this.#pending.values()) pending.reject(gone);
-    for (const asked of this.#asked.values()) asked.reject(gone);
+    for (const pending of this.#pending.values()) pending.reject(closed());
+    for (const asked of this.#asked.values()) asked.reject(closed());
     this.#pending.clear();
     this.#asked.clear();
     await this.#worker?.terminate();
@@ -148,6 +151,8 @@ export class FlowHost implements Executor {
 
   #flush(): void {
     if (this.#restarting || this.#unsent.length === 0) return;
+    // It could not be started again when it died last; whoever comes now gets another try.
+    if (!this.#worker) return this.#restart();
     const items = this.#unsent.filter((item) => this.#pending.has(item.id));
     this.#unsent = [];
     if (items.length > 0) this.#post({ kind: "run", items });
@@ -157,19 +162,26 @@ export class FlowHost implements Executor {
     this.#worker?.postMessage(message);
   }
 
-  async #ask(message: (id: number) => ToWorker): Promise<number> {
-    await this.#restarting;
+  #ask(question: (id: number) => ToWorker): Promise<number> {
+    if (this.#closing) return Promise.reject(closed());
     return new Promise<number>((resolve, reject) => {
       const id = this.#nextId++;
-      this.#asked.set(id, { resolve, reject });
-      this.#post(message(id));
+      const message = question(id);
+      this.#asked.set(id, { message, resolve, reject });
+      if (this.#worker) this.#post(message);
+      else if (!this.#restarting) this.#restart();
     });
   }
 
-  /** Ends the thread when it hangs, after somebody gave up on an item that may be the cause. */
+  /** Ends the thread when it hangs, after somebody gave up on an item that may be the cause: that was started, and while no other one computes. */
   async #checkAlive(id: number): Promise<void> {
     if (this.#closing || this.#restarting || id > Atomics.load(this.#shared, 1)) return;
     const worker = this.#worker;
+    const innocent = () => {
+      const computing = Atomics.load(this.#shared, 0);
+      return computing !== 0 && computing !== id;
+    };
+    if (innocent()) return;
     const alive = await Promise.race([
       this.#ask((ping) => ({ kind: "ping", id: ping })).then(
         () => true,
@@ -177,7 +189,9 @@ export class FlowHost implements Executor {
       ),
       sleep(HUNG_AFTER_MS, false, { ref: false }),
     ]);
-    if (!alive && this.#worker === worker) await worker?.terminate();
+    if (alive || innocent() || this.#worker !== worker || this.#closing) return;
+    this.#hung = true;
+    await worker?.terminate();
   }
 
   async #startWorker(request: LoadRequest): Promise<void> {
@@ -240,8 +254,9 @@ export class FlowHost implements Executor {
   /** The thread ended: fails who did it, and starts the thread again for the others. */
   #died(exitCode: number, error: Error | undefined): void {
     if (this.#closing) return;
-    const current = Atomics.load(this.#shared, 0);
-    const started = Atomics.load(this.#shared, 1);
+    const current = this.#hung ? 0 : Atomics.load(this.#shared, 0);
+    const started = this.#hung ? 0 : Atomics.load(this.#shared, 1);
+    this.#hung = false;
     this.#worker = undefined;
     const how = error ? `an error that nobody caught: ${error.message}` : `process.exit(${exitCode})`;
     for (const [id, pending] of this.#pending) {
@@ -254,9 +269,11 @@ export class FlowHost implements Executor {
         }),
       );
     }
-    for (const asked of this.#asked.values())
-      asked.reject(new FiresteelError(Code.unavailable, "the flow host was started again; try again"));
-    this.#asked.clear();
+    this.#restart();
+  }
+
+  /** Starts the thread again, and gives it all that was asked of the old one. */
+  #restart(): void {
     this.#unsent = [];
     this.#restarting = this.#startWorker({
       root: this.#request.root,
@@ -267,12 +284,19 @@ export class FlowHost implements Executor {
         this.#restarting = undefined;
         this.#unsent = [...this.#pending.values()].map((pending) => pending.item);
         this.#flush();
+        for (const { message } of this.#asked.values()) this.#post(message);
       },
       (reason: unknown) => {
         this.#restarting = undefined;
         for (const pending of this.#pending.values()) pending.reject(reason);
+        for (const asked of this.#asked.values()) asked.reject(reason);
         this.#pending.clear();
+        this.#asked.clear();
       },
     );
   }
+}
+
+function closed(): FiresteelError {
+  return new FiresteelError(Code.cancelled, "this version of the code was closed");
 }

@@ -1,9 +1,11 @@
 /**
  * Entry of the flow host's thread.
  *
- * `shared[0]` is the item whose synchronous part runs now (0: none), `shared[1]` the last item that was started: with these the serving thread knows whom to blame when this thread hangs or dies.
+ * `shared[0]` is the item whose synchronous part runs now (0: none) or, when this thread ends, the one that ended it; `shared[1]` the last item that was started: with these the serving thread knows whom to
+ * blame when this thread hangs or dies.
  */
 
+import { AsyncLocalStorage } from "node:async_hooks";
 import { parentPort, workerData } from "node:worker_threads";
 import { writeParquet } from "../../data/write-parquet.ts";
 import { errorRecord } from "../../evaluate/failure.ts";
@@ -14,6 +16,12 @@ import { loadRuntime, type Runtime } from "./runtime.ts";
 const { request, shared } = workerData as { readonly request: LoadRequest; readonly shared: Int32Array };
 const port = parentPort!;
 const send = (message: FromWorker) => port.postMessage(message);
+
+/** The item on whose behalf code runs, also in its timers and after its awaits. */
+const current = new AsyncLocalStorage<number>();
+process.on("exit", () => {
+  Atomics.store(shared, 0, current.getStore() ?? Atomics.load(shared, 0));
+});
 
 let finished: RunResult[] = [];
 
@@ -30,7 +38,7 @@ function run(runtime: Runtime, items: readonly RunItem[]): void {
   for (const item of items) {
     Atomics.store(shared, 0, item.id);
     Atomics.store(shared, 1, item.id);
-    void runtime.run(item).then(finish);
+    void current.run(item.id, () => runtime.run(item)).then(finish);
   }
   Atomics.store(shared, 0, 0);
 }

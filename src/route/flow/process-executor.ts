@@ -15,8 +15,10 @@ import { codeExtension } from "../../package-info.ts";
 import type { LoadRequest, RunItem, RunResult } from "./messages.ts";
 import { withTimeout } from "./time-out.ts";
 
-/** Bytes of output that an error shows. */
+/** Characters of output that an error shows. */
 const OUTPUT_TAIL = 2000;
+/** How long the last output of an ended process is waited for; a process of its own that it left behind may keep the pipes open. */
+const OUTPUT_WAIT_MS = 1000;
 
 class Child {
   readonly process: ChildProcess;
@@ -33,12 +35,15 @@ class Child {
         process.stderr.write(text);
       });
     }
+    // One that fails while it is idle is found dead when it is wanted.
+    this.process.on("error", () => undefined);
     this.process.send({ kind: "load", request });
   }
 
   run(item: RunItem, signal: AbortSignal): Promise<RunResult> {
     this.output = "";
     return new Promise((resolve, reject) => {
+      if (signal.aborted) return reject(signal.reason);
       const end = () => {
         signal.removeEventListener("abort", kill);
         this.process.off("message", answered).off("exit", ended).off("error", failed);
@@ -47,9 +52,10 @@ class Child {
         end();
         resolve(result);
       };
-      const ended = (exitCode: number | null, by: NodeJS.Signals | null) => {
+      const ended = async (exitCode: number | null, by: NodeJS.Signals | null) => {
         end();
         if (signal.aborted) return reject(signal.reason);
+        await once(this.process, "close", { signal: AbortSignal.timeout(OUTPUT_WAIT_MS) }).catch(() => undefined);
         const how = by === null ? `exit code ${exitCode}` : `signal ${by}`;
         reject(
           new FiresteelError(
@@ -92,9 +98,10 @@ export function createProcessExecutor(request: LoadRequest, workers: number): Ex
   let nextId = 1;
   return {
     name: "process",
-    run({ task, code, args, datasets, options }, signal) {
+    async run({ task, code, args, datasets, options }, signal) {
+      const leave = await places.acquire(["process"], signal);
+      // The time runs from here: waiting for a free process is none of the body's.
       return withTimeout(task, options.timeoutMs, signal, async (inner) => {
-        const leave = await places.acquire(["process"], inner);
         let child = idle.pop();
         while (child && !child.alive) child = idle.pop();
         if (!child) {
@@ -109,9 +116,8 @@ export function createProcessExecutor(request: LoadRequest, workers: number): Ex
           throw errorFromRecord(result.error);
         } finally {
           if (child.alive) idle.push(child);
-          leave();
         }
-      });
+      }).finally(leave);
     },
     async [Symbol.asyncDispose]() {
       const ends = [...children].map((child) =>

@@ -7,6 +7,7 @@
 import { Piscina } from "piscina";
 import { Code, FiresteelError } from "../../errors.ts";
 import { errorFromRecord } from "../../evaluate/failure.ts";
+import { Limits } from "../../evaluate/limits.ts";
 import type { Executor } from "../../evaluate/ports.ts";
 import { codeExtension } from "../../package-info.ts";
 import type { LoadRequest, RunItem, RunResult } from "./messages.ts";
@@ -15,6 +16,7 @@ import { withTimeout } from "./time-out.ts";
 /** Makes the executor for one version of the code; threads start when they are needed and end after 30 s without work. */
 export function createThreadExecutor(request: LoadRequest, workers: number): Executor {
   let nextId = 1;
+  const places = new Limits({ thread: workers });
   const pool = new Piscina({
     filename: new URL(`./pool-thread${codeExtension}`, import.meta.url).href,
     name: "run",
@@ -28,6 +30,8 @@ export function createThreadExecutor(request: LoadRequest, workers: number): Exe
     name: "thread",
     async run({ task, code, args, datasets, options }, signal) {
       const item: RunItem = { id: nextId++, task, code, args, datasets };
+      const leave = await places.acquire(["thread"], signal);
+      // The time runs from here: waiting for a free thread is none of the body's.
       const result = await withTimeout(task, options.timeoutMs, signal, async (inner) => {
         try {
           return (await pool.run(item, { signal: inner })) as RunResult;
@@ -38,7 +42,7 @@ export function createThreadExecutor(request: LoadRequest, workers: number): Exe
             details: { name: (error as Error).name },
           });
         }
-      });
+      }).finally(leave);
       if (result.ok) return result.outcome;
       throw errorFromRecord(result.error);
     },

@@ -265,9 +265,23 @@ describe("parameters", () => {
       { name: "f", hasDefault: true, optional: false, rest: false },
       { name: "h", hasDefault: true, optional: false, rest: false },
       { name: "i", hasDefault: true, optional: false, rest: false },
-      { name: "j", hasDefault: false, optional: true, rest: false },
+      { name: "j", hasDefault: false, optional: true, rest: false, type: "string" },
       { name: "k", hasDefault: true, constantDefault: "l", optional: false, rest: false },
       { name: "m", hasDefault: false, optional: false, rest: true },
+    ]);
+  });
+
+  it("have the types that a front door can check", () => {
+    const body =
+      "(a: number, b: readonly string[] = [], c: Dataset = x, d: Array<Date>, e: Map<string, number>, f: number | string, ...g: bigint[]) => a";
+    expect(identifyOne(flow(body)).params?.map(({ type }) => type)).toEqual([
+      "number",
+      "string[]",
+      "Dataset",
+      "Date[]",
+      undefined,
+      undefined,
+      "bigint[]",
     ]);
   });
 

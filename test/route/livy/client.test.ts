@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { FiresteelError } from "../../../src/errors.ts";
 import { createLivyClient, type LivyClientOptions } from "../../../src/route/livy/client.ts";
-import { testCluster } from "../cluster.ts";
+import { testCluster } from "../../cluster.ts";
 import { FakeLivy } from "../fake-livy.ts";
 
 const failure = (promise: Promise<unknown>) =>
@@ -184,7 +184,7 @@ describe("no answer", () => {
   });
 });
 
-const real = testCluster();
+const real = await testCluster();
 const servers: readonly (readonly [
   string,
   () => Promise<{ readonly url: string; readonly close: () => Promise<void> }>,

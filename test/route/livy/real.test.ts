@@ -7,10 +7,10 @@ import { pyspark, sql } from "../../../src/define/spark.ts";
 import { makeWork } from "../../../src/define/work.ts";
 import type { FiresteelError } from "../../../src/errors.ts";
 import { createResourceManager, hasEnded, type ResourceManager } from "../../../src/route/livy/resource-manager.ts";
+import { testCluster } from "../../cluster.ts";
 import { type Bench, createBench } from "../bench.ts";
-import { testCluster } from "../cluster.ts";
 
-const cluster = testCluster();
+const cluster = await testCluster();
 
 describe.skipIf(cluster === null)("bulk work on real Livy and YARN", { timeout: 120_000 }, () => {
   const { livyUrl, resourceManagerUrl, warehouse } = cluster ?? { livyUrl: "", resourceManagerUrl: "", warehouse: "" };

@@ -1,0 +1,322 @@
+/**
+ * The command line: commands, their options and help. Each command's module is loaded when it is run, so that `--help` is quick.
+ */
+
+import yargs, { type Argv } from "yargs";
+import { packageVersion } from "../package-info.ts";
+import { ExitCode } from "./exit-code.ts";
+import { nearest } from "./suggestion.ts";
+import { UsageError } from "./usage-error.ts";
+
+const EPILOGUE = `Exit codes: 0 success, 1 failure, 2 wrong command line, 130 cancelled or interrupted.
+Without a server of the project, \`run\` starts one for itself and ends it; ls, show, log, submissions and tasks only read what is recorded.`;
+
+/** Runs the command that the words name. */
+export async function parseCommandLine(words: readonly string[]): Promise<ExitCode> {
+  let code: ExitCode = ExitCode.ok;
+  const does = (action: () => Promise<ExitCode>) => async () => {
+    code = await action();
+  };
+  const cli: Argv = yargs([...words])
+    .scriptName("firesteel")
+    .locale("en")
+    .usage("$0 <command>\n\nWrites large-scale data transformations as lazy TypeScript expressions; runs them incrementally, on Spark.")
+    .parserConfiguration({
+      // What is typed stays what it is: arguments of tasks are read as JSON, not as yargs' idea of a number.
+      "parse-numbers": false,
+      "parse-positional-numbers": false,
+      "dot-notation": false,
+      "camel-case-expansion": false,
+      "duplicate-arguments-array": true,
+      "greedy-arrays": false,
+    })
+    .option("verbose", { type: "boolean", default: false, describe: "Show stacks and causes of errors", global: true })
+    .version(packageVersion)
+    .alias("version", "v")
+    .alias("help", "h")
+    .strict()
+    .demandCommand(1, 1, "no command is given", "more than one command is given")
+    .epilogue(EPILOGUE)
+    .wrap(Math.min(110, process.stdout.columns || 100))
+    .exitProcess(false)
+    .showHelpOnFail(false)
+    .fail((message: string | null, error: Error | undefined) => {
+      // yargs' own errors (YError) are about the command line, as its messages are; what else comes is a command's.
+      if (error !== undefined && error.name !== "YError") throw error;
+      throw usageError(message ?? error?.message ?? "", words, knownOptions(cli));
+    })
+    .check(refuseTwice, true);
+
+  executionCommands(cli, does);
+  inspectionCommands(cli, does);
+  clusterCommands(cli, does);
+  cli.completion("completion", "Print a script that completes firesteel in bash or zsh", completion);
+  if (words.length === 0) {
+    cli.showHelp("error");
+    return ExitCode.usage;
+  }
+  await cli.parseAsync();
+  return code;
+}
+
+type Does = (action: () => Promise<ExitCode>) => () => Promise<void>;
+
+function executionCommands(cli: Argv, does: Does): void {
+  cli.command(
+    "serve",
+    "Serve the project over gRPC and HTTP until Ctrl-C",
+    (y) =>
+      y
+        .option("grpc-port", { type: "string", coerce: port("grpc-port"), describe: "Port of gRPC; 0 takes a free one" })
+        .option("http-port", { type: "string", coerce: port("http-port"), describe: "Port of HTTP; 0 takes a free one" }),
+    (argv) => {
+      const grpcPort = argv["grpc-port"] as number | undefined;
+      const httpPort = argv["http-port"] as number | undefined;
+      return does(async () => (await import("./serve.ts")).serve({ ...given({ grpcPort, httpPort }) }))();
+    },
+  );
+  cli.command(
+    "run <task> [arguments..]",
+    "Run a task and show its result",
+    (y) =>
+      y
+        .positional("task", { type: "string", demandOption: true, describe: "Name of the task" })
+        .positional("arguments", {
+          type: "string",
+          array: true,
+          default: [] as string[],
+          describe: 'Each one is JSON, else a string; {"$dataset": "data/orders"} and {"$file": "x.csv"} name data',
+        })
+        .option("args", { type: "string", requiresArg: true, describe: "All arguments as one JSON list" })
+        .option("reason", { type: "string", requiresArg: true, default: "", describe: "Why, for the record" })
+        .option("json", { type: "boolean", default: false, describe: "Print the result as JSON, and nothing else, on stdout" })
+        .option("detach", { type: "boolean", default: false, describe: "Print the execution's id and leave it running in the server" })
+        .option("request-id", {
+          type: "string",
+          requiresArg: true,
+          describe: "Makes it idempotent: a second run with the same id joins the first one's execution",
+        })
+        .example("$0 run sales.main '[2024, 2025]' --reason nightly", "")
+        .example(`$0 run sales.clean '{"$dataset": "data/orders"}' --json > result.json`, ""),
+    (argv) =>
+      does(async () =>
+        (await import("./run.ts")).run({
+          task: argv.task,
+          words: argv.arguments,
+          reason: argv.reason,
+          json: argv.json,
+          detach: argv.detach,
+          verbose: argv["verbose"] === true,
+          ...given({ args: argv.args, requestId: argv["request-id"] }),
+        }),
+      )(),
+  );
+  cli.command(
+    "cancel <id>",
+    "Cancel an execution and stop its Spark applications",
+    (y) =>
+      y
+        .positional("id", { type: "string", demandOption: true, describe: "Id of the execution, or its start" })
+        .option("reason", { type: "string", requiresArg: true, default: "firesteel cancel", describe: "Why, for the record" }),
+    (argv) => does(async () => (await import("./cancel.ts")).cancel({ id: argv.id, reason: argv.reason }))(),
+  );
+}
+
+function inspectionCommands(cli: Argv, does: Does): void {
+  cli.command(
+    "ls",
+    "List executions, newest first",
+    (y) =>
+      limited(y)
+        .option("state", { choices: ["running", "succeeded", "failed", "cancelled"] as const, describe: "Only this state" })
+        .option("task", { type: "string", requiresArg: true, describe: "Only this task" }),
+    (argv) =>
+      does(async () =>
+        (await import("./ls.ts")).ls({ limit: argv.limit, ...given({ state: argv.state, task: argv.task }) }),
+      )(),
+  );
+  cli.command(
+    "show <id>",
+    "Show an execution with its jobs, a submission, or a task",
+    (y) =>
+      y
+        .positional("id", { type: "string", demandOption: true, describe: "Start of an id, or the name of a task" })
+        .option("all", { type: "boolean", default: false, describe: "Show every job, also many alike" }),
+    (argv) =>
+      does(async () =>
+        (await import("./show.ts")).show({ id: argv.id, all: argv.all, verbose: argv["verbose"] === true }),
+      )(),
+  );
+  cli.command(
+    "log <id>",
+    "Print the Spark driver's log of a submission, or of all submissions of an execution",
+    (y) =>
+      y
+        .positional("id", { type: "string", demandOption: true, describe: "Start of an id" })
+        .option("follow", { alias: "f", type: "boolean", default: false, describe: "Go on until the work has ended" }),
+    (argv) => does(async () => (await import("./log.ts")).log({ id: argv.id, follow: argv.follow }))(),
+  );
+  cli.command(
+    "submissions",
+    "List what was sent to clusters, newest first",
+    (y) =>
+      limited(y)
+        .option("live", { type: "boolean", default: false, describe: "Only what has not ended" })
+        .option("cluster", { type: "string", requiresArg: true, describe: "Only this cluster" }),
+    (argv) =>
+      does(async () =>
+        (await import("./submissions.ts")).submissions({
+          live: argv.live,
+          limit: argv.limit,
+          ...given({ cluster: argv.cluster }),
+        }),
+      )(),
+  );
+  cli.command(
+    "tasks [prefix]",
+    "List the project's tasks",
+    (y) => y.positional("prefix", { type: "string", default: "", describe: "Only names that start with this" }),
+    (argv) => does(async () => (await import("./tasks.ts")).tasks({ prefix: argv.prefix }))(),
+  );
+}
+
+function clusterCommands(cli: Argv, does: Does): void {
+  const placed = <T>(y: Argv<T>) =>
+    y.option("directory", { type: "string", requiresArg: true, describe: "Run folder, when it is not the default cluster" });
+  cli.command("cluster", "Start, stop or look at a local YARN, Spark and Livy", (cluster) =>
+    cluster
+      .command(
+        "up",
+        "Install what is missing, start the cluster and leave it running",
+        (y) =>
+          placed(y)
+            .option("livy-home", { type: "string", requiresArg: true, describe: "A Livy distribution to use instead" })
+            .option("allow", {
+              type: "string",
+              array: true,
+              requiresArg: true,
+              default: [] as string[],
+              describe: "A folder from which Livy takes job files, beside the project's; can be repeated",
+            })
+            .option("hdfs", { type: "boolean", default: false, describe: "Also start an HDFS" }),
+        (argv) =>
+          does(async () =>
+            (await import("./cluster.ts")).clusterUp({
+              allow: argv.allow,
+              hdfs: argv.hdfs,
+              ...given({ directory: argv.directory, livyHome: argv["livy-home"] }),
+            }),
+          )(),
+      )
+      .command(
+        "down",
+        "Stop the cluster and everything that runs on it",
+        (y) => placed(y).option("wipe", { type: "boolean", default: false, describe: "Also remove its logs and data" }),
+        (argv) =>
+          does(async () =>
+            (await import("./cluster.ts")).clusterDown({ wipe: argv.wipe, ...given({ directory: argv.directory }) }),
+          )(),
+      )
+      .command("status", "Say how the cluster is; exit code 1 when it takes no work", placed, (argv) =>
+        does(async () => (await import("./cluster.ts")).clusterState({ ...given({ directory: argv.directory }) }))(),
+      )
+      .demandCommand(1, 1, "cluster needs one of up, down and status", "cluster takes one of up, down and status"),
+  );
+}
+
+function limited<T>(y: Argv<T>): Argv<T & { limit: number }> {
+  return y.option("limit", {
+    alias: "n",
+    type: "string",
+    requiresArg: true,
+    default: "20",
+    coerce: count("limit"),
+    describe: "How many at most",
+  }) as unknown as Argv<T & { limit: number }>;
+}
+
+/** The members that were given; an option that is not there is no member. */
+function given<T extends Readonly<Record<string, unknown>>>(options: T): { [K in keyof T]?: NonNullable<T[K]> } {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]?: NonNullable<T[K]>;
+  };
+}
+
+function port(name: string): (text: string | undefined) => number | undefined {
+  return (text) => (text === undefined ? undefined : whole(name, text, 0, 65_535));
+}
+
+/** Options that can be repeated, and positional ones. */
+const REPEATED: ReadonlySet<string> = new Set(["_", "arguments", "allow"]);
+
+/** Of two values for one option neither is taken silently. */
+function refuseTwice(argv: Readonly<Record<string, unknown>>): true {
+  for (const [name, value] of Object.entries(argv))
+    if (Array.isArray(value) && !REPEATED.has(name)) throw new UsageError(`--${name} is given more than once`, []);
+  return true;
+}
+
+function count(name: string): (text: string) => number {
+  return (text) => whole(name, text, 1, 1_000_000);
+}
+
+function whole(name: string, text: string, least: number, most: number): number {
+  if (Array.isArray(text)) throw new UsageError(`--${name} is given more than once`, []);
+  const value = /^\d{1,7}$/.test(text) ? Number(text) : Number.NaN;
+  if (!(value >= least && value <= most))
+    throw new UsageError(`--${name} must be a whole number from ${least} to ${most}: ${text}`, []);
+  return value;
+}
+
+/** What yargs found wrong, with the word that was probably meant. */
+function usageError(message: string, words: readonly string[], options: readonly string[]): UsageError {
+  const path = words.filter((word, i) => i < 2 && /^[a-z]+$/.test(word) && COMMANDS.has(word));
+  if (/^Not enough non-option/.test(message))
+    return new UsageError(`${path.join(" ")} needs ${path[0] === "run" ? "the name of a task" : "an id"}`, path);
+  const unknown = /^Unknown (?:argument|command)s?: (.*)$/.exec(message);
+  if (!unknown) return new UsageError(message.replace(/^[A-Z](?=[a-z])/, (letter) => letter.toLowerCase()), path);
+  const [first = ""] = unknown[1]!.split(", ");
+  const typed = words.find((word) => /^-/.test(word) && word.replace(/^-+|=.*$/g, "") === first);
+  if (typed !== undefined) {
+    const near = nearest(first, options);
+    return new UsageError(
+      `option is not known${near === undefined ? "" : `, did you mean --${near}?`}: ${typed.replace(/=.*$/, "")}`,
+      path,
+    );
+  }
+  const near = nearest(first, COMMANDS);
+  return new UsageError(
+    path.length > 0 && path[0] !== "cluster"
+      ? `${path.join(" ")} takes no such argument: ${first}`
+      : `command is not known${near === undefined ? "" : `, did you mean ${near}?`}: ${first}`,
+    path,
+  );
+}
+
+const COMMANDS: ReadonlySet<string> = new Set(
+  "serve run cancel ls show log submissions tasks cluster completion up down status".split(" "),
+);
+
+/** Options at the place where the parser stopped. */
+function knownOptions(cli: Argv): string[] {
+  // Not in the declarations: https://github.com/yargs/yargs/blob/main/lib/yargs-factory.ts has it as a public method.
+  const { key } = (cli as unknown as { getOptions(): { readonly key: Readonly<Record<string, unknown>> } }).getOptions();
+  return Object.keys(key).filter((name) => name.length > 1);
+}
+
+/** Completes names of tasks after `run` and `show`, and everything else as yargs does. */
+async function completion(
+  current: string,
+  argv: { readonly _: readonly unknown[] },
+  byDefault: (done: (error: Error | null, words: string[] | undefined) => void) => void,
+  done: (words: string[]) => void,
+): Promise<void> {
+  const typed = argv._.map(String).filter((word) => word !== "firesteel");
+  const command = typed[0] ?? "";
+  if (["run", "show", "tasks"].includes(command) && typed.length <= 2 && !current.startsWith("-") && current !== command) {
+    const { completeTask } = await import("./completion.ts");
+    done(await completeTask(current));
+    return;
+  }
+  byDefault((_error, words) => done(words ?? []));
+}

@@ -1,0 +1,107 @@
+/**
+ * `firesteel log`: the driver log of a submission, or of all submissions of an execution.
+ */
+
+import { setTimeout as sleep } from "node:timers/promises";
+import { Code, FiresteelError } from "../errors.ts";
+import { ExecutionState } from "../gen/firesteel/v1/execution_pb.ts";
+import type { Submission } from "../gen/firesteel/v1/submission_pb.ts";
+import { ExitCode } from "./exit-code.ts";
+import { findRecord } from "./find.ts";
+import { plainText, shortId } from "./format.ts";
+import { onInterrupt } from "./interrupt.ts";
+import { openSession, type Session } from "./session.ts";
+import { submissionStateWord } from "./state-word.ts";
+import { paintError, print, say } from "./terminal.ts";
+
+/** How often a followed log is asked for, in ms. */
+const FOLLOW_MS = 1000;
+
+/** What the command line says. */
+export interface LogOptions {
+  readonly id: string;
+  readonly follow: boolean;
+}
+
+/** Prints a log; follows it until the work has ended. */
+export async function log({ id, follow }: LogOptions): Promise<ExitCode> {
+  await using session = await openSession();
+  const found = await findRecord(session.client, id);
+  const source =
+    found.kind === "submission"
+      ? submissionSource(session, found.answer.submission!.id)
+      : executionSource(session, found.answer.execution!.id);
+  if (follow && session.server === null)
+    throw new FiresteelError(
+      Code.failedPrecondition,
+      "no server is up for this project, so no log grows; leave --follow out, or start `firesteel serve`",
+    );
+  const enough = new AbortController();
+  using _interrupts = onInterrupt(() => enough.abort());
+  const printed = new Map<string, readonly string[]>();
+  for (let round = 0; ; round++) {
+    const { submissions, ended } = await source();
+    for (const submission of submissions) await printNew(session, submission, printed, submissions.length > 1);
+    if (round === 0 && submissions.length === 0)
+      say("this execution has sent nothing to a cluster yet; what its other tasks print is in the server's output");
+    if (!follow || ended) return ExitCode.ok;
+    await sleep(FOLLOW_MS, undefined, { signal: enough.signal }).catch(() => undefined);
+    if (enough.signal.aborted) return ExitCode.interrupted;
+  }
+}
+
+/** The submissions whose logs are wanted now, and whether that was all. */
+type Source = () => Promise<{ readonly submissions: readonly Submission[]; readonly ended: boolean }>;
+
+function submissionSource({ client }: Session, id: string): Source {
+  return async () => {
+    const { submission } = await client.submissions.getSubmission({ id });
+    return { submissions: [submission!], ended: submission!.endedAt !== undefined };
+  };
+}
+
+function executionSource({ client }: Session, executionId: string): Source {
+  return async () => {
+    const { execution } = await client.executions.getExecution({ id: executionId, jobPageSize: 1 });
+    const submissions: Submission[] = [];
+    for (let pageToken = ""; ; ) {
+      const page = await client.submissions.listSubmissions({ executionId, pageSize: 1000, pageToken });
+      submissions.push(...page.submissions);
+      pageToken = page.nextPageToken;
+      if (pageToken === "") break;
+    }
+    return { submissions: submissions.reverse(), ended: execution!.state !== ExecutionState.RUNNING };
+  };
+}
+
+async function printNew(
+  { client }: Session,
+  { id, task, cluster, state, endedAt }: Submission,
+  printed: Map<string, readonly string[]>,
+  several: boolean,
+): Promise<void> {
+  const before = printed.get(id);
+  // What has ended and was printed since does not grow.
+  if (before !== undefined && endedAt !== undefined && before.at(-1) === ENDED) return;
+  const { log: lines } = await client.submissions.getSubmission({ id });
+  if (before === undefined) say(paintError("bold", `--- submission ${id}: ${task} on ${cluster}, ${submissionStateWord(state)}`));
+  const label = several ? `${shortId(id)}  ` : "";
+  for (const line of newLines(before ?? [], lines)) print(`${label}${plainText(line)}`);
+  printed.set(id, endedAt === undefined ? lines : [...lines, ENDED]);
+}
+
+/** Stands after the last line of a log that is whole; no line of a log is like it. */
+const ENDED = "\n";
+
+/** The lines that came since: a log is a window that moves, so where the old one ends in the new one has to be found. */
+export function newLines(before: readonly string[], now: readonly string[]): readonly string[] {
+  const last = before.at(-1);
+  if (last === undefined) return now;
+  for (let end = now.length - 1; end >= 0; end--) {
+    if (now[end] !== last) continue;
+    const length = Math.min(before.length, end + 1);
+    if (now.slice(end + 1 - length, end + 1).every((line, i) => line === before[before.length - length + i]))
+      return now.slice(end + 1);
+  }
+  return now;
+}

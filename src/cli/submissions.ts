@@ -1,0 +1,83 @@
+/**
+ * `firesteel submissions`: what was sent to clusters.
+ */
+
+import { timestampMs } from "@bufbuild/protobuf/wkt";
+import { ClusterState, type Submission } from "../gen/firesteel/v1/submission_pb.ts";
+import { ExitCode } from "./exit-code.ts";
+import { formatAge, formatDuration, formatTime, oneLine, shortId } from "./format.ts";
+import { openSession, type Session } from "./session.ts";
+import { paintState } from "./state-color.ts";
+import { submissionStateWord } from "./state-word.ts";
+import { type Column, formatTable } from "./table.ts";
+import { outputWidth, paintError, print, say } from "./terminal.ts";
+
+/** What the command line says. */
+export interface SubmissionsOptions {
+  readonly live: boolean;
+  readonly cluster?: string;
+  readonly limit: number;
+}
+
+/** Lists submissions, newest first, and says which clusters are down. */
+export async function submissions({ live, cluster, limit }: SubmissionsOptions): Promise<ExitCode> {
+  await using session = await openSession();
+  await tellClusters(session, cluster);
+  const rows: Submission[] = [];
+  for (let pageToken = ""; rows.length < limit; ) {
+    const page = await session.client.submissions.listSubmissions({
+      live,
+      cluster: cluster ?? "",
+      pageSize: Math.min(1000, limit - rows.length),
+      pageToken,
+    });
+    rows.push(...page.submissions);
+    pageToken = page.nextPageToken;
+    if (pageToken === "") break;
+  }
+  if (rows.length === 0) say(live ? "nothing is on a cluster now" : "nothing was sent to a cluster yet");
+  else print(formatTable(columns(Date.now()), rows));
+  return ExitCode.ok;
+}
+
+async function tellClusters({ client }: Session, only: string | undefined): Promise<void> {
+  const { clusters } = await client.submissions.listClusters({});
+  if (only !== undefined && !clusters.some(({ name }) => name === only))
+    say(`${paintError("yellow", "warning:")} no cluster of this name is configured: ${only}`);
+  for (const { name, state, since, lastError } of clusters) {
+    if (state !== ClusterState.DOWN || (only !== undefined && name !== only)) continue;
+    const from = since ? ` since ${formatTime(timestampMs(since), Date.now())}` : "";
+    say(`${paintError("yellow", "warning:")} cluster ${name} is down${from}: ${oneLine(lastError ?? "")}`);
+  }
+}
+
+function columns(now: number): Column<Submission>[] {
+  const people = outputWidth() !== undefined;
+  return [
+    { title: "ID", text: ({ id }) => (people ? shortId(id) : id) },
+    { title: "TASK", text: ({ task }) => task, shrinks: true },
+    { title: "CLUSTER", text: ({ cluster }) => cluster },
+    {
+      title: "STATE",
+      text: ({ state }) => submissionStateWord(state),
+      paint: (text, { state }) => paintState(text, submissionStateWord(state)),
+    },
+    { title: "APPLICATION", text: ({ appId }) => appId ?? "" },
+    {
+      title: "CREATED",
+      text: ({ createdAt }) => {
+        if (!createdAt) return "";
+        const at = timestampMs(createdAt);
+        return people ? `${formatTime(at, now)} (${formatAge(at, now)})` : new Date(at).toISOString();
+      },
+    },
+    {
+      title: "TOOK",
+      align: "right",
+      text: ({ createdAt, endedAt }) =>
+        createdAt ? formatDuration((endedAt ? timestampMs(endedAt) : now) - timestampMs(createdAt)) : "",
+    },
+    { title: "EXECUTION", text: ({ executionId }) => (people ? shortId(executionId) : executionId) },
+    { title: "CAUSE", text: ({ cause }) => cause, shrinks: true },
+  ];
+}

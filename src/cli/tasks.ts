@@ -1,0 +1,49 @@
+/**
+ * `firesteel tasks`: the tasks of the project.
+ */
+
+import { inspect } from "node:util";
+import type { Parameter, Task } from "../gen/firesteel/v1/task_pb.ts";
+import { valueFromMessage } from "../serve/value-message.ts";
+import { ExitCode } from "./exit-code.ts";
+import { openSession } from "./session.ts";
+import { formatTable } from "./table.ts";
+import { print, say } from "./terminal.ts";
+
+/** Lists the tasks whose names start with a prefix. */
+export async function tasks({ prefix }: { readonly prefix: string }): Promise<ExitCode> {
+  await using session = await openSession("tasks");
+  const { tasks: rows } = await session.client.tasks.listTasks({ prefix });
+  if (rows.length === 0) {
+    say(prefix === "" ? "the project has no tasks" : `no task has a name that starts with: ${prefix}`);
+    return ExitCode.ok;
+  }
+  print(
+    formatTable(
+      [
+        { title: "TASK", text: formatSignature, shrinks: true },
+        { title: "DEFINED IN", text: ({ module }) => module },
+        { title: "TAGS", text: (task) => tagsOf(task).join(", ") },
+        { title: "DESCRIPTION", text: ({ description }) => description, shrinks: true },
+      ],
+      rows,
+    ),
+  );
+  return ExitCode.ok;
+}
+
+/** A task's name with its parameters: `sales.main(years, limit = 10, ...more)`. */
+export function formatSignature({ name, parameters }: Task): string {
+  return `${name}(${parameters.map(formatParameter).join(", ")})`;
+}
+
+function formatParameter({ name, optional, rest, hasDefault, constantDefault }: Parameter): string {
+  if (rest) return `...${name}`;
+  if (constantDefault) return `${name} = ${inspect(valueFromMessage(constantDefault), { breakLength: Number.POSITIVE_INFINITY })}`;
+  return optional || hasDefault ? `${name}?` : name;
+}
+
+function tagsOf({ options }: Task): readonly string[] {
+  const tags = options?.["tags"];
+  return Array.isArray(tags) ? tags.map(String) : [];
+}
