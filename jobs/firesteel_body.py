@@ -74,6 +74,9 @@ def run_python(run, context, names):
 
     place = _place(run)
     result = run(context)
+    if isinstance(result, types.CoroutineType):
+        result.close()
+        raise Refused("{0}: run() is async; define it with `def`".format(place))
     frames = result if isinstance(result, dict) else {"out": result}
     for name, frame in frames.items():
         if not (isinstance(frame, DataFrame) and hasattr(frame, "_jdf")):

@@ -59,7 +59,7 @@ def describe(error, phase, sql=False, body_file=None):
         "type": kind,
         "message": _cut(message),
         "position": _position(error, sql, message),
-        "traceback": _cut(_traceback(error, body_file)),
+        "traceback": _cut(_traceback(error, sql, body_file)),
     }
 
 
@@ -133,15 +133,18 @@ def _position(error, sql, message):
     return None
 
 
-def _traceback(error, body_file):
-    frames = error.__traceback__
-    start = frames
+def _traceback(error, sql, body_file):
     if isinstance(error, (Refused, Lost)):
         return ""
+    start = error.__traceback__
     while start is not None and start.tb_frame.f_code.co_filename != body_file:
         start = start.tb_next
-    text = "".join(traceback.format_exception(type(error), error, start or frames))
-    return _JAVA_FRAMES.sub(lambda m: m.group(1) + "\t... {0} more\n".format(m.group(2).count("\n")), text)
+    if sql and (type(error).__module__.startswith("pyspark.") or hasattr(error, "java_exception")):
+        # Spark's own words and query plan; the Python frames are the harness's
+        lines = traceback.format_exception_only(type(error), error)
+    else:
+        lines = traceback.format_exception(type(error), error, start or error.__traceback__)
+    return _JAVA_FRAMES.sub(lambda m: m.group(1) + "\t... {0} more\n".format(m.group(2).count("\n")), "".join(lines))
 
 
 def _cut(text):

@@ -6,6 +6,7 @@ import yargs, { type Argv } from "yargs";
 import { packageVersion } from "../package-info.ts";
 import { ExitCode } from "./exit-code.ts";
 import { nearest } from "./suggestion.ts";
+import { print } from "./terminal.ts";
 import { UsageError } from "./usage-error.ts";
 
 const EPILOGUE = `Exit codes: 0 success, 1 failure, 2 wrong command line, 130 cancelled or interrupted.
@@ -50,11 +51,13 @@ export async function parseCommandLine(words: readonly string[]): Promise<ExitCo
   executionCommands(cli, does);
   inspectionCommands(cli, does);
   clusterCommands(cli, does);
-  cli.completion("completion", "Print a script that completes firesteel in bash or zsh", completion);
+  cli.completion("completion", "Print a script that completes firesteel in bash or zsh");
   if (words.length === 0) {
     cli.showHelp("error");
     return ExitCode.usage;
   }
+  // Not left to yargs: it would check the unfinished command line while the server is asked.
+  if (words[0] === COMPLETE) return complete(cli, words.slice(1));
   await cli.parseAsync();
   return code;
 }
@@ -304,19 +307,18 @@ function knownOptions(cli: Argv): string[] {
   return Object.keys(key).filter((name) => name.length > 1);
 }
 
-/** Completes names of tasks after `run` and `show`, and everything else as yargs does. */
-async function completion(
-  current: string,
-  argv: { readonly _: readonly unknown[] },
-  byDefault: (done: (error: Error | null, words: string[] | undefined) => void) => void,
-  done: (words: string[]) => void,
-): Promise<void> {
-  const typed = argv._.map(String).filter((word) => word !== "firesteel");
-  const command = typed[0] ?? "";
-  if (["run", "show", "tasks"].includes(command) && typed.length <= 2 && !current.startsWith("-") && current !== command) {
-    const { completeTask } = await import("./completion.ts");
-    done(await completeTask(current));
-    return;
-  }
-  byDefault((_error, words) => done(words ?? []));
+/** The option with which the script of `firesteel completion` asks; the words typed so far follow it, from `firesteel` on. */
+const COMPLETE = "--get-yargs-completions";
+
+/** Prints what the last of the words can become: names of tasks after `run`, `show` and `tasks`, everything else as yargs knows it. */
+async function complete(cli: Argv, typed: readonly string[]): Promise<ExitCode> {
+  const current = typed.at(-1) ?? "";
+  const [, command = ""] = typed;
+  const candidates: readonly string[] =
+    ["run", "show", "tasks"].includes(command) && typed.length === 3 && !current.startsWith("-")
+      ? await (await import("./completion.ts")).completeTask(current)
+      : await cli.getCompletion([...typed], () => undefined);
+  const fitting = candidates.filter((word) => word.startsWith(current));
+  if (fitting.length > 0) print(fitting.join("\n"));
+  return ExitCode.ok;
 }

@@ -13,22 +13,30 @@ import { Code, FiresteelError } from "../errors.ts";
 import { packageVersion } from "../package-info.ts";
 import { createClient } from "../serve/client.ts";
 
-const schema = z.object({
-  pid: z.number(),
+/** What a server says of itself. */
+export interface ServerState {
+  readonly pid: number;
   /** Tells the process from a later one with the same pid. */
-  process: z.string(),
+  readonly process: string;
   /** Epoch ms. */
-  startedAt: z.number(),
+  readonly startedAt: number;
   /** `host:port`. */
+  readonly grpcAddress: string;
+  readonly httpAddress: string;
+  readonly version: string;
+  /** `serve` stays until it is stopped, `run` until its execution has ended. */
+  readonly command: "serve" | "run";
+}
+
+const schema: z.ZodType<ServerState> = z.object({
+  pid: z.number(),
+  process: z.string(),
+  startedAt: z.number(),
   grpcAddress: z.string(),
   httpAddress: z.string(),
   version: z.string(),
-  /** `serve` stays until it is stopped, `run` until its execution has ended. */
   command: z.enum(["serve", "run"]),
 });
-
-/** What a server says of itself. */
-export type ServerState = z.output<typeof schema>;
 
 /** How long a server may take to answer, in ms. */
 const ANSWER_MS = 5000;

@@ -98,10 +98,10 @@ export const report = task("flights.report", async (months: Month[], worst: Data
       return {
         month,
         flights,
-        delay: oneDecimal(delay),
+        meanDelay: oneDecimal(delay),
         worstRoute: route ? `${route.origin}-${route.destination}` : null,
-        region: route?.region ?? null,
         routeDelay: route ? oneDecimal(route.delay) : null,
+        routeRegion: route?.region ?? null,
         longestRise: chain ? `${chain.origin}, ${chain.days} days` : null,
       };
     }),

@@ -9,7 +9,7 @@ import { z } from "zod";
 import type { DataType, StructType } from "../../define/schema.ts";
 import { Code, FiresteelError } from "../../errors.ts";
 import type { DatasetFile, DatasetRecord, Storage, SubmissionFailure } from "../../evaluate/ports.ts";
-import { writtenDatasetIdentity } from "../../hash/dataset.ts";
+import { type RowFingerprint, writtenDatasetIdentity } from "../../hash/dataset.ts";
 import { toHadoopPath } from "./hadoop-path.ts";
 
 const dataType: z.ZodType<DataType> = z.lazy(() =>
@@ -27,6 +27,44 @@ const structType: z.ZodType<StructType> = z.object({
   ),
 });
 
+/** One output in a manifest. */
+export interface ManifestOutput {
+  readonly name: string;
+  readonly location: string;
+  readonly format: string;
+  readonly partitionBy: string[];
+  readonly schema: StructType;
+  readonly rows: number;
+  readonly fingerprint: RowFingerprint;
+  /** Paths are relative to the location. */
+  readonly files: { readonly path: string; readonly bytes: number; readonly rows?: number | null | undefined }[];
+}
+
+/** A manifest as the harness writes it. */
+export interface Manifest {
+  readonly version: 1;
+  readonly attempt: string;
+  readonly driver: string;
+  readonly appId?: string | null | undefined;
+  readonly spark: string;
+  readonly status: "succeeded" | "failed";
+  readonly startedAt?: string | null | undefined;
+  readonly endedAt?: string | null | undefined;
+  /** Seconds by phase. */
+  readonly timings?: Record<string, number> | undefined;
+  readonly outputs: ManifestOutput[];
+  readonly error?:
+    | {
+        readonly class: "user" | "cluster";
+        readonly type: string;
+        readonly message: string;
+        readonly position?: { readonly line: number; readonly column: number } | null | undefined;
+        readonly traceback?: string | null | undefined;
+      }
+    | null
+    | undefined;
+}
+
 const fingerprint = z.object({
   mode: z.literal("rows"),
   version: z.number().int(),
@@ -34,7 +72,7 @@ const fingerprint = z.object({
   sums: z.array(z.string().regex(/^-?\d+$/)).length(4),
 });
 
-const output = z.object({
+const output: z.ZodType<ManifestOutput> = z.object({
   name: z.string(),
   location: z.string(),
   format: z.string(),
@@ -59,7 +97,7 @@ const failure = z.object({
   traceback: z.string().nullish(),
 });
 
-const manifest = z.object({
+const manifest: z.ZodType<Manifest> = z.object({
   version: z.literal(1),
   attempt: z.string(),
   driver: z.string(),
@@ -72,11 +110,6 @@ const manifest = z.object({
   outputs: z.array(output).default([]),
   error: failure.nullish(),
 });
-
-/** A manifest as the harness writes it. */
-export type Manifest = z.infer<typeof manifest>;
-/** One output in a manifest. */
-export type ManifestOutput = z.infer<typeof output>;
 
 /** Looks for the manifest of an attempt below its location; null when there is none yet. A damaged one is `data_loss`. */
 export async function findManifest(

@@ -1,0 +1,62 @@
+/** Where a demo runs: a folder of its own inside the example, so that the copy of the project finds the same `node_modules`. */
+
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, rmdir, writeFile } from "node:fs/promises";
+import { join, relative } from "node:path";
+import { fileURLToPath } from "node:url";
+import { stopCluster } from "../cluster/cluster.ts";
+import { identify, isAlive } from "../cluster/processes.ts";
+
+const EXAMPLE = fileURLToPath(new URL("../examples/flights", import.meta.url));
+const PLACE = join(EXAMPLE, ".firesteel");
+const PREFIX = "demo-";
+
+/** The folder of a demo; disposing removes it. */
+export interface DemoFolder extends AsyncDisposable {
+  readonly path: string;
+  /** The copy of the example. */
+  readonly project: string;
+  /** The run folder of the cluster. */
+  readonly cluster: string;
+}
+
+/** Makes the folder with a fresh copy of the example. Removes what demos that were killed have left. */
+export async function openDemoFolder(): Promise<DemoFolder> {
+  await mkdir(PLACE, { recursive: true });
+  await removeLeft();
+  const path = await mkdtemp(join(PLACE, PREFIX));
+  const remove = () => removeFolder(path);
+  try {
+    await writeFile(join(path, "owner.json"), JSON.stringify(identify(process.pid)));
+    const project = join(path, "project");
+    await cp(EXAMPLE, project, {
+      recursive: true,
+      filter: (source) => !/(^|\/)(node_modules|\.firesteel)(\/|$)/.test(relative(EXAMPLE, source)),
+    });
+    return { path, project, cluster: join(path, "cluster"), [Symbol.asyncDispose]: remove };
+  } catch (error) {
+    await remove();
+    throw error;
+  }
+}
+
+async function removeLeft(): Promise<void> {
+  for (const name of await readdir(PLACE)) {
+    if (!name.startsWith(PREFIX)) continue;
+    const path = join(PLACE, name);
+    const owner: unknown = await readFile(join(path, "owner.json"), "utf8").then(JSON.parse, () => null);
+    // Without an owner it is being made right now, or its maker was killed within a millisecond.
+    if (!isIdentity(owner) || isAlive(owner)) continue;
+    await stopCluster({ directory: join(path, "cluster"), wipe: true });
+    await removeFolder(path);
+  }
+}
+
+async function removeFolder(path: string): Promise<void> {
+  await rm(path, { recursive: true, force: true, maxRetries: 3 });
+  // Gone too when nothing else is in it: neither another demo nor what `firesteel` keeps for the example itself.
+  await rmdir(PLACE).catch(() => undefined);
+}
+
+function isIdentity(value: unknown): value is { readonly pid: number; readonly startedAt: string } {
+  return typeof value === "object" && value !== null && "pid" in value && "startedAt" in value;
+}
