@@ -1,7 +1,7 @@
 /** Where a demo runs: a folder of its own inside the example, so that the copy of the project finds the same `node_modules`. */
 
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, rmdir, writeFile } from "node:fs/promises";
-import { join, relative } from "node:path";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { stopCluster } from "../cluster/cluster.ts";
 import { identify, isAlive } from "../cluster/processes.ts";
@@ -28,10 +28,11 @@ export async function openDemoFolder(): Promise<DemoFolder> {
   try {
     await writeFile(join(path, "owner.json"), JSON.stringify(identify(process.pid)));
     const project = join(path, "project");
-    await cp(EXAMPLE, project, {
-      recursive: true,
-      filter: (source) => !/(^|\/)(node_modules|\.firesteel)(\/|$)/.test(relative(EXAMPLE, source)),
-    });
+    await mkdir(project);
+    for (const name of await readdir(EXAMPLE)) {
+      if (name !== "node_modules" && name !== ".firesteel")
+        await cp(join(EXAMPLE, name), join(project, name), { recursive: true });
+    }
     return { path, project, cluster: join(path, "cluster"), [Symbol.asyncDispose]: remove };
   } catch (error) {
     await remove();

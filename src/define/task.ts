@@ -137,7 +137,7 @@ export function task(name: string, second: unknown, third?: unknown): Task {
   if (earlier) {
     throw new FiresteelError(
       Code.alreadyExists,
-      `two tasks have one name: ${name}, at ${earlier.site.url}:${earlier.site.line} and at ${where}`,
+      `two tasks have one name: ${name}, at ${earlier.site.url}:${earlier.site.line}:${earlier.site.column} and at ${where}`,
       {
         details: { task: name, places: [earlier.site, site] },
       },

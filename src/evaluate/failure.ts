@@ -14,7 +14,8 @@ export function errorRecord(reason: unknown, path: readonly string[] = []): Erro
     name: typeof name === "string" ? name : error.name,
     message: error.message,
     ...(typeof stack === "string" ? { stack } : error.stack === undefined ? {} : { stack: error.stack }),
-    path: Array.isArray(known) ? (known as string[]) : path,
+    // A worker knows no path; the evaluator adds it.
+    path: Array.isArray(known) && known.length > 0 ? (known as string[]) : path,
     ...(Object.keys(details).length > 0 ? { details: plain(details) } : {}),
   };
 }

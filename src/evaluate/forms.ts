@@ -43,11 +43,7 @@ const RULES: Readonly<Record<Form, Rule>> = {
       if (settled.ok || !catches(names, settled.error)) return evaluation.settle(cell, settled);
       const { code, name, message, path = [] } = settled.error;
       evaluation.join(
-        evaluation.call(
-          taskName(recover!.bytes, "catchError"),
-          [encodeValue({ code, name, message, path })],
-          frame.job,
-        ),
+        callBack(evaluation, frame, taskName(recover!.bytes, "catchError"), encodeValue({ code, name, message, path })),
         cell,
       );
     });
@@ -64,7 +60,7 @@ const RULES: Readonly<Record<Form, Rule>> = {
         );
       collect(
         evaluation,
-        list.map((item) => evaluation.call(name, [item], frame.job)),
+        list.map((item) => callBack(evaluation, frame, name, item)),
         cell,
       );
     });
@@ -212,6 +208,12 @@ async function literalDataset(
       files: [{ path: "", bytes: stored.bytes, modified: stored.modified, rows: count }],
     };
   });
+}
+
+/** A form's call of a task that it was given: like JavaScript's own `map`, it takes a function without parameters too. */
+function callBack(evaluation: Evaluation, frame: Frame, name: string, argument: Uint8Array): Cell {
+  const takesNone = evaluation.context.code.tasks.get(name)?.parameters.length === 0;
+  return evaluation.call(name, takesNone ? [] : [argument], frame.job);
 }
 
 /** The list of all results, or the first failure. */

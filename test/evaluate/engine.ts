@@ -49,12 +49,14 @@ export class Engine implements AsyncDisposable {
   readonly #prefix = `p${++projects}_${process.pid}`;
   readonly #store: Store;
   readonly #limits: Readonly<Record<string, number>>;
+  readonly #owned: boolean;
   #code: LoadedFlowCode | undefined;
   readonly executions: Executions;
   readonly failures: Error[] = [];
 
-  private constructor(root: string, store: Store, limits: Readonly<Record<string, number>>) {
+  private constructor(root: string, owned: boolean, store: Store, limits: Readonly<Record<string, number>>) {
     this.root = root;
+    this.#owned = owned;
     this.#store = store;
     this.#limits = limits;
     const storage = createFileStorage();
@@ -76,7 +78,7 @@ export class Engine implements AsyncDisposable {
     options: { readonly limits?: Readonly<Record<string, number>>; readonly root?: string } = {},
   ): Promise<Engine> {
     const root = options.root ?? (await mkdtemp(join(tmpdir(), "firesteel-flow-")));
-    const engine = new Engine(root, store, options.limits ?? {});
+    const engine = new Engine(root, options.root === undefined, store, options.limits ?? {});
     await engine.edit({
       "package.json": '{"type": "module"}',
       ...(typeof files === "string" ? { "flow.ts": files } : files),
@@ -151,6 +153,6 @@ export class Engine implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.executions.close();
     await this.#code?.[Symbol.asyncDispose]();
-    await rm(this.root, { recursive: true, force: true });
+    if (this.#owned) await rm(this.root, { recursive: true, force: true });
   }
 }

@@ -79,6 +79,10 @@ export function installLoader(options: LoaderOptions): Loader {
           };
         return { url: options.firesteel.url, shortCircuit: true };
       }
+      // A pinned module is found even when its file is gone by now.
+      const pinned =
+        options.snapshot && /^(?:\.{0,2}\/|file:)/.test(specifier) && new URL(specifier, context.parentURL).href;
+      if (pinned && options.snapshot.has(pinned)) return { url: pinned, shortCircuit: true };
       const resolved = next(specifier, context);
       // CommonJS names built-in modules without the prefix.
       const url = resolved.url.includes(":") ? resolved.url : `node:${resolved.url}`;

@@ -10,6 +10,13 @@ export type ToProcess =
   | { readonly kind: "load"; readonly request: LoadRequest }
   | { readonly kind: "run"; readonly item: RunItem };
 
+// Written at once: what is queued is lost when a body calls `process.exit`, and its last words are the ones that count. (Node has no documented way; its own handle has had this one since 0.x.)
+for (const stream of [process.stdout, process.stderr] as readonly BlockingStream[]) stream._handle?.setBlocking?.(true);
+
+interface BlockingStream {
+  readonly _handle?: { setBlocking?(on: boolean): void };
+}
+
 let runtime: Promise<Runtime> | undefined;
 
 process.on("message", (message: ToProcess) => {
