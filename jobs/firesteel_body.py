@@ -14,8 +14,8 @@ MODULE = "firesteel_body"
 class Context:
     """What `run(ctx)` is given.
 
-    `spark` is the session; `inputs` maps names to DataFrames, also registered as views of these names; `params` is the task's JSON;
-    `attempt` is the id of this attempt.
+    `spark` is the session; `inputs` maps names to DataFrames, also registered as views of these names; `params` is the
+    task's JSON; `attempt` is the id of this attempt.
     """
 
     __slots__ = ("spark", "inputs", "params", "attempt")
@@ -34,21 +34,21 @@ def run_sql(spark, text, parameters):
 
 def file_name(location):
     """The name that a Python file of this location is compiled under; tracebacks show it."""
-    return location[len("file://"):] if location.startswith("file:///") else location
+    return location[len("file://") :] if location.startswith("file:///") else location
 
 
 def load(source, name):
-    """Executes a Python file (bytes) as the module `MODULE` and returns its `run`; raises `Refused` with file and line."""
+    """Executes a Python file (bytes) as the module `MODULE` and returns its `run`; raises `Refused` with its place."""
     try:
         code = compile(source, name, "exec", dont_inherit=True)
     except SyntaxError as error:
         place = (error.lineno or 1, error.offset or 1)
-        message = "{0} line {1}: {2}".format(error.filename, place[0], error.msg)
+        message = f"{error.filename} line {place[0]}: {error.msg}"
         if error.text:
             message += "\n    {0}\n    {1}^".format(error.text.rstrip("\n"), " " * (place[1] - 1))
         raise Refused(message, place) from error
     except ValueError as error:  # a NUL byte, before Python 3.12
-        raise Refused("{0}: {1}".format(name, error)) from error
+        raise Refused(f"{name}: {error}") from error
     module = types.ModuleType(MODULE)
     module.__file__ = name
     text = source.decode("utf-8", "replace")
@@ -62,42 +62,40 @@ def load(source, name):
     exec(code, module.__dict__)
     run = getattr(module, "run", None)
     if run is None:
-        raise Refused("{0}: run is missing; define `def run(ctx)` that returns a DataFrame".format(name))
+        raise Refused(f"{name}: run is missing; define `def run(ctx)` that returns a DataFrame")
     if not callable(run):
-        raise Refused("{0}: run is not a function, but {1}".format(name, _type(run)))
+        raise Refused(f"{name}: run is not a function, but {_type(run)}")
     return run
 
 
 def run_python(run, context, names):
-    """Calls `run` and returns a dict of DataFrames with exactly the output `names`; raises `Refused` with the place of `run`."""
+    """Calls `run` and returns DataFrames by exactly the output `names`; raises `Refused` with the place of `run`."""
     from pyspark.sql import DataFrame
 
     place = _place(run)
     result = run(context)
     if isinstance(result, types.CoroutineType):
         result.close()
-        raise Refused("{0}: run() is async; define it with `def`".format(place))
+        raise Refused(f"{place}: run() is async; define it with `def`")
     frames = result if isinstance(result, dict) else {"out": result}
     for name, frame in frames.items():
         if not (isinstance(frame, DataFrame) and hasattr(frame, "_jdf")):
-            what = "run() returned {0}".format(_type(frame))
+            what = f"run() returned {_type(frame)}"
             if frames is result:
-                what = "output {0!r} of run() is {1}".format(name, _type(frame))
-            raise Refused("{0}: {1}; return a DataFrame, or a dict of output names to DataFrames".format(place, what))
+                what = f"output {name!r} of run() is {_type(frame)}"
+            raise Refused(f"{place}: {what}; return a DataFrame, or a dict of output names to DataFrames")
     if set(frames) != set(names):
         raise Refused(
-            "{0}: run() returned the outputs {1}, but the task declares {2}".format(
-                place, sorted(frames, key=str), sorted(names)
-            )
+            f"{place}: run() returned the outputs {sorted(frames, key=str)}, but the task declares {sorted(names)}"
         )
     return frames
 
 
 def _place(run):
     code = getattr(run, "__code__", None)
-    return "{0} line {1}".format(code.co_filename, code.co_firstlineno) if code else MODULE
+    return f"{code.co_filename} line {code.co_firstlineno}" if code else MODULE
 
 
 def _type(value):
     kind = type(value)
-    return kind.__name__ if kind.__module__ == "builtins" else "{0}.{1}".format(kind.__module__, kind.__name__)
+    return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"

@@ -1,4 +1,4 @@
-"""What a failed run says: whose fault it is, a message fit for a reader, the place in the SQL or the file, the traceback."""
+"""What a failed run says: whose fault it is, a message fit for a reader, its place, the traceback."""
 
 import re
 import traceback
@@ -14,7 +14,10 @@ LONGEST = 64 * 1024
 
 
 class Refused(Exception):
-    """Raised when a job or its data cannot be accepted; class `user`. `position` is `(line, column)` or None, both from 1."""
+    """Raised when a job or its data cannot be accepted; class `user`.
+
+    `position` is `(line, column)`, both from 1, or None.
+    """
 
     def __init__(self, message, position=None):
         super().__init__(message)
@@ -26,15 +29,17 @@ class Lost(Exception):
 
 
 # Wrappers around the throwable that says something
-_WRAPPER = re.compile(r"Job aborted|\[TASK_WRITE_FAILED\]|Task failed while writing|Writing job aborted|\[FAILED_EXECUTE_UDF\]$")
+_WRAPPER = re.compile(r"Job aborted|\[TASK_WRITE_FAILED\]|Task failed while writing|Writing job aborted")
 _LOST = re.compile(
-    r"ExecutorLostFailure|TaskResultLost|FetchFailed|Executor heartbeat timed out|Slave lost|Worker lost|marked as failed|SparkContext was shut down"
-    r"|stopped SparkContext|Could not find CoarseGrainedScheduler|Container (killed|marked)|exited unexpectedly|No live nodes"
+    r"ExecutorLostFailure|TaskResultLost|FetchFailed|Executor heartbeat timed out|Slave lost|Worker lost"
+    r"|marked as failed|SparkContext was shut down|stopped SparkContext|Could not find CoarseGrainedScheduler"
+    r"|Container (killed|marked)|exited unexpectedly|No live nodes"
     r"|has failed the maximum allowable number of times|FILE_NOT_EXIST"
 )
 _STORAGE = re.compile(
-    r"java\.io\.|java\.net\.|java\.nio\.file\.|java\.nio\.channels\.|java\.util\.concurrent\.Timeout|org\.apache\.hadoop\.|com\.amazonaws\.|software\.amazon\."
-    r"|org\.apache\.spark\.SparkFileNotFound|org\.apache\.spark\.shuffle\.|org\.apache\.spark\.rpc\.|org\.apache\.spark\.storage\."
+    r"java\.io\.|java\.net\.|java\.nio\.file\.|java\.nio\.channels\.|java\.util\.concurrent\.Timeout"
+    r"|org\.apache\.hadoop\.|com\.amazonaws\.|software\.amazon\."
+    r"|org\.apache\.spark\.(SparkFileNotFound|shuffle\.|rpc\.|storage\.)"
 )
 # of a run of Java frames the first tell where it was
 _JAVA_FRAMES = re.compile(r"((?:\tat [^\n]*\n){5})((?:\tat [^\n]*\n){2,})")
@@ -49,8 +54,9 @@ _POSITIONS = (
 def describe(error, phase, sql=False, body_file=None):
     """The `error` member of a manifest for an exception.
 
-    `phase` is the phase of the run that it ended. `sql` says that the body is SQL text, so that positions in messages are places in
-    it. `body_file` is the file name the body was compiled under: its tracebacks start there, without the harness's own frames.
+    `phase` is the phase of the run that it ended. `sql` says that the body is SQL text, so that positions in messages
+    are places in it. `body_file` is the file name the body was compiled under: its tracebacks start there, without the
+    harness's own frames.
     """
     causes = _java_causes(error)
     kind, message = _headline(error, causes)
@@ -78,7 +84,7 @@ def _java_causes(error):
 
 def _headline(error, causes):
     if isinstance(error, SystemExit):
-        return "SystemExit", "run() called sys.exit({0!r}); return from run() instead".format(error.code)
+        return "SystemExit", f"run() called sys.exit({error.code!r}); return from run() instead"
     kind = type(error).__module__ + "." + type(error).__qualname__
     message = str(error)
     if isinstance(error, Refused) or isinstance(error, Lost):
@@ -86,7 +92,9 @@ def _headline(error, causes):
     if isinstance(error, SyntaxError):
         return type(error).__name__, message
     # below the last wrapper
-    telling = [c for i, c in enumerate(causes) if not _WRAPPER.match(c[1]) and any(_WRAPPER.match(w[1]) for w in causes[:i])]
+    telling = [
+        c for i, c in enumerate(causes) if not _WRAPPER.match(c[1]) and any(_WRAPPER.match(w[1]) for w in causes[:i])
+    ]
     if telling:
         kind, message = telling[0]
     elif causes and "java_exception" in vars(error):
@@ -151,4 +159,4 @@ def _cut(text):
     if len(text) <= LONGEST:
         return text
     half = LONGEST // 2
-    return "{0}\n... {1} characters left out ...\n{2}".format(text[:half], len(text) - 2 * half, text[-half:])
+    return f"{text[:half]}\n... {len(text) - 2 * half} characters left out ...\n{text[-half:]}"

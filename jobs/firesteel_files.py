@@ -1,6 +1,7 @@
 """Files through Hadoop's FileSystem API, so that file:, hdfs:, s3a: and the rest all work.
 
-A location is a string for Hadoop's `Path`: a URI whose path is NOT percent-encoded ("file:///a b/x=%2F" names the directory "x=%2F").
+A location is a string for Hadoop's `Path`: a URI whose path is NOT percent-encoded ("file:///a b/x=%2F" names the
+directory "x=%2F").
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -30,14 +31,15 @@ class Files:
             stream.close()
 
     def list(self, location):
-        """The data files under a directory as `(path relative to it, bytes)`, sorted; names starting with `_` or `.` are left out."""
+        """The data files under a directory as `(path relative to it, bytes)`, sorted; names starting with `_` or `.`
+        are left out."""
         fs, path = self._open(location)
         root = fs.makeQualified(path).toString().rstrip("/") + "/"
         found = []
         items = fs.listFiles(path, True)
         while items.hasNext():
             status = items.next()
-            relative = status.getPath().toString()[len(root):]
+            relative = status.getPath().toString()[len(root) :]
             if not relative.rsplit("/", 1)[-1].startswith(("_", ".")):
                 found.append((relative, status.getLen()))
         return sorted(found)
@@ -60,7 +62,7 @@ class Files:
         """Creates a file that must not exist yet, so that no reader ever sees part of it."""
         fs, path = self._open(location)
         if fs.exists(path):
-            raise FileExistsError("{0} exists already".format(location))
+            raise FileExistsError(f"{location} exists already")
         if fs.getUri().getScheme() in OBJECT_STORES:
             self._create(fs, path, data)
             return
@@ -68,7 +70,7 @@ class Files:
         temporary = self._jvm.org.apache.hadoop.fs.Path(path.getParent(), "_" + path.getName() + ".tmp")
         self._create(fs, temporary, data)
         if not fs.rename(temporary, path):
-            raise OSError("{0} could not be renamed from {1}".format(location, temporary.getName()))
+            raise OSError(f"{location} could not be renamed from {temporary.getName()}")
 
     @staticmethod
     def _create(fs, path, data):

@@ -9,9 +9,9 @@ the same sequence only if they are the same:
     values    scalars as they are (NULLs add nothing: the flags tell); a struct is its fields; an array is its size and
               the hash of each element; a map is its size and the sorted hashes of its entries.
 
-Only values count, never nullability, metadata, row order or file layout, so a fingerprint taken while writing equals one
-taken from the files. NaNs are one value. Everything works on Spark's JSON schemas (`StructType.json()`), because PySpark
-cannot represent every type that Spark has.
+Only values count, never nullability, metadata, row order or file layout, so a fingerprint taken while writing equals
+one taken from the files. NaNs are one value. Everything works on Spark's JSON schemas (`StructType.json()`), because
+PySpark cannot represent every type that Spark has.
 """
 
 import json
@@ -27,9 +27,19 @@ SEEDS = (0x66697265, 0x7374656C)
 """The two values that start the two hashes of a row."""
 
 ROW = "firesteel_row"
-"""Alias of the fingerprinted DataFrame. References through it cannot be taken for `table`.`column` of the user's query."""
+"""Alias of the fingerprinted DataFrame: no reference through it can be taken for a table of the user's query."""
 
-FUNCTIONS = ("xxhash64", "transform", "map_entries", "sort_array", "size", "bit_xor", "sum", "count", "shiftrightunsigned")
+FUNCTIONS = (
+    "xxhash64",
+    "transform",
+    "map_entries",
+    "sort_array",
+    "size",
+    "bit_xor",
+    "sum",
+    "count",
+    "shiftrightunsigned",
+)
 """Spark functions that the fingerprint relies on."""
 
 OBSERVE_SECONDS = 60
@@ -42,7 +52,7 @@ _SCALAR = re.compile(
 )
 _REASONS = {
     "void": "has no type (only NULLs); cast it, as in CAST(NULL AS STRING)",
-    "interval": "is a calendar interval, which Parquet cannot hold; use INTERVAL DAY TO SECOND or INTERVAL YEAR TO MONTH",
+    "interval": "is a calendar interval, which Parquet cannot hold; use DAY TO SECOND or YEAR TO MONTH",
     "variant": "is a variant, which has no hash; store its text (to_json) or extract its fields",
 }
 
@@ -66,7 +76,8 @@ def _without_metadata(node):
 
 
 def refusals(schema, case_sensitive=False):
-    """What in a schema (JSON, with metadata) cannot be fingerprinted or written: sentences that start with the column's path."""
+    """What in a schema (JSON, with metadata) cannot be fingerprinted or written: sentences that start with the
+    column's path."""
     if not schema["fields"]:
         return ["the result has no columns"]
     found = []
@@ -77,7 +88,7 @@ def refusals(schema, case_sensitive=False):
 def _check_struct(struct, path, case_sensitive, found):
     seen = {}
     if not struct["fields"]:
-        found.append("column {0} is a struct without fields, which Parquet cannot hold".format(path))
+        found.append(f"column {path} is a struct without fields, which Parquet cannot hold")
     for field in struct["fields"]:
         name = field["name"]
         here = path + "." + name if path else name
@@ -85,13 +96,11 @@ def _check_struct(struct, path, case_sensitive, found):
         if name == "":
             found.append("column {0}'' has an empty name; give it one with AS".format(path + "." if path else ""))
         elif key in seen:
-            also = "" if seen[key] == name else " (as {0}; names differ in case only)".format(seen[key])
-            found.append("column {0} is there twice{1}; rename one with AS".format(here, also))
+            also = "" if seen[key] == name else f" (as {seen[key]}; names differ in case only)"
+            found.append(f"column {here} is there twice{also}; rename one with AS")
         seen[key] = name
         if field.get("metadata", {}).get("__COLLATIONS"):
-            found.append(
-                "column {0} has a collation, which a dataset does not keep; add COLLATE UTF8_BINARY".format(here)
-            )
+            found.append(f"column {here} has a collation, which a dataset does not keep; add COLLATE UTF8_BINARY")
         _check_type(field["type"], here, case_sensitive, found)
 
 
@@ -104,11 +113,11 @@ def _check_type(kind, path, case_sensitive, found):
         _check_type(kind["keyType"], path + ".key", case_sensitive, found)
         _check_type(kind["valueType"], path + ".value", case_sensitive, found)
     elif isinstance(kind, dict):
-        found.append("column {0} is a user-defined type, which has no hash; convert it to arrays or structs".format(path))
+        found.append(f"column {path} is a user-defined type, which has no hash; convert it to arrays or structs")
     elif kind in _REASONS:
-        found.append("column {0} {1}".format(path, _REASONS[kind]))
+        found.append(f"column {path} {_REASONS[kind]}")
     elif not _SCALAR.fullmatch(kind):
-        found.append("column {0} has a type that cannot be fingerprinted: {1}".format(path, kind))
+        found.append(f"column {path} has a type that cannot be fingerprinted: {kind}")
 
 
 def row_hash(schema, seed, row=ROW):
@@ -122,9 +131,9 @@ def row_hash(schema, seed, row=ROW):
 def _hash(seed, flags, values):
     masks = []
     for start in range(0, len(flags), 63):
-        bits = ["CASE WHEN {0} THEN {1}L ELSE 0L END".format(f, 1 << i) for i, f in enumerate(flags[start : start + 63])]
+        bits = [f"CASE WHEN {f} THEN {1 << i}L ELSE 0L END" for i, f in enumerate(flags[start : start + 63])]
         masks.append(_tree(bits))
-    return "xxhash64({0})".format(", ".join(["{0}L".format(seed)] + masks + values))
+    return "xxhash64({0})".format(", ".join([f"{seed}L"] + masks + values))
 
 
 def _tree(bits):
@@ -132,48 +141,50 @@ def _tree(bits):
     if len(bits) == 1:
         return bits[0]
     half = len(bits) // 2
-    return "({0} | {1})".format(_tree(bits[:half]), _tree(bits[half:]))
+    return f"({_tree(bits[:half])} | {_tree(bits[half:])})"
 
 
 def _flatten(ref, kind, seed, depth, flags, values):
     flags.append(ref + " IS NULL")
     if isinstance(kind, str):
         if kind in ("float", "double"):
-            # Spark's hash and `=` take -0.0 for 0.0; only its text tells. CASE keeps the optimizer from putting 0 for the column
+            # Spark's hash and `=` take -0.0 for 0.0; only its text tells. CASE keeps the optimizer from putting 0 for
+            # the column
             zero = "0F" if kind == "float" else "0D"
-            flags.append("CASE WHEN {0} = {1} THEN CAST({0} AS STRING) = '-0.0' ELSE false END".format(ref, zero))
+            flags.append(f"CASE WHEN {ref} = {zero} THEN CAST({ref} AS STRING) = '-0.0' ELSE false END")
         values.append(ref)
     elif kind["type"] == "struct":
         for field in kind["fields"]:
             _flatten(ref + "." + quote(field["name"]), field["type"], seed, depth, flags, values)
     else:
         # size(NULL) depends on settings, so it is not asked for
-        values.append("CASE WHEN {0} IS NULL THEN 0 ELSE size({0}) END".format(ref))
-        item = "firesteel_{0}".format(depth)
+        values.append(f"CASE WHEN {ref} IS NULL THEN 0 ELSE size({ref}) END")
+        item = f"firesteel_{depth}"
         inner_flags, inner_values = [], []
         if kind["type"] == "array":
             _flatten(item, kind["elementType"], seed, depth + 1, inner_flags, inner_values)
-            hashes = "transform({0}, {1} -> {2})".format(ref, item, _hash(seed, inner_flags, inner_values))
+            hashes = f"transform({ref}, {item} -> {_hash(seed, inner_flags, inner_values)})"
         else:
             _flatten(item + ".key", kind["keyType"], seed, depth + 1, inner_flags, inner_values)
             _flatten(item + ".value", kind["valueType"], seed, depth + 1, inner_flags, inner_values)
             body = _hash(seed, inner_flags, inner_values)
-            hashes = "sort_array(transform(map_entries({0}), {1} -> {2}))".format(ref, item, body)
+            hashes = f"sort_array(transform(map_entries({ref}), {item} -> {body}))"
         values.append(hashes)
 
 
 def hashed(frame, schema):
     """The DataFrame with one column more for each seed, and the names of these columns.
 
-    A projection before the folds, although folding the hash's expression itself is a little quicker (5,000,000 rows of 7 columns: 0.68 s
-    against 0.82 s): Spark sends what is observed with every task and back with its result, and for 600 columns that was over 1 MB.
+    A projection before the folds, although folding the hash's expression itself is a little quicker (5,000,000 rows of
+    7 columns: 0.68 s against 0.82 s): Spark sends what is observed with every task and back with its result, and for
+    600 columns that was over 1 MB.
     """
     from pyspark.sql import functions as F
 
     taken = {field["name"].lower() for field in schema["fields"]}
     names = []
     for i in range(len(SEEDS)):
-        name = "firesteel_hash_{0}".format(i)
+        name = f"firesteel_hash_{i}"
         while name in taken:
             name += "_"
         names.append(name)
@@ -184,40 +195,42 @@ def hashed(frame, schema):
 def measures(names):
     """The folds of hash columns, as aggregate Columns named `fs_rows`, `fs_x0`, `fs_s0_0`, ...
 
-    The 32-bit halves are summed as 16-bit quarters in 64-bit integers, which overflow after 2^47 rows: sums of decimals took a third longer.
+    The 32-bit halves are summed as 16-bit quarters in 64-bit integers, which overflow after 2^47 rows: sums of
+    decimals took a third longer.
     """
     from pyspark.sql import functions as F
 
     columns = [F.expr("count(1)").alias("fs_rows")]
     for i, name in enumerate(names):
-        columns.append(F.expr("bit_xor({0})".format(name)).alias("fs_x{0}".format(i)))
+        columns.append(F.expr(f"bit_xor({name})").alias(f"fs_x{i}"))
         for q in range(4):
-            quarter = "sum(shiftrightunsigned({0}, {1}) & 65535L)".format(name, 16 * q)
-            columns.append(F.expr(quarter).alias("fs_s{0}_{1}".format(i, q)))
+            quarter = f"sum(shiftrightunsigned({name}, {16 * q}) & 65535L)"
+            columns.append(F.expr(quarter).alias(f"fs_s{i}_{q}"))
     return columns
 
 
 def fold(values):
     """`(rows, fingerprint)` from the values of `measures` (a dict; NULLs of an empty DataFrame count as 0)."""
+
     def value(name):
         return values[name] or 0
 
     xor, sums = [], []
     for i in range(len(SEEDS)):
-        xor.append("{0:016x}".format(value("fs_x{0}".format(i)) & 0xFFFFFFFFFFFFFFFF))
-        quarters = [value("fs_s{0}_{1}".format(i, q)) for q in range(4)]
+        xor.append("{0:016x}".format(value(f"fs_x{i}") & 0xFFFFFFFFFFFFFFFF))
+        quarters = [value(f"fs_s{i}_{q}") for q in range(4)]
         sums += [str(quarters[0] + (quarters[1] << 16)), str(quarters[2] + (quarters[3] << 16))]
     return value("fs_rows"), {"mode": "rows", "version": VERSION, "xor": xor, "sums": sums}
 
 
 def fingerprint(frame):
-    """`(rows, fingerprint)` of a DataFrame, by a Spark job of its own. Raises `Refused` for what cannot be fingerprinted."""
+    """`(rows, fingerprint)` of a DataFrame, by a Spark job of its own; raises `Refused` as `require` does."""
     with_hashes, names = hashed(frame, require(frame))
     return fold(with_hashes.agg(*measures(names)).collect()[0].asDict())
 
 
 def require(frame):
-    """The schema of a DataFrame that can be fingerprinted; raises `Refused`, naming every column that stands in the way."""
+    """The schema of a DataFrame that can be fingerprinted; raises `Refused`, naming every column that cannot."""
     spark = frame.sparkSession
     full = json.loads(frame._jdf.schema().json())
     found = refusals(full, spark.conf.get("spark.sql.caseSensitive") == "true")
@@ -227,7 +240,7 @@ def require(frame):
         # a function registered under a built-in name hides it in SQL text, and the fingerprint would be another one
         owner = spark.catalog.getFunction(name).className or ""
         if not owner.startswith("org.apache.spark.sql.catalyst.expressions."):
-            raise Refused("function {0} of Spark was replaced in this session; register yours under another name".format(name))
+            raise Refused(f"function {name} of Spark was replaced in this session; register yours under another name")
     return _without_metadata(full)
 
 
@@ -247,7 +260,8 @@ class Observed:
     def values(self, seconds=OBSERVE_SECONDS):
         """The observed values after the action as a dict, or None if they did not arrive in time.
 
-        Before Spark 4 `Observation.get` waits for ever when its event was dropped or the node was optimised away, hence the thread.
+        Before Spark 4 `Observation.get` waits for ever when its event was dropped or the node was optimised away,
+        hence the thread.
         """
         got = []
         thread = threading.Thread(target=lambda: got.append(self._observation.get), daemon=True)

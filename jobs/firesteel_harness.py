@@ -1,8 +1,8 @@
 """The driver program of a bulk job: `firesteel_harness.py SPEC_URI`.
 
-Reads the spec, runs its SQL or Python body, writes the outputs under a location of this driver start alone, and last of all
-the manifest, which lists the files and their fingerprints and proves success. Prints one line a phase. Exit code 0 on
-success, 1 on failure; a failure has a manifest too, unless there was no session or no readable spec.
+Reads the spec, runs its SQL or Python body, writes the outputs under a location of this driver start alone, and last
+of all the manifest, which lists the files and their fingerprints and proves success. Prints one line a phase. Exit
+code 0 on success, 1 on failure; a failure has a manifest too, unless there was no session or no readable spec.
 
 Needs PySpark 3.4 or later on Python 3.8 or later, and the other firesteel_*.py files beside it or in `pyFiles`.
 """
@@ -17,8 +17,8 @@ import time
 import firesteel_body
 import firesteel_outputs
 from firesteel_failure import Refused, describe
-from firesteel_fingerprint import fingerprint, require, schema_of
 from firesteel_files import Files
+from firesteel_fingerprint import fingerprint, require, schema_of
 from firesteel_inputs import read, register
 
 
@@ -41,8 +41,8 @@ def main(argv):
 def run(spec_uri, spark, started=None):
     """Runs one spec in a session and returns the manifest that was written; the session is left running.
 
-    A session that runs several specs should give each `spark.newSession()`, which has views and settings of its own. Raises only
-    when no manifest can be written: an unreadable spec, or a file system that refuses.
+    A session that runs several specs should give each `spark.newSession()`, which has views and settings of its own.
+    Raises only when no manifest can be written: an unreadable spec, or a file system that refuses.
     """
     started = started or time.time()
     files = Files(spark)
@@ -69,7 +69,12 @@ def run(spec_uri, spark, started=None):
         manifest["status"] = "succeeded"
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it was, the manifest tells it
         manifest["error"] = describe(error, phases.current, spec.get("kind") == "sql", body_file)
-        print("firesteel: failed in {0}: {1}\n{2}".format(phases.current, manifest["error"]["message"], manifest["error"]["traceback"]), flush=True)
+        print(
+            "firesteel: failed in {0}: {1}\n{2}".format(
+                phases.current, manifest["error"]["message"], manifest["error"]["traceback"]
+            ),
+            flush=True,
+        )
     manifest["endedAt"] = _iso(time.time())
     files.write_once(location + "/manifest.json", json.dumps(manifest).encode("utf-8"))
     print("firesteel: {0}; manifest {1}/manifest.json".format(manifest["status"], location), flush=True)
@@ -88,7 +93,7 @@ def _work(spec, spark, files, location, phases):
         with phases("fingerprint"):
             return [_fingerprint_entry(spec, inputs)]
     if kind not in ("sql", "pyspark"):
-        raise Refused("spec kind is unknown: {0}".format(kind))
+        raise Refused(f"spec kind is unknown: {kind}")
     with phases("body"):
         for name, frame in inputs.items():
             register(name, frame)
@@ -150,7 +155,7 @@ class _Phases:
     @contextlib.contextmanager
     def __call__(self, phase):
         self.current = phase
-        print("firesteel: {0} ...".format(phase), flush=True)
+        print(f"firesteel: {phase} ...", flush=True)
         began = time.time()
         try:
             yield
@@ -159,7 +164,7 @@ class _Phases:
 
     def record(self, phase, seconds):
         self._timings[phase] = round(self._timings.get(phase, 0) + seconds, 3)
-        print("firesteel: {0} took {1:.1f} s".format(phase, seconds), flush=True)
+        print(f"firesteel: {phase} took {seconds:.1f} s", flush=True)
 
 
 def _iso(seconds):

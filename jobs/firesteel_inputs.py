@@ -1,7 +1,8 @@
 """Input datasets as DataFrames: exactly the listed files, with the recorded schema.
 
-Spark parses the values of key=value directories: without a schema `month=01` is the number 1, and the directory for NULL,
-`__HIVE_DEFAULT_PARTITION__`, is also what it writes for ''. With the recorded schema '01' stays text; '' is refused when writing.
+Spark parses the values of key=value directories: without a schema `month=01` is the number 1, and the directory for
+NULL, `__HIVE_DEFAULT_PARTITION__`, is also what it writes for ''. With the recorded schema '01' stays text; '' is
+refused when writing.
 """
 
 import json
@@ -10,7 +11,8 @@ from firesteel_fingerprint import quote
 
 
 def read(spark, spec):
-    """The DataFrame of one entry of `inputs`; its columns are in the order of the recorded schema, where there is one."""
+    """The DataFrame of one entry of `inputs`; its columns are in the order of the recorded schema, where there is
+    one."""
     schema = spec.get("schema")
     jschema = spark._jsparkSession.parseDataType(json.dumps(schema)) if schema else None
     if not spec["files"]:
@@ -32,7 +34,7 @@ def read(spark, spec):
 
 
 def _directory(file, base):
-    return file[len(base):].rpartition("/")[0] if file.startswith(base + "/") else ""
+    return file[len(base) :].rpartition("/")[0] if file.startswith(base + "/") else ""
 
 
 def _empty(spark, spec, jschema):

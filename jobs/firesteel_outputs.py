@@ -26,17 +26,18 @@ def check(frame, spec):
     if spec.get("format", "parquet") != "parquet":
         raise Refused("output {0}: the format is parquet only, not {1}".format(name, spec["format"]))
     if frame.isStreaming:
-        raise Refused("output {0} is a streaming DataFrame; return one of spark.read, not spark.readStream".format(name))
+        raise Refused(f"output {name} is a streaming DataFrame; return one of spark.read, not spark.readStream")
     try:
         schema = require(frame)
         _partition_columns(frame, schema, spec)
     except Refused as error:
-        raise Refused("output {0}: {1}".format(name, error)) from error
+        raise Refused(f"output {name}: {error}") from error
 
 
 def _partition_columns(frame, schema, spec):
     """`(name in the schema, type)` of each column of partitionBy."""
     sensitive = frame.sparkSession.conf.get("spark.sql.caseSensitive") == "true"
+
     def key(name):
         return name if sensitive else name.lower()
 
@@ -46,11 +47,13 @@ def _partition_columns(frame, schema, spec):
         field = columns.get(key(name))
         if field is None:
             has = ", ".join(field["name"] for field in schema["fields"])
-            raise Refused("partition column {0} is not in the result, which has {1}".format(name, has))
+            raise Refused(f"partition column {name} is not in the result, which has {has}")
         kind = field["type"]
         if not isinstance(kind, str) or kind == "binary" or kind.startswith(("interval", "time(")):
             text = kind if isinstance(kind, str) else kind["type"]
-            raise Refused("partition column {0} is {1}, which does not survive as a directory name; cast it to STRING".format(name, text))
+            raise Refused(
+                f"partition column {name} is {text}, which does not survive as a directory name; cast it to STRING"
+            )
         found.append((field["name"], kind))
     if found and len(found) == len(schema["fields"]):
         raise Refused("every column is a partition column; leave at least one for the files")
@@ -68,7 +71,7 @@ def write(spark, files, frame, spec, location, timed):
     partitions = _partition_columns(frame, schema, spec)
     texts = [name for name, kind in partitions if kind == "string" or kind.startswith(("char", "varchar"))]
     lost_text = "count(CASE WHEN {0} IN ('', '" + NULL_DIRECTORY + "') THEN 1 END)"
-    extra = [F.expr(lost_text.format(quote(n))).alias("fs_p{0}".format(i)) for i, n in enumerate(texts)]
+    extra = [F.expr(lost_text.format(quote(n))).alias(f"fs_p{i}") for i, n in enumerate(texts)]
     with timed("write"):
         observed = Observed(frame, extra)
         writer = observed.frame.write.format("parquet").options(**spec.get("options", {})).mode("errorifexists")
@@ -78,11 +81,17 @@ def write(spark, files, frame, spec, location, timed):
         values = observed.values()
     for i, name in enumerate(texts):
         if values is None:
-            raise Lost("output {0}: Spark dropped the observed values, so partition column {1} is unchecked".format(spec["name"], name))
-        if values["fs_p{0}".format(i)]:
+            raise Lost(
+                "output {0}: Spark dropped the observed values, so partition column {1} is unchecked".format(
+                    spec["name"], name
+                )
+            )
+        if values[f"fs_p{i}"]:
             raise Refused(
-                "output {0}: partition column {1} holds '' or '{2}' in {3} rows; as a directory name both read back as NULL: "
-                "write NULL, or another text".format(spec["name"], name, NULL_DIRECTORY, values["fs_p{0}".format(i)])
+                "output {0}: partition column {1} holds '' or '{2}' in {3} rows; "
+                "as a directory name both read back as NULL: write NULL, or another text".format(
+                    spec["name"], name, NULL_DIRECTORY, values[f"fs_p{i}"]
+                )
             )
     with timed("count"):
         listed = files.list(location)
@@ -90,12 +99,23 @@ def write(spark, files, frame, spec, location, timed):
     rows, folded = fold(values) if values is not None else (None, None)
     if rows != sum(counts):
         # a stage that ran twice is counted twice, while its files are there once
-        print("firesteel: output {0}: {1} rows observed, {2} in the files; reading them again".format(spec["name"], rows, sum(counts)), flush=True)
+        print(
+            "firesteel: output {0}: {1} rows observed, {2} in the files; reading them again".format(
+                spec["name"], rows, sum(counts)
+            ),
+            flush=True,
+        )
         with timed("verify"):
-            again = dict(spec, location=location, files=[location + "/" + path for path, _ in listed], schema=schema, options={})
+            again = dict(
+                spec, location=location, files=[location + "/" + path for path, _ in listed], schema=schema, options={}
+            )
             rows, folded = fingerprint(read(spark, again))
         if rows != sum(counts):
-            raise Lost("output {0}: its files changed while they were read: {1} rows, not {2}".format(spec["name"], rows, sum(counts)))
+            raise Lost(
+                "output {0}: its files changed while they were read: {1} rows, not {2}".format(
+                    spec["name"], rows, sum(counts)
+                )
+            )
     return {
         "name": spec["name"],
         "location": location,

@@ -1,10 +1,11 @@
-"""Named SQL parameters: the string form of a value and its Spark type, as what `spark.sql` takes: Columns that are literals.
+"""Named SQL parameters: the string form of a value and its Spark type, as what `spark.sql` takes: Columns that are
+literals.
 
-Spark binds them apart from the query's text, so no value can change the query. Texts and doubles become literals without being
-parsed. Other values are checked and then parsed as SQL literals, which have the types that PySpark's `lit` cannot say (it
-makes a small bigint an int). A NULL with a type, and a decimal with more digits than its value needs, have no SQL literal;
-they are made as Catalyst literals. Spark 4.1 puts parameters into the text as literals, and so gives a decimal the
-type of its digits: a query that depends on it says CAST(:p0 AS DECIMAL(10,2)).
+Spark binds them apart from the query's text, so no value can change the query. Texts and doubles become literals
+without being parsed. Other values are checked and then parsed as SQL literals, which have the types that PySpark's
+`lit` cannot say (it makes a small bigint an int). A NULL with a type, and a decimal with more digits than its value
+needs, have no SQL literal; they are made as Catalyst literals. Spark 4.1 puts parameters into the text as literals,
+and so gives a decimal the type of its digits: a query that depends on it says CAST(:p0 AS DECIMAL(10,2)).
 """
 
 import base64
@@ -43,7 +44,7 @@ def _column(spark, kind, value):
         return F.lit(value)
     if kind == "double":
         if not re.fullmatch(r"-?(\d+(\.\d+)?([eE][+-]?\d+)?|Infinity)|NaN", value):
-            raise ValueError("no double: {0!r}".format(value))
+            raise ValueError(f"no double: {value!r}")
         return F.lit(float(value))
     decimal = _DECIMAL.fullmatch(kind)
     if decimal:
@@ -59,21 +60,21 @@ def _literal(kind, value):
     if kind in _INTEGERS and re.fullmatch(r"-?\d{1,19}", value):
         bits, suffix = _INTEGERS[kind]
         if not -(1 << bits) <= int(value) < 1 << bits:
-            raise ValueError("{0} is out of range: {1}".format(kind, value))
-        return "{0}{1}".format(int(value), suffix)
+            raise ValueError(f"{kind} is out of range: {value}")
+        return f"{int(value)}{suffix}"
     if kind in _TIMES and re.fullmatch(_TIMES[kind][0], value):
-        return "{0}'{1}'".format(_TIMES[kind][1], value)
+        return f"{_TIMES[kind][1]}'{value}'"
     if kind == "binary":
-        return "X'{0}'".format(base64.b64decode(value, validate=True).hex())
-    raise ValueError("no {0}: {1!r}".format(kind, value))
+        return f"X'{base64.b64decode(value, validate=True).hex()}'"
+    raise ValueError(f"no {kind}: {value!r}")
 
 
 def _check_decimal(kind, value, precision, scale):
     if not re.fullmatch(r"-?\d{1,38}(\.\d{1,38})?", value):
-        raise ValueError("no {0}: {1!r}".format(kind, value))
+        raise ValueError(f"no {kind}: {value!r}")
     whole, _, fraction = value.lstrip("-").partition(".")
     if len(whole.lstrip("0")) > precision - scale or len(fraction) > scale:
-        raise ValueError("{0} does not hold {1}".format(kind, value))
+        raise ValueError(f"{kind} does not hold {value}")
 
 
 def _catalyst(spark, value, kind):

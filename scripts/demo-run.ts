@@ -4,7 +4,7 @@ import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { failureLines } from "../src/cli/failure-text.ts";
 import { formatDuration } from "../src/cli/format.ts";
 import { openView } from "../src/cli/live-view.ts";
-import { Progress } from "../src/cli/progress.ts";
+import { Progress, type ProgressLine } from "../src/cli/progress.ts";
 import { formatTable } from "../src/cli/table.ts";
 import { outputWidth } from "../src/cli/terminal.ts";
 import { Code, FiresteelError } from "../src/errors.ts";
@@ -35,7 +35,7 @@ export async function runWatched(
   {
     using view = await openView(progress, request.task, began);
     for await (const message of client.executions.watchExecution({ id }, { signal }))
-      view.tell(progress.apply(message));
+      view.tell(progress.apply(message).filter(isWorthALine));
   }
   signal.throwIfAborted();
   const ended = progress.execution;
@@ -47,6 +47,11 @@ export async function runWatched(
   const { jobs } = await client.executions.getExecution({ id }, { signal });
   const { submissions } = await client.submissions.listSubmissions({ executionId: id, pageSize: 1000 }, { signal });
   return { execution: ended, jobs, submissions, ms: timestampMs(ended.endedAt!) - began };
+}
+
+/** Of the states of a submission on its way only `running`, which names the application; its end is told as the job's. */
+function isWorthALine({ text }: ProgressLine): boolean {
+  return !/^submission \S+ \S+ (planned|submitting|starting|succeeded) /.test(text);
 }
 
 /** What ran where, as a table. */

@@ -21,7 +21,9 @@ export async function parseCommandLine(words: readonly string[]): Promise<ExitCo
   const cli: Argv = yargs([...words])
     .scriptName("firesteel")
     .locale("en")
-    .usage("$0 <command>\n\nWrites large-scale data transformations as lazy TypeScript expressions; runs them incrementally, on Spark.")
+    .usage(
+      "$0 <command>\n\nWrites large-scale data transformations as lazy TypeScript expressions; runs them incrementally, on Spark.",
+    )
     .parserConfiguration({
       // What is typed stays what it is: arguments of tasks are read as JSON, not as yargs' idea of a number.
       "parse-numbers": false,
@@ -56,8 +58,13 @@ export async function parseCommandLine(words: readonly string[]): Promise<ExitCo
     cli.showHelp("error");
     return ExitCode.usage;
   }
-  // Not left to yargs: it would check the unfinished command line while the server is asked.
-  if (words[0] === COMPLETE) return complete(cli, words.slice(1));
+  // Not left to yargs, which would check the unfinished command line while the server is asked.
+  const prefix = taskToComplete(words);
+  if (prefix !== undefined) {
+    const names = await (await import("./completion.ts")).completeTask(prefix);
+    if (names.length > 0) print(names.join("\n"));
+    return code;
+  }
   await cli.parseAsync();
   return code;
 }
@@ -70,8 +77,16 @@ function executionCommands(cli: Argv, does: Does): void {
     "Serve the project over gRPC and HTTP until Ctrl-C",
     (y) =>
       y
-        .option("grpc-port", { type: "string", coerce: port("grpc-port"), describe: "Port of gRPC; 0 takes a free one" })
-        .option("http-port", { type: "string", coerce: port("http-port"), describe: "Port of HTTP; 0 takes a free one" }),
+        .option("grpc-port", {
+          type: "string",
+          coerce: port("grpc-port"),
+          describe: "Port of gRPC; 0 takes a free one",
+        })
+        .option("http-port", {
+          type: "string",
+          coerce: port("http-port"),
+          describe: "Port of HTTP; 0 takes a free one",
+        }),
     (argv) => {
       const grpcPort = argv["grpc-port"] as number | undefined;
       const httpPort = argv["http-port"] as number | undefined;
@@ -92,8 +107,16 @@ function executionCommands(cli: Argv, does: Does): void {
         })
         .option("args", { type: "string", requiresArg: true, describe: "All arguments as one JSON list" })
         .option("reason", { type: "string", requiresArg: true, default: "", describe: "Why, for the record" })
-        .option("json", { type: "boolean", default: false, describe: "Print the result as JSON, and nothing else, on stdout" })
-        .option("detach", { type: "boolean", default: false, describe: "Print the execution's id and leave it running in the server" })
+        .option("json", {
+          type: "boolean",
+          default: false,
+          describe: "Print the result as JSON, and nothing else, on stdout",
+        })
+        .option("detach", {
+          type: "boolean",
+          default: false,
+          describe: "Print the execution's id and leave it running in the server",
+        })
         .option("request-id", {
           type: "string",
           requiresArg: true,
@@ -120,7 +143,12 @@ function executionCommands(cli: Argv, does: Does): void {
     (y) =>
       y
         .positional("id", { type: "string", demandOption: true, describe: "Id of the execution, or its start" })
-        .option("reason", { type: "string", requiresArg: true, default: "firesteel cancel", describe: "Why, for the record" }),
+        .option("reason", {
+          type: "string",
+          requiresArg: true,
+          default: "firesteel cancel",
+          describe: "Why, for the record",
+        }),
     (argv) => does(async () => (await import("./cancel.ts")).cancel({ id: argv.id, reason: argv.reason }))(),
   );
 }
@@ -131,7 +159,10 @@ function inspectionCommands(cli: Argv, does: Does): void {
     "List executions, newest first",
     (y) =>
       limited(y)
-        .option("state", { choices: ["running", "succeeded", "failed", "cancelled"] as const, describe: "Only this state" })
+        .option("state", {
+          choices: ["running", "succeeded", "failed", "cancelled"] as const,
+          describe: "Only this state",
+        })
         .option("task", { type: "string", requiresArg: true, describe: "Only this task" }),
     (argv) =>
       does(async () =>
@@ -185,7 +216,11 @@ function inspectionCommands(cli: Argv, does: Does): void {
 
 function clusterCommands(cli: Argv, does: Does): void {
   const placed = <T>(y: Argv<T>) =>
-    y.option("directory", { type: "string", requiresArg: true, describe: "Run folder, when it is not the default cluster" });
+    y.option("directory", {
+      type: "string",
+      requiresArg: true,
+      describe: "Run folder, when it is not the default cluster",
+    });
   cli.command("cluster", "Start, stop or look at a local YARN, Spark and Livy", (cluster) =>
     cluster
       .command(
@@ -277,7 +312,11 @@ function usageError(message: string, words: readonly string[], options: readonly
   if (/^Not enough non-option/.test(message))
     return new UsageError(`${path.join(" ")} needs ${path[0] === "run" ? "the name of a task" : "an id"}`, path);
   const unknown = /^Unknown (?:argument|command)s?: (.*)$/.exec(message);
-  if (!unknown) return new UsageError(message.replace(/^[A-Z](?=[a-z])/, (letter) => letter.toLowerCase()), path);
+  if (!unknown)
+    return new UsageError(
+      message.replace(/^[A-Z](?=[a-z])/, (letter) => letter.toLowerCase()),
+      path,
+    );
   const [first = ""] = unknown[1]!.split(", ");
   const typed = words.find((word) => /^-/.test(word) && word.replace(/^-+|=.*$/g, "") === first);
   if (typed !== undefined) {
@@ -303,22 +342,17 @@ const COMMANDS: ReadonlySet<string> = new Set(
 /** Options at the place where the parser stopped. */
 function knownOptions(cli: Argv): string[] {
   // Not in the declarations: https://github.com/yargs/yargs/blob/main/lib/yargs-factory.ts has it as a public method.
-  const { key } = (cli as unknown as { getOptions(): { readonly key: Readonly<Record<string, unknown>> } }).getOptions();
+  const { key } = (
+    cli as unknown as { getOptions(): { readonly key: Readonly<Record<string, unknown>> } }
+  ).getOptions();
   return Object.keys(key).filter((name) => name.length > 1);
 }
 
 /** The option with which the script of `firesteel completion` asks; the words typed so far follow it, from `firesteel` on. */
 const COMPLETE = "--get-yargs-completions";
 
-/** Prints what the last of the words can become: names of tasks after `run`, `show` and `tasks`, everything else as yargs knows it. */
-async function complete(cli: Argv, typed: readonly string[]): Promise<ExitCode> {
-  const current = typed.at(-1) ?? "";
-  const [, command = ""] = typed;
-  const candidates: readonly string[] =
-    ["run", "show", "tasks"].includes(command) && typed.length === 3 && !current.startsWith("-")
-      ? await (await import("./completion.ts")).completeTask(current)
-      : await cli.getCompletion([...typed], () => undefined);
-  const fitting = candidates.filter((word) => word.startsWith(current));
-  if (fitting.length > 0) print(fitting.join("\n"));
-  return ExitCode.ok;
+/** The start of the task's name that is to be completed; undefined where something else is. */
+function taskToComplete([option, , command = "", current, ...more]: readonly string[]): string | undefined {
+  const named = option === COMPLETE && ["run", "show", "tasks"].includes(command) && more.length === 0;
+  return named && current !== undefined && !current.startsWith("-") ? current : undefined;
 }

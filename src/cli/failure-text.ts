@@ -36,8 +36,12 @@ export function failureLines(failure: Failure, { root, verbose, task: origin }: 
   else if (submission) lines.push(...logTail(details["logTail"]));
   lines.push(...stackLines(failure.stack ?? "", root, verbose));
   if (submission) {
-    const where = [text(details["appId"]), text(details["cluster"]) && `on ${text(details["cluster"])}`].filter(Boolean);
-    lines.push(`  submission ${submission}${where.length > 0 ? ` (${where.join(" ")})` : ""}; its log: firesteel log ${submission}`);
+    const where = [text(details["appId"]), text(details["cluster"]) && `on ${text(details["cluster"])}`].filter(
+      Boolean,
+    );
+    lines.push(
+      `  submission ${submission}${where.length > 0 ? ` (${where.join(" ")})` : ""}; its log: firesteel log ${submission}`,
+    );
   }
   return lines;
 }

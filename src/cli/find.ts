@@ -76,7 +76,9 @@ async function orNull<T>(call: () => Promise<T>): Promise<T | null> {
 
 async function idsWith(
   prefix: string,
-  list: (token: string) => Promise<{ readonly rows: readonly { readonly id: string }[]; readonly nextPageToken: string }>,
+  list: (
+    token: string,
+  ) => Promise<{ readonly rows: readonly { readonly id: string }[]; readonly nextPageToken: string }>,
 ): Promise<string[]> {
   const ids: string[] = [];
   let token = "";

@@ -64,5 +64,7 @@ export function plainText(text: string): string {
 
 /** A text of others on one line. */
 export function oneLine(text: string): string {
-  return plainText(text).replace(/\s*\n\s*/g, " ").trim();
+  return plainText(text)
+    .replace(/\s*\n\s*/g, " ")
+    .trim();
 }

@@ -66,7 +66,8 @@ function entries(jobs: readonly Job[], indent: string, root: boolean, all: boole
     const few = all || group.length <= SHOWN_ALIKE + 1 ? group : notable(group);
     items.push(...few);
     const left = group.filter((job) => !few.includes(job));
-    if (left.length > 0) items.push(`${left[0]!.task}: ${formatCount(left.length, "more job")} (${words(left)}; --all shows them)`);
+    if (left.length > 0)
+      items.push(`${left[0]!.task}: ${formatCount(left.length, "more job")} (${words(left)}; --all shows them)`);
   }
   return items
     .map((item, i) => {

@@ -2,8 +2,8 @@
  * Where progress is shown: a view that redraws itself on a terminal, plain lines elsewhere. Both on stderr.
  */
 
-import { paintError, say } from "./terminal.ts";
 import type { Progress, ProgressLine } from "./progress.ts";
+import { paintError, say } from "./terminal.ts";
 
 /** How often the view is drawn, in ms. */
 const FRAME_MS = 120;
@@ -22,7 +22,13 @@ export async function openView(progress: Progress, title: string, startedAt: num
 }
 
 function plainView(): View {
-  return { tell: (lines) => lines.forEach(({ text }) => say(text)), say, [Symbol.dispose]: () => undefined };
+  return {
+    tell(lines) {
+      for (const { text } of lines) say(text);
+    },
+    say,
+    [Symbol.dispose]: () => undefined,
+  };
 }
 
 async function openLiveView(progress: Progress, title: string, startedAt: number): Promise<View> {

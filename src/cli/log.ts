@@ -84,7 +84,8 @@ async function printNew(
   // What has ended and was printed since does not grow.
   if (before !== undefined && endedAt !== undefined && before.at(-1) === ENDED) return;
   const { log: lines } = await client.submissions.getSubmission({ id });
-  if (before === undefined) say(paintError("bold", `--- submission ${id}: ${task} on ${cluster}, ${submissionStateWord(state)}`));
+  if (before === undefined)
+    say(paintError("bold", `--- submission ${id}: ${task} on ${cluster}, ${submissionStateWord(state)}`));
   const label = several ? `${shortId(id)}  ` : "";
   for (const line of newLines(before ?? [], lines)) print(`${label}${plainText(line)}`);
   printed.set(id, endedAt === undefined ? lines : [...lines, ENDED]);

@@ -3,12 +3,7 @@
  */
 
 import { timestampMs } from "@bufbuild/protobuf/wkt";
-import {
-  type Execution,
-  type Job,
-  JobState,
-  type WatchExecutionResponse,
-} from "../gen/firesteel/v1/execution_pb.ts";
+import { type Execution, type Job, JobState, type WatchExecutionResponse } from "../gen/firesteel/v1/execution_pb.ts";
 import { type Submission, SubmissionState } from "../gen/firesteel/v1/submission_pb.ts";
 import { clipText, formatDuration, oneLine, shortId } from "./format.ts";
 import { submissionStateWord } from "./state-word.ts";
@@ -27,6 +22,7 @@ export interface ProgressCounts {
   readonly ran: number;
   readonly cached: number;
   readonly failed: number;
+  readonly cancelled: number;
   readonly running: number;
   readonly waiting: number;
   /** Submissions that this execution made. */
@@ -44,6 +40,7 @@ export class Progress {
   #ran = 0;
   #cached = 0;
   #failed = 0;
+  #cancelled = 0;
   #execution: Execution | undefined;
 
   /** The execution as it was last told of. */
@@ -58,6 +55,7 @@ export class Progress {
       ran: this.#ran,
       cached: this.#cached,
       failed: this.#failed,
+      cancelled: this.#cancelled,
       running: this.#live.size - waiting,
       waiting,
       submitted: this.#submissions.size,
@@ -109,8 +107,11 @@ export class Progress {
       if (job.cached || took <= WORTH_A_LINE_MS) return [];
       return [{ kind: "done", text: `${job.task} done in ${formatDuration(took)} (${job.executor})` }];
     }
+    if (job.state === JobState.CANCELLED) {
+      this.#cancelled++;
+      return [];
+    }
     this.#failed++;
-    if (job.state === JobState.CANCELLED) return [];
     const message = job.error?.message ?? "";
     // The jobs above it end later, with the same error.
     if (this.#failures.has(message)) return [];
@@ -126,7 +127,10 @@ export class Progress {
     const why = SAID_WITH_CAUSE.has(state) && cause !== "" ? `: ${clipText(oneLine(cause), 300)}` : "";
     const kind = ENDS.has(state) ? "done" : "passing";
     return [
-      { kind, text: `submission ${shortId(id)} ${task} ${submissionStateWord(state)} on ${cluster}${application}${why}` },
+      {
+        kind,
+        text: `submission ${shortId(id)} ${task} ${submissionStateWord(state)} on ${cluster}${application}${why}`,
+      },
     ];
   }
 
@@ -136,7 +140,9 @@ export class Progress {
     const parents = new Set<string>();
     for (const { parentId } of this.#live.values()) if (parentId !== undefined) parents.add(parentId);
     const leaves = [...this.#live.values()].filter(({ id }) => !parents.has(id));
-    const groups = Map.groupBy(leaves, (job) => (job.state === JobState.WAITING ? `${job.task} ${job.note ?? ""}` : job.id));
+    const groups = Map.groupBy(leaves, (job) =>
+      job.state === JobState.WAITING ? `${job.task} ${job.note ?? ""}` : job.id,
+    );
     const lines = [...groups.values()]
       .toSorted((a, b) => Number(isWaiting(a)) - Number(isWaiting(b)))
       .map((group) => frameLine(group, now));
@@ -145,8 +151,8 @@ export class Progress {
   }
 
   #countsInWords(): string {
-    const { ran, cached, failed, running, waiting } = this.counts;
-    const words = { done: ran, cached, failed, running, waiting };
+    const { ran, cached, failed, cancelled, running, waiting } = this.counts;
+    const words = { done: ran, cached, failed, cancelled, running, waiting };
     return Object.entries(words)
       .filter(([word, count]) => count > 0 || word === "done")
       .map(([word, count]) => `${count.toLocaleString("en")} ${word}`)

@@ -16,7 +16,13 @@ type Row = Readonly<Record<string, unknown>>;
 export function formatResult(value: unknown, width: number | undefined, colors: boolean): string {
   if (typeof value === "string") return value;
   if (isRows(value)) return formatRows(value, width ?? 120);
-  return inspect(shown(value), { depth: 6, colors, breakLength: width ?? 100, maxArrayLength: 100, maxStringLength: 2000 });
+  return inspect(shown(value), {
+    depth: 6,
+    colors,
+    breakLength: width ?? 100,
+    maxArrayLength: 100,
+    maxStringLength: 2000,
+  });
 }
 
 /** Whether it is a list of objects of simple members. */
@@ -39,7 +45,9 @@ function isSimple(value: unknown): boolean {
 function formatRows(rows: readonly Row[], width: number): string {
   const keys = [...new Set(rows.slice(0, 1000).flatMap((row) => Object.keys(row)))];
   const columns = keys.map((key): Column<Row> => {
-    const numeric = rows.every((row) => ["number", "bigint", "undefined"].includes(typeof row[key]) || row[key] === null);
+    const numeric = rows.every(
+      (row) => ["number", "bigint", "undefined"].includes(typeof row[key]) || row[key] === null,
+    );
     return { title: key, text: (row) => cell(row[key]), shrinks: true, ...(numeric ? { align: "right" } : {}) };
   });
   const table = formatTable(columns, rows.slice(0, MOST_ROWS), width);

@@ -104,7 +104,12 @@ async function openOwn(root: string): Promise<Place> {
   redirectOutput((text) => printed.to(text));
   try {
     // Any ports: the configured ones belong to `serve`, perhaps of another project.
-    own = await startOwnServer({ root, config: { ...config, grpcPort: 0, httpPort: 0 }, log: log.logger, command: "run" });
+    own = await startOwnServer({
+      root,
+      config: { ...config, grpcPort: 0, httpPort: 0 },
+      log: log.logger,
+      command: "run",
+    });
   } catch (error) {
     const other = await otherServer(root, error);
     log[Symbol.dispose]();
@@ -190,12 +195,14 @@ async function watch({ client }: Session, id: string, progress: Progress, view: 
 
 function tellEnd(progress: Progress, began: number, root: string, json: boolean, verbose: boolean): ExitCode {
   const execution = progress.execution!;
-  const { ran, cached, failed, submitted } = progress.counts;
+  const { ran, cached, failed, cancelled, submitted } = progress.counts;
   const took = formatDuration(timestampMs(execution.endedAt!) - began);
   const counts = [
-    `${formatCount(ran + cached + failed, "job")}: ${ran} ran, ${cached} cached${failed > 0 ? `, ${failed} failed` : ""}`,
+    `${formatCount(ran + cached + failed + cancelled, "job")}: ${ran} ran, ${cached} cached`,
+    ...(failed > 0 ? [`${failed} failed`] : []),
+    ...(cancelled > 0 ? [`${cancelled} cancelled`] : []),
     formatCount(submitted, "submission"),
-  ].join("; ");
+  ].join(", ");
   const summary = (word: string) => say(`${word} in ${took} (${counts}); execution ${shortId(execution.id)}`);
   switch (execution.state) {
     case ExecutionState.SUCCEEDED: {
@@ -233,14 +240,14 @@ async function leaveOthersTime({ client }: Session, own: OwnServer): Promise<voi
     const [next] = others;
     if (!next) return;
     if (!told) {
-      say(`${formatCount(others.length, "execution")} of other commands still ${others.length === 1 ? "runs" : "run"} here since ${formatTime(timestampMs(next.startedAt!), Date.now())}; Ctrl-C leaves it to the next server`);
+      say(
+        `${formatCount(others.length, "execution")} of other commands still ${others.length === 1 ? "runs" : "run"} here since ${formatTime(timestampMs(next.startedAt!), Date.now())}; Ctrl-C leaves it to the next server`,
+      );
       interrupts.use(onInterrupt(() => enough.abort()));
     }
-    await client.executions
-      .waitExecution({ id: next.id }, { signal: enough.signal })
-      .catch((error: unknown) => {
-        if (!enough.signal.aborted) throw error;
-      });
+    await client.executions.waitExecution({ id: next.id }, { signal: enough.signal }).catch((error: unknown) => {
+      if (!enough.signal.aborted) throw error;
+    });
   }
 }
 

@@ -164,7 +164,9 @@ function showSubmission({ submission, transitions, log }: GetSubmissionResponse)
   if (it.failure) printSubmissionFailure(it);
   print(`\n${paint("bold", "history")}`);
   for (const { at, to, cause } of transitions)
-    print(`  ${at ? formatTime(timestampMs(at), Date.now()) : ""}  ${submissionStateWord(to)}${cause ? `: ${oneLine(cause)}` : ""}`);
+    print(
+      `  ${at ? formatTime(timestampMs(at), Date.now()) : ""}  ${submissionStateWord(to)}${cause ? `: ${oneLine(cause)}` : ""}`,
+    );
   if (log.length > 0) print(`\n${formatCount(log.length, "line")} of log: firesteel log ${it.id}`);
 }
 

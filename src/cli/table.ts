@@ -34,7 +34,7 @@ export function formatTable<T>(
 ): string {
   const texts = rows.map((row) => columns.map((column) => oneLine(column.text(row))));
   if (width === undefined) return [columns.map(({ title }) => title), ...texts].map((row) => row.join("\t")).join("\n");
-  const widths = fit(columns, texts, width);
+  const widths = widthsFor(columns, texts, width);
   const table = new Table({
     chars: { ...NO_BORDERS, middle: " ".repeat(GAP) },
     style: { "padding-left": 0, "padding-right": 0, head: [], border: [] },
@@ -54,11 +54,12 @@ export function formatTable<T>(
     .toString()
     .split("\n")
     .map((line) => line.trimEnd())
-    .join("\n");
+    .join("\n")
+    .trimEnd();
 }
 
 /** Widths of the columns: what they need, less where the terminal has not that much. */
-function fit<T>(columns: readonly Column<T>[], texts: readonly (readonly string[])[], width: number): number[] {
+function widthsFor<T>(columns: readonly Column<T>[], texts: readonly (readonly string[])[], width: number): number[] {
   const widths = columns.map(({ title }, i) =>
     texts.reduce((most, row) => Math.max(most, [...row[i]!].length), Math.max(1, title.length)),
   );

@@ -55,5 +55,7 @@ function parseJson(text: string, subject: string): JsonValue {
 /** Whether an integer was rounded, or a number went beyond the range of a double. */
 function isChanged(value: number, source: string): boolean {
   if (!Number.isFinite(value)) return true;
-  return /^-?\d+$/.test(source) && !Number.isSafeInteger(value) && BigInt(source) !== BigInt(value);
+  if (!/^-?\d+$/.test(source) || Number.isSafeInteger(value)) return false;
+  // What JavaScript itself would write for a number is that number, though its last digits are not always the exact ones.
+  return BigInt(source) !== BigInt(value) && source !== String(value);
 }

@@ -39,7 +39,8 @@ export function formatSignature({ name, parameters }: Task): string {
 
 function formatParameter({ name, optional, rest, hasDefault, constantDefault }: Parameter): string {
   if (rest) return `...${name}`;
-  if (constantDefault) return `${name} = ${inspect(valueFromMessage(constantDefault), { breakLength: Number.POSITIVE_INFINITY })}`;
+  if (constantDefault)
+    return `${name} = ${inspect(valueFromMessage(constantDefault), { breakLength: Number.POSITIVE_INFINITY })}`;
   return optional || hasDefault ? `${name}?` : name;
 }
 

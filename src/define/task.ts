@@ -2,8 +2,9 @@
  * Tasks: named functions whose calls give lazy expressions and run nothing.
  */
 
-import { getCallSites, inspect } from "node:util";
+import { inspect } from "node:util";
 import { Code, FiresteelError } from "../errors.ts";
+import { type CallSite, callSite } from "./call-site.ts";
 import { type Arg, type Lazy, lazy, type Resolved } from "./lazy.ts";
 
 /** Where the body of a task runs. Tasks tagged `bulk-data` run their body in place and the Spark work it returns on a cluster. */
@@ -30,19 +31,12 @@ export interface TaskOptions {
   readonly description?: string;
 }
 
-/** Place of a definition in its module; line and column count from 1. */
-export interface Site {
-  readonly url: string;
-  readonly line: number;
-  readonly column: number;
-}
-
 /** What `task(...)` defined. */
 export interface TaskDefinition {
   readonly name: string;
   readonly options: TaskOptions;
   readonly body: (...args: never[]) => unknown;
-  readonly site: Site;
+  readonly site: CallSite;
 }
 
 /** A task: call it to get a lazy of its result. Arguments may be lazies, or hold lazies at any depth. */
@@ -119,7 +113,7 @@ export function task<A extends readonly unknown[], R>(
 export function task(name: string, second: unknown, third?: unknown): Task {
   const body = third ?? second;
   const options = ((third === undefined ? undefined : second) ?? {}) as TaskOptions;
-  const site = definitionSite();
+  const site = callSite() ?? { url: "unknown:", line: 0, column: 0 };
   const where = `${site.url}:${site.line}:${site.column}`;
   if (typeof name !== "string" || !NAME.test(name)) {
     throw new FiresteelError(
@@ -191,13 +185,4 @@ export function definedTasks(): ReadonlyMap<string, TaskDefinition> {
 /** The options without those that are undefined. */
 function defined(options: TaskOptions): TaskOptions {
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
-}
-
-/** The place outside this module that called `task`. */
-function definitionSite(): Site {
-  for (const site of getCallSites(8)) {
-    if (site.scriptName === import.meta.url || site.scriptName === "") continue;
-    return { url: site.scriptName, line: site.lineNumber, column: site.columnNumber };
-  }
-  return { url: "unknown:", line: 0, column: 0 };
 }

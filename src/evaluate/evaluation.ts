@@ -410,7 +410,7 @@ export class Evaluation {
       argDigests,
       cell: new Cell(),
       startedAt: Date.now(),
-      executor: task.options.executor ?? "inline",
+      executor: task.options.tags?.includes("bulk-data") ? "spark" : (task.options.executor ?? "inline"),
       cached: false,
       submissionId: null,
       note: null,
@@ -475,7 +475,7 @@ export class Evaluation {
         job.note = note;
         if (submissionId !== undefined) job.submissionId = submissionId;
         this.#fresh.delete(job);
-        this.#record(job, "running", null);
+        this.#record(job, note.startsWith("waiting") ? "waiting" : "running", null);
       },
     };
     this.async(

@@ -8,7 +8,7 @@
  */
 
 import { stat } from "node:fs/promises";
-import { isAbsolute, relative, resolve, sep } from "node:path";
+import { isAbsolute, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { DatasetValue, type FileValue } from "../define/external.ts";
 import { Code, FiresteelError } from "../errors.ts";
@@ -213,12 +213,6 @@ function partitionDirectories(path: string): string[] {
     .split("/")
     .slice(0, -1)
     .filter((part) => part.includes("="));
-}
-
-/** Path of a file from the project's root where it is inside, else absolute. */
-export function displayPath(root: string, absolute: string): string {
-  const inside = relative(root, absolute);
-  return inside.startsWith(`..${sep}`) || isAbsolute(inside) ? absolute : inside;
 }
 
 async function statFile(path: string): Promise<(Omit<FileStat, "digest"> & { readonly touchedMs: number }) | null> {

@@ -14,6 +14,7 @@ import type {
   Executor,
   Invocation,
   Outcome,
+  Progress,
   Storage,
   SubmissionStore,
 } from "../evaluate/ports.ts";
@@ -42,9 +43,10 @@ export interface SparkExecutorOptions {
 interface Shared {
   readonly result: Promise<BulkResult>;
   readonly controller: AbortController;
-  readonly listeners: Set<(line: string) => void>;
+  readonly listeners: Set<Progress>;
   waiters: number;
-  told: string;
+  /** What was told last. */
+  told: Parameters<Progress> | null;
 }
 
 /** Makes the executor. It does not own the host, the gateway or the store. */
@@ -96,17 +98,20 @@ export function createSparkExecutor(options: SparkExecutorOptions): Executor {
 
   function share(prepared: PreparedWork, invocation: Invocation): Shared {
     const controller = new AbortController();
-    const listeners = new Set<(line: string) => void>();
-    const shared: Shared = { controller, listeners, waiters: 0, told: "", result: begin() };
+    const listeners = new Set<Progress>();
+    const shared: Shared = { controller, listeners, waiters: 0, told: null, result: begin() };
     async function begin(): Promise<BulkResult> {
       await Promise.resolve(); // `shared` is there from here on.
-      const tell = (line: string) => {
-        shared.told = line;
-        for (const listener of listeners) listener(line);
+      const tell: Progress = (...progress) => {
+        shared.told = progress;
+        for (const listener of listeners) listener(...progress);
       };
       try {
         await leaving.get(prepared.key);
-        return await obtain(prepared, invocation, controller.signal, tell);
+        const result = await obtain(prepared, invocation, controller.signal, tell);
+        // Also when it was committed long ago, by a submission of another execution.
+        tell("its result is committed", result.submissionId);
+        return result;
       } finally {
         if (running.get(prepared.key) === shared) running.delete(prepared.key);
       }
@@ -120,7 +125,7 @@ export function createSparkExecutor(options: SparkExecutorOptions): Executor {
     prepared: PreparedWork,
     invocation: Invocation,
     signal: AbortSignal,
-    tell: (line: string) => void,
+    tell: Progress,
   ): Promise<BulkResult> {
     const { key } = prepared;
     const valid = async () => {
@@ -154,7 +159,7 @@ export function createSparkExecutor(options: SparkExecutorOptions): Executor {
     shared.waiters++;
     if (onProgress !== undefined) {
       shared.listeners.add(onProgress);
-      if (shared.told !== "") onProgress(shared.told);
+      if (shared.told !== null) onProgress(...shared.told);
     }
     const aborted = Promise.withResolvers<never>();
     const leave = () => aborted.reject(signal.reason);

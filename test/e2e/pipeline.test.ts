@@ -21,6 +21,7 @@ describe("a pipeline on the real cluster", { timeout: 180_000 }, () => {
   let root: string;
   let gate: Gate;
   let client: FiresteelClient;
+  let httpAddress: string;
   const cleanup = new AsyncDisposableStack();
 
   beforeAll(async () => {
@@ -35,6 +36,7 @@ describe("a pipeline on the real cluster", { timeout: 180_000 }, () => {
     });
     cleanup.defer(() => orchestrator.stop());
     client = cleanup.use(createClient(orchestrator.grpcAddress));
+    httpAddress = orchestrator.httpAddress;
   });
   afterAll(() => cleanup.disposeAsync());
 
@@ -60,7 +62,7 @@ describe("a pipeline on the real cluster", { timeout: 180_000 }, () => {
       "const limit = cents(euros);",
       "// In cents.\n  const most = cents(euros);",
     );
-    await edit(client, root, "flows/shop.ts", "price <= ${limit}", "price <= ${most}");
+    await edit(client, root, "flows/shop.ts", "{limit}`", "{most}`");
     const run = await runTask(client, "shop.main");
     expect(run.ran).toEqual([]);
     expect(run.submissions).toEqual([]);
@@ -83,11 +85,19 @@ describe("a pipeline on the real cluster", { timeout: 180_000 }, () => {
   });
 
   it("goes on serving the old version while a file does not parse", async () => {
+    const problems = async () => {
+      const { reasons } = (await (await fetch(`http://${httpAddress}/readyz`)).json()) as {
+        readonly reasons: string[];
+      };
+      return reasons.join();
+    };
     await writeFile(join(root, "flows/broken.ts"), "export const = 1;\n");
+    await expect.poll(problems, { timeout: 20_000 }).toContain("flows/broken.ts");
     const run = await runTask(client, "shop.main");
     expect(run.value).toEqual(RESULT);
     expect(run.submissions).toEqual([]);
     await rm(join(root, "flows/broken.ts"));
+    await expect.poll(problems, { timeout: 20_000 }).toBe("");
   });
 
   it("gives Spark's message and position for SQL that does not parse", async () => {
@@ -121,7 +131,7 @@ describe("a pipeline on the real cluster", { timeout: 180_000 }, () => {
       const waiting = jobs.find(({ task, note }) => task === "shop.count" && note?.includes("is down since"));
       if (waiting === undefined) continue;
       expect(waiting).toMatchObject({
-        state: JobState.RUNNING,
+        state: JobState.WAITING,
         note: expect.stringContaining("waiting: cluster real"),
       });
       break;

@@ -10,7 +10,7 @@ import { type Execution, ExecutionState, type Job } from "../../src/gen/firestee
 import type { Failure } from "../../src/gen/firesteel/v1/failure_pb.ts";
 import type { Submission } from "../../src/gen/firesteel/v1/submission_pb.ts";
 import type { FiresteelClient } from "../../src/serve/client.ts";
-import { valueFromMessage, valueToMessage } from "../../src/serve/value-message.ts";
+import { messageFromValue, valueFromMessage } from "../../src/serve/value-message.ts";
 import type { TestCluster } from "../cluster.ts";
 
 const FIXTURE = fileURLToPath(new URL("../fixtures/e2e", import.meta.url));
@@ -72,7 +72,7 @@ export interface Run {
 
 /** Starts a task; returns the execution's id. */
 export async function startTask(client: FiresteelClient, task: string, ...args: readonly unknown[]): Promise<string> {
-  const { execution } = await client.executions.startExecution({ task, arguments: args.map(valueToMessage) });
+  const { execution } = await client.executions.startExecution({ task, arguments: args.map(messageFromValue) });
   return execution!.id;
 }
 

@@ -39,7 +39,7 @@ describe("programs", () => {
     const { bytes, kind } = encodeProgram({
       a: one,
       b: [cond(true, one, 2)],
-      c: field(pair(one, "x") as Lazy<{ then: number }>, "then"),
+      c: field(pair(one, "x") as unknown as Lazy<{ then: number }>, "then"),
       d: catchError(one, recover, ["not_found"]),
     });
     expect(kind).toBe("expression");

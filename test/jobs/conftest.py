@@ -64,22 +64,28 @@ class Bench:
         import firesteel_harness
 
         self.attempts += 1
-        attempt = "a{0}".format(self.attempts)
-        base = "file://{0}/attempts/{1}".format(self.root, attempt)
+        attempt = f"a{self.attempts}"
+        base = f"file://{self.root}/attempts/{attempt}"
         spec = {
             "version": 1,
             "attempt": attempt,
             "base": base,
             "kind": kind,
             "inputs": [],
-            "outputs": [] if kind == "fingerprint" else [{"name": "out", "format": "parquet", "partitionBy": [], "options": {}}],
-            "conf": {"spark.sql.session.timeZone": "UTC", "spark.sql.ansi.enabled": "true", "spark.sql.caseSensitive": "false"},
+            "outputs": []
+            if kind == "fingerprint"
+            else [{"name": "out", "format": "parquet", "partitionBy": [], "options": {}}],
+            "conf": {
+                "spark.sql.session.timeZone": "UTC",
+                "spark.sql.ansi.enabled": "true",
+                "spark.sql.caseSensitive": "false",
+            },
         }
         spec.update(members)
         path = self.root / (attempt + ".json")
         path.write_text(json.dumps(spec), encoding="utf-8")
-        returned = firesteel_harness.run("file://{0}".format(path), self.spark.newSession())
-        with open("{0}/{1}/manifest.json".format(base[len("file://"):], returned["driver"]), encoding="utf-8") as file:
+        returned = firesteel_harness.run(f"file://{path}", self.spark.newSession())
+        with open("{0}/{1}/manifest.json".format(base[len("file://") :], returned["driver"]), encoding="utf-8") as file:
             manifest = json.load(file)
         assert manifest == returned
         return manifest
@@ -90,9 +96,9 @@ class Bench:
 
     def python(self, source, **members):
         """Runs a Python file with this text."""
-        path = self.root / "body-{0}.py".format(self.attempts + 1)
+        path = self.root / f"body-{self.attempts + 1}.py"
         path.write_text(source, encoding="utf-8")
-        return self.run("pyspark", file="file://{0}".format(path), pyFiles=[], **members)
+        return self.run("pyspark", file=f"file://{path}", pyFiles=[], **members)
 
     def input_of(self, output, name="input_0"):
         """The `inputs` entry that reads an output of a manifest."""
@@ -108,13 +114,21 @@ class Bench:
 
     def input_files(self, kind, location, files, name="input_0", **members):
         """An `inputs` entry for files that no harness wrote."""
-        entry = {"name": name, "format": kind, "location": location, "files": files, "options": {}, "schema": None, "partitionBy": []}
+        entry = {
+            "name": name,
+            "format": kind,
+            "location": location,
+            "files": files,
+            "options": {},
+            "schema": None,
+            "partitionBy": [],
+        }
         entry.update(members)
         return entry
 
     def rows(self, output):
         """The rows of an output, read with plain PySpark."""
-        frame = self.spark.read.parquet(output["location"][len("file://"):])
+        frame = self.spark.read.parquet(output["location"][len("file://") :])
         return frame.collect()
 
 

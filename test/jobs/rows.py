@@ -20,17 +20,31 @@ DOMAINS = {
     T.FloatType(): [0.0, -0.0, 1.0, -1.0, float("nan"), float("inf"), float("-inf"), 1.401298464324817e-45],
     T.DoubleType(): [0.0, -0.0, 1.0, -1.0, 0.1, float("nan"), float("inf"), float("-inf"), 5e-324],
     T.DecimalType(9, 2): [decimal.Decimal("0.00"), decimal.Decimal("1.00"), decimal.Decimal("-9999999.99")],
-    T.DecimalType(38, 10): [decimal.Decimal("0E-10"), decimal.Decimal("1.0000000000"), decimal.Decimal("-1234567890123456789012345678.0123456789")],
+    T.DecimalType(38, 10): [
+        decimal.Decimal("0E-10"),
+        decimal.Decimal("1.0000000000"),
+        decimal.Decimal("-1234567890123456789012345678.0123456789"),
+    ],
     T.StringType(): ["", "a", "b", "ab", "01", "1", "a\u0000", "é", "\U0001f525", "null", "NULL", "-0.0"],
     T.BinaryType(): [b"", b"a", b"ab", b"\x00", b"\xff\xfe"],
-    T.DateType(): [datetime.date(1970, 1, 1), datetime.date(1970, 1, 2), datetime.date(1, 1, 1), datetime.date(1582, 10, 4), datetime.date(9999, 12, 31)],
+    T.DateType(): [
+        datetime.date(1970, 1, 1),
+        datetime.date(1970, 1, 2),
+        datetime.date(1, 1, 1),
+        datetime.date(1582, 10, 4),
+        datetime.date(9999, 12, 31),
+    ],
     T.TimestampType(): [
         datetime.datetime(1970, 1, 1, tzinfo=UTC),
         datetime.datetime(1970, 1, 1, 0, 0, 0, 1, tzinfo=UTC),
         datetime.datetime(1850, 6, 1, 12, 30, 15, 123456, tzinfo=UTC),
         datetime.datetime(2024, 3, 31, 1, 30, tzinfo=UTC),
     ],
-    T.TimestampNTZType(): [datetime.datetime(1970, 1, 1), datetime.datetime(1970, 1, 1, 0, 0, 0, 1), datetime.datetime(1500, 1, 1)],
+    T.TimestampNTZType(): [
+        datetime.datetime(1970, 1, 1),
+        datetime.datetime(1970, 1, 1, 0, 0, 0, 1),
+        datetime.datetime(1500, 1, 1),
+    ],
     T.DayTimeIntervalType(): [datetime.timedelta(0), datetime.timedelta(microseconds=1), datetime.timedelta(days=-1)],
 }
 SCALARS = sorted(DOMAINS, key=str)
@@ -50,7 +64,9 @@ def types(depth):
         scalar,
         inner.map(T.ArrayType),
         st.tuples(key, inner).map(lambda kv: T.MapType(*kv)),
-        st.lists(inner, min_size=1, max_size=3).map(lambda kinds: T.StructType([T.StructField("f{0}".format(i), k) for i, k in enumerate(kinds)])),
+        st.lists(inner, min_size=1, max_size=3).map(
+            lambda kinds: T.StructType([T.StructField(f"f{i}", k) for i, k in enumerate(kinds)])
+        ),
     )
 
 
@@ -84,7 +100,8 @@ def tables(schema, most=40):
 
 
 def same(value, kind):
-    """A hashable stand-in for a value: two values are the same to a dataset if and only if their stand-ins are equal."""
+    """A hashable stand-in for a value: two values are the same to a dataset if and only if their stand-ins are
+    equal."""
     if value is None:
         return ("null",)
     if isinstance(kind, T.ArrayType):

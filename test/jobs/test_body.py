@@ -61,7 +61,11 @@ BODIES = [
     ("def run(ctx):\n    pass\n", "line 1: run() returned NoneType; return a DataFrame", None),
     ("\n\ndef run(ctx):\n    return [1]\n", "line 3: run() returned list", None),
     ("def run(ctx):\n    return {'out': 1}\n", "output 'out' of run() is int", None),
-    ("def run(ctx):\n    return {'other': ctx.spark.range(1)}\n", "run() returned the outputs ['other'], but the task declares ['out']", None),
+    (
+        "def run(ctx):\n    return {'other': ctx.spark.range(1)}\n",
+        "run() returned the outputs ['other'], but the task declares ['out']",
+        None,
+    ),
     ("async def run(ctx):\n    return 1\n", "line 1: run() is async", None),
     ("import sys\ndef run(ctx):\n    sys.exit(0)\n", "run() called sys.exit(0)", None),
     ("def run():\n    pass\n", "takes 0 positional arguments", None),
@@ -119,6 +123,11 @@ def test_unknown_kinds_and_versions(bench):
 
 
 def test_bodies_do_not_see_each_other(bench):
-    succeeded(bench.python("leak = 1\ndef run(ctx):\n    ctx.spark.range(1).createOrReplaceTempView('leaked')\n    return ctx.spark.range(1)\n"))
+    succeeded(
+        bench.python(
+            "leak = 1\ndef run(ctx):\n    frame = ctx.spark.range(1)\n"
+            "    frame.createOrReplaceTempView('leaked')\n    return frame\n"
+        )
+    )
     assert "leaked" in failed(bench.sql("SELECT * FROM leaked"))["message"]
     assert "leak" in failed(bench.python("def run(ctx):\n    return leak\n"))["message"]

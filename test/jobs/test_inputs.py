@@ -7,7 +7,9 @@ from conftest import failed, succeeded
 
 
 def written(bench, query, *by):
-    return succeeded(bench.sql(query, outputs=[{"name": "out", "format": "parquet", "partitionBy": list(by), "options": {}}]))
+    return succeeded(
+        bench.sql(query, outputs=[{"name": "out", "format": "parquet", "partitionBy": list(by), "options": {}}])
+    )
 
 
 def test_reads_only_the_listed_files(bench):
@@ -29,45 +31,55 @@ def test_partition_columns_keep_type_and_place(bench):
 
 
 def test_key_value_directories_count_without_being_declared(bench, spark):
-    location = "file://{0}/plain".format(bench.root)
+    location = f"file://{bench.root}/plain"
     spark.range(6).selectExpr("id", "id % 2 AS k").write.partitionBy("k").parquet(location)
     files = [
         os.path.join("file://" + folder, name)
-        for folder, _, names in os.walk(location[len("file://"):]) for name in names if name.endswith(".parquet")
+        for folder, _, names in os.walk(location[len("file://") :])
+        for name in names
+        if name.endswith(".parquet")
     ]
-    got = succeeded(bench.sql("SELECT sum(k) AS s FROM input_0", inputs=[bench.input_files("parquet", location, files)]))
+    got = succeeded(
+        bench.sql("SELECT sum(k) AS s FROM input_0", inputs=[bench.input_files("parquet", location, files)])
+    )
     assert bench.rows(got)[0]["s"] == 3
 
 
 def test_names_with_pattern_characters_are_names(bench, spark):
-    location = "file://{0}/odd {{a,b}} [x] %41".format(bench.root)
+    location = f"file://{bench.root}/odd {{a,b}} [x] %41"
     spark.range(3).coalesce(1).write.parquet(location)
     os.mkdir(str(bench.root / "odd a [x] %41"))
-    (name,) = [n for n in os.listdir(location[len("file://"):]) if n.startswith("part-")]
+    (name,) = [n for n in os.listdir(location[len("file://") :]) if n.startswith("part-")]
     entry = bench.input_files("parquet", location, [location + "/" + name])
     assert succeeded(bench.run("fingerprint", inputs=[entry]))["rows"] == 3
 
 
-@pytest.mark.parametrize("kind, text, options", [
-    ("csv", "id;name\n1;a\n2;\n", {"header": "true", "sep": ";", "inferSchema": "true"}),
-    ("json", '{"id":1,"name":"a"}\n{"id":2,"name":null}\n', {}),
-])
+@pytest.mark.parametrize(
+    "kind, text, options",
+    [
+        ("csv", "id;name\n1;a\n2;\n", {"header": "true", "sep": ";", "inferSchema": "true"}),
+        ("json", '{"id":1,"name":"a"}\n{"id":2,"name":null}\n', {}),
+    ],
+)
 def test_text_formats_with_options(bench, kind, text, options):
     path = bench.root / ("data." + kind)
     path.write_text(text)
-    location = "file://{0}".format(path)
+    location = f"file://{path}"
     entry = bench.input_files(kind, location, [location], options=options)
     got = succeeded(bench.sql("SELECT name FROM input_0 WHERE id = 2", inputs=[entry]))
     assert [row["name"] for row in bench.rows(got)] == [None]
-    schema = {"type": "struct", "fields": [{"name": n, "type": "string", "nullable": True, "metadata": {}} for n in ("id", "name")]}
+    schema = {
+        "type": "struct",
+        "fields": [{"name": n, "type": "string", "nullable": True, "metadata": {}} for n in ("id", "name")],
+    }
     got = succeeded(bench.sql("SELECT id FROM input_0 WHERE id = '1'", inputs=[dict(entry, schema=schema)]))
     assert [row["id"] for row in bench.rows(got)] == ["1"]
 
 
 def test_orc(bench, spark):
-    location = "file://{0}/orc".format(bench.root)
+    location = f"file://{bench.root}/orc"
     spark.range(5).coalesce(1).write.orc(location)
-    (name,) = [n for n in os.listdir(location[len("file://"):]) if n.endswith(".orc")]
+    (name,) = [n for n in os.listdir(location[len("file://") :]) if n.endswith(".orc")]
     entry = bench.input_files("orc", location, [location + "/" + name])
     assert succeeded(bench.run("fingerprint", inputs=[entry]))["rows"] == 5
 
@@ -75,7 +87,7 @@ def test_orc(bench, spark):
 @pytest.mark.parametrize("with_schema", [True, False])
 def test_a_missing_file_is_the_clusters_fault(bench, with_schema):
     entry = bench.input_of(written(bench, "SELECT 1 AS a"))
-    os.remove(entry["files"][0][len("file://"):])
+    os.remove(entry["files"][0][len("file://") :])
     manifest = bench.sql("SELECT * FROM input_0", inputs=[entry if with_schema else dict(entry, schema=None)])
     assert entry["files"][0].rsplit("/", 1)[1] in failed(manifest, "cluster")["message"]
 
@@ -83,7 +95,7 @@ def test_a_missing_file_is_the_clusters_fault(bench, with_schema):
 def test_a_file_that_goes_away_during_the_body_is_the_clusters_fault(bench):
     entry = bench.input_of(written(bench, "SELECT 1 AS a"))
     source = "import os\ndef run(ctx):\n    os.remove(ctx.params['victim'])\n    return ctx.inputs['input_0']\n"
-    manifest = bench.python(source, inputs=[entry], params={"victim": entry["files"][0][len("file://"):]})
+    manifest = bench.python(source, inputs=[entry], params={"victim": entry["files"][0][len("file://") :]})
     failed(manifest, "cluster")
 
 
@@ -93,10 +105,10 @@ def test_no_files_and_no_schema_says_so(bench):
 
 
 def test_fingerprint_of_files_that_spark_wrote_by_itself(bench, spark):
-    location = "file://{0}/theirs".format(bench.root)
+    location = f"file://{bench.root}/theirs"
     frame = spark.range(100).selectExpr("id", "timestamp_micros(id) t")
     frame.coalesce(1).write.parquet(location)
-    (name,) = [n for n in os.listdir(location[len("file://"):]) if n.startswith("part-")]
+    (name,) = [n for n in os.listdir(location[len("file://") :]) if n.startswith("part-")]
     entry = bench.input_files("parquet", location, [location + "/" + name])
     got = succeeded(bench.run("fingerprint", inputs=[entry]))
     assert (got["name"], got["rows"], got["files"], got["location"]) == ("fingerprint", 100, [], "")
@@ -108,7 +120,17 @@ def test_fingerprint_of_files_that_spark_wrote_by_itself(bench, spark):
 def test_fingerprint_refuses_what_it_cannot_hash(bench, spark):
     path = bench.root / "v.json"
     path.write_text('{"a":{"b":[{}]}}\n')
-    location = "file://{0}".format(path)
-    schema = {"type": "struct", "fields": [{"name": "a", "nullable": True, "metadata": {}, "type": {"type": "array", "elementType": "void", "containsNull": True}}]}
+    location = f"file://{path}"
+    schema = {
+        "type": "struct",
+        "fields": [
+            {
+                "name": "a",
+                "nullable": True,
+                "metadata": {},
+                "type": {"type": "array", "elementType": "void", "containsNull": True},
+            }
+        ],
+    }
     error = failed(bench.run("fingerprint", inputs=[bench.input_files("json", location, [location], schema=schema)]))
     assert "column a.element has no type" in error["message"]

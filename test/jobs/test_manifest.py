@@ -14,15 +14,33 @@ from firesteel_files import Files
 
 def test_manifest_of_a_success(bench, spark):
     manifest = bench.sql("SELECT 1 AS a")
-    assert set(manifest) == {"version", "attempt", "driver", "appId", "spark", "status", "startedAt", "endedAt", "timings", "outputs"}
-    assert manifest["version"] == 1 and manifest["spark"] == spark.version and manifest["appId"] == spark.sparkContext.applicationId
+    assert set(manifest) == {
+        "version",
+        "attempt",
+        "driver",
+        "appId",
+        "spark",
+        "status",
+        "startedAt",
+        "endedAt",
+        "timings",
+        "outputs",
+    }
+    assert (
+        manifest["version"] == 1
+        and manifest["spark"] == spark.version
+        and manifest["appId"] == spark.sparkContext.applicationId
+    )
     assert re.fullmatch(r"[0-9a-f]{16}", manifest["driver"])
     assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", manifest[at]) for at in ("startedAt", "endedAt"))
     assert set(manifest["timings"]) == {"session", "read", "body", "write", "count"}
     output = succeeded(manifest)
     assert set(output) == {"name", "location", "format", "partitionBy", "schema", "rows", "fingerprint", "files"}
     assert output["location"].endswith("/{0}/{1}/out".format(manifest["attempt"], manifest["driver"]))
-    assert output["schema"] == {"type": "struct", "fields": [{"name": "a", "type": "integer", "nullable": False, "metadata": {}}]}
+    assert output["schema"] == {
+        "type": "struct",
+        "fields": [{"name": "a", "type": "integer", "nullable": False, "metadata": {}}],
+    }
 
 
 def test_manifest_of_a_failure(bench):
@@ -31,7 +49,10 @@ def test_manifest_of_a_failure(bench):
 
 
 def test_schema_leaves_metadata_out(bench):
-    source = "def run(ctx):\n    from pyspark.sql import functions as F\n    return ctx.spark.range(1).select(F.col('id').alias('v', metadata={'comment': 'x'}))\n"
+    source = (
+        "from pyspark.sql import functions as F\n"
+        "def run(ctx):\n    return ctx.spark.range(1).select(F.col('id').alias('v', metadata={'comment': 'x'}))\n"
+    )
     assert succeeded(bench.python(source))["schema"]["fields"][0]["metadata"] == {}
 
 
@@ -42,7 +63,7 @@ def test_every_driver_start_has_its_own_place(bench):
 
 def test_a_file_is_written_once_and_whole(spark, tmp_path):
     files = Files(spark)
-    location = "file://{0}/deep/manifest.json".format(tmp_path)
+    location = f"file://{tmp_path}/deep/manifest.json"
     files.write_once(location, b"first")
     with pytest.raises(FileExistsError):
         files.write_once(location, b"second")
@@ -84,14 +105,61 @@ def test_fault_classes():
         (Lost("x"), "body", CLUSTER),
         (ValueError("x"), "body", USER),
         (Py4JNetworkError("x"), "body", CLUSTER),
-        (java((spark_error, "Job aborted due to stage failure: ... ExecutorLostFailure (executor 1 exited ...) Reason: Container killed")), "body", CLUSTER),
-        (java((spark_error, "Job aborted due to stage failure: ShuffleMapStage 1 has failed the maximum allowable number of times: 4")), "write", CLUSTER),
+        (
+            java(
+                (
+                    spark_error,
+                    "Job aborted: ExecutorLostFailure (executor 1 exited ...) Reason: Container killed",
+                )
+            ),
+            "body",
+            CLUSTER,
+        ),
+        (
+            java(
+                (
+                    spark_error,
+                    "Job aborted: ShuffleMapStage 1 has failed the maximum allowable number of times: 4",
+                )
+            ),
+            "write",
+            CLUSTER,
+        ),
         (java((spark_error, "Job 3 cancelled because SparkContext was shut down")), "write", CLUSTER),
-        (java((spark_error, "[TASK_WRITE_FAILED] Task failed"), ("java.io.IOException", "No space left on device")), "write", CLUSTER),
-        (java((spark_error, "[TASK_WRITE_FAILED] Task failed"), ("java.io.FileNotFoundException", "k=x (File name too long)")), "write", USER),
-        (java((spark_error, "Job aborted"), ("org.apache.hadoop.fs.s3a.AWSStatus500Exception", "503")), "write", CLUSTER),
-        (java((spark_error, "[TASK_WRITE_FAILED] Task failed"), ("org.apache.spark.SparkArithmeticException", "[DIVIDE_BY_ZERO]")), "write", USER),
-        (java((spark_error, "[TASK_WRITE_FAILED]"), ("org.apache.spark.api.python.PythonException", "... FetchFailed ...")), "write", USER),
+        (
+            java((spark_error, "[TASK_WRITE_FAILED] Task failed"), ("java.io.IOException", "No space left on device")),
+            "write",
+            CLUSTER,
+        ),
+        (
+            java(
+                (spark_error, "[TASK_WRITE_FAILED] Task failed"),
+                ("java.io.FileNotFoundException", "k=x (File name too long)"),
+            ),
+            "write",
+            USER,
+        ),
+        (
+            java((spark_error, "Job aborted"), ("org.apache.hadoop.fs.s3a.AWSStatus500Exception", "503")),
+            "write",
+            CLUSTER,
+        ),
+        (
+            java(
+                (spark_error, "[TASK_WRITE_FAILED] Task failed"),
+                ("org.apache.spark.SparkArithmeticException", "[DIVIDE_BY_ZERO]"),
+            ),
+            "write",
+            USER,
+        ),
+        (
+            java(
+                (spark_error, "[TASK_WRITE_FAILED]"),
+                ("org.apache.spark.api.python.PythonException", "... FetchFailed ..."),
+            ),
+            "write",
+            USER,
+        ),
     ]
     for error, phase, expected in table:
         assert describe(error, phase)["class"] == expected, error
@@ -110,23 +178,38 @@ def program(*args):
         "--conf spark.driver.extraJavaOptions=-XX:TieredStopAtLevel=1 pyspark-shell"
     )
     return subprocess.run(
-        [sys.executable, os.path.join(JOBS, "firesteel_harness.py")] + list(args), env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True
+        [sys.executable, os.path.join(JOBS, "firesteel_harness.py")] + list(args),
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        universal_newlines=True,
     )
 
 
-@pytest.mark.parametrize("source, code", [
-    ("def run(ctx):\n    return ctx.spark.range(2)\n", 0),
-    ("def run(ctx):\n    ctx.spark.stop()\n    return ctx.spark.range(2)\n", 1),
-    ("def run(ctx):\n    frame = ctx.spark.range(2)\n    ctx.spark.stop()\n    return frame\n", 1),
-])
+@pytest.mark.parametrize(
+    "source, code",
+    [
+        ("def run(ctx):\n    return ctx.spark.range(2)\n", 0),
+        ("def run(ctx):\n    ctx.spark.stop()\n    return ctx.spark.range(2)\n", 1),
+        ("def run(ctx):\n    frame = ctx.spark.range(2)\n    ctx.spark.stop()\n    return frame\n", 1),
+    ],
+)
 def test_as_a_program(tmp_path, source, code):
     (tmp_path / "body.py").write_text(source)
     spec = {
-        "version": 1, "attempt": "p", "base": "file://{0}/p".format(tmp_path), "kind": "pyspark", "inputs": [], "file": "file://{0}/body.py".format(tmp_path),
-        "pyFiles": [], "params": {}, "outputs": [{"name": "out", "format": "parquet", "partitionBy": [], "options": {}}], "conf": {},
+        "version": 1,
+        "attempt": "p",
+        "base": f"file://{tmp_path}/p",
+        "kind": "pyspark",
+        "inputs": [],
+        "file": f"file://{tmp_path}/body.py",
+        "pyFiles": [],
+        "params": {},
+        "outputs": [{"name": "out", "format": "parquet", "partitionBy": [], "options": {}}],
+        "conf": {},
     }
     (tmp_path / "spec.json").write_text(json.dumps(spec))
-    done = program("file://{0}/spec.json".format(tmp_path))
+    done = program(f"file://{tmp_path}/spec.json")
     assert done.returncode == code, done.stderr
     (driver,) = os.listdir(str(tmp_path / "p"))
     manifest = json.loads((tmp_path / "p" / driver / "manifest.json").read_text())
@@ -138,5 +221,5 @@ def test_as_a_program(tmp_path, source, code):
 
 def test_as_a_program_without_a_spec(tmp_path):
     assert program().returncode == 2
-    done = program("file://{0}/none.json".format(tmp_path))
+    done = program(f"file://{tmp_path}/none.json")
     assert done.returncode == 1 and "none.json" in done.stderr

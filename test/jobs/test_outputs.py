@@ -12,11 +12,15 @@ def partitioned(*columns, **options):
 
 
 def test_lists_files_with_bytes_and_rows(bench):
-    output = succeeded(bench.sql("SELECT id, id % 3 AS k FROM range(0, 10, 1, 4)", outputs=partitioned("k", compression="zstd")))
-    root = output["location"][len("file://"):]
+    output = succeeded(
+        bench.sql("SELECT id, id % 3 AS k FROM range(0, 10, 1, 4)", outputs=partitioned("k", compression="zstd"))
+    )
+    root = output["location"][len("file://") :]
     on_disk = sorted(
         os.path.relpath(os.path.join(folder, name), root)
-        for folder, _, names in os.walk(root) for name in names if not name.startswith((".", "_"))
+        for folder, _, names in os.walk(root)
+        for name in names
+        if not name.startswith((".", "_"))
     )
     assert [file["path"] for file in output["files"]] == on_disk
     assert all(os.path.getsize(os.path.join(root, file["path"])) == file["bytes"] for file in output["files"])
@@ -26,7 +30,36 @@ def test_lists_files_with_bytes_and_rows(bench):
     assert output["partitionBy"] == ["k"]
 
 
-AWKWARD = ["01", "1", "1.0", "1e3", "true", "null", "NULL", "2024-01-01", " a ", "a b", "a/b", "a=b", "a%2Fb", "{x,y}", "[a]*?", "é", "\U0001f525", "\\", "'", '"', ".", "..", "_x", "a\nb", "#", "a:b", "+", "\u0001"]
+AWKWARD = [
+    "01",
+    "1",
+    "1.0",
+    "1e3",
+    "true",
+    "null",
+    "NULL",
+    "2024-01-01",
+    " a ",
+    "a b",
+    "a/b",
+    "a=b",
+    "a%2Fb",
+    "{x,y}",
+    "[a]*?",
+    "é",
+    "\U0001f525",
+    "\\",
+    "'",
+    '"',
+    ".",
+    "..",
+    "_x",
+    "a\nb",
+    "#",
+    "a:b",
+    "+",
+    "\u0001",
+]
 
 
 def test_text_in_partition_columns_survives(bench, spark):
@@ -40,7 +73,7 @@ def test_text_in_partition_columns_survives(bench, spark):
 
 @pytest.mark.parametrize("text", ["", "__HIVE_DEFAULT_PARTITION__"])
 def test_refuses_text_that_would_become_null(bench, text):
-    query = "SELECT * FROM VALUES (1, 'a'), (2, '{0}'), (3, '{0}') AS t(id, region)".format(text)
+    query = f"SELECT * FROM VALUES (1, 'a'), (2, '{text}'), (3, '{text}') AS t(id, region)"
     error = failed(bench.sql(query, outputs=partitioned("region")))
     assert "partition column region holds '' or '__HIVE_DEFAULT_PARTITION__' in 2 rows" in error["message"]
     assert "verify" not in error and error["traceback"] == ""
@@ -122,11 +155,16 @@ def test_waiting_for_observations_ends(spark):
 
 
 def test_several_outputs(bench):
-    source = "def run(ctx):\n    return {'a': ctx.spark.range(3), 'b': ctx.spark.range(4).withColumnRenamed('id', 'x')}\n"
+    source = (
+        "def run(ctx):\n    return {'a': ctx.spark.range(3), 'b': ctx.spark.range(4).withColumnRenamed('id', 'x')}\n"
+    )
     outputs = [{"name": name, "format": "parquet", "partitionBy": [], "options": {}} for name in ("b", "a")]
     manifest = bench.python(source, outputs=outputs)
     assert manifest["status"] == "succeeded"
-    assert [(o["name"], o["rows"], o["location"].rsplit("/", 1)[1]) for o in manifest["outputs"]] == [("b", 4, "b"), ("a", 3, "a")]
+    assert [(o["name"], o["rows"], o["location"].rsplit("/", 1)[1]) for o in manifest["outputs"]] == [
+        ("b", 4, "b"),
+        ("a", 3, "a"),
+    ]
 
 
 def test_refuses_a_stream_and_other_formats(bench):

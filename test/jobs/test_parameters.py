@@ -47,7 +47,9 @@ def test_values_arrive(spark, kind, value, expected):
     if isinstance(got, float):
         assert math.copysign(1, got) == math.copysign(1, expected)
     # Spark 4.1 puts values into the text as literals
-    assert frame.schema[0].dataType.simpleString() == kind or (kind.startswith("decimal") and spark.version.startswith("4.1"))
+    assert frame.schema[0].dataType.simpleString() == kind or (
+        kind.startswith("decimal") and spark.version.startswith("4.1")
+    )
 
 
 @pytest.mark.parametrize("kind, value, expected", VALUES)
@@ -60,24 +62,31 @@ def test_values_arrive_through_the_harness(spark, bench, kind, value, expected):
 @given(text=st.text(st.characters(exclude_categories=["Cs"]), max_size=30))
 def test_no_text_gets_out_of_its_parameter(spark, text):
     texts = [text, "' OR 1=1 --" + text, text + "\\", ":p1" + text]
-    parameters = [{"name": "p{0}".format(i), "type": "string", "value": t} for i, t in enumerate(texts)]
+    parameters = [{"name": f"p{i}", "type": "string", "value": t} for i, t in enumerate(texts)]
     got = spark.sql("SELECT :p0, :p1, :p2, :p3, 'x' AS `:p0`", args=arguments(spark, parameters)).collect()[0]
     assert list(got)[:4] == texts
 
 
 def test_lists_come_as_arrays(bench):
-    parameters = [{"name": "p{0}".format(i), "type": "bigint", "value": str(i)} for i in range(3)]
+    parameters = [{"name": f"p{i}", "type": "bigint", "value": str(i)} for i in range(3)]
     query = "SELECT id FROM range(10) WHERE array_contains(array(:p0, :p1, :p2), id) ORDER BY id"
     assert [row[0] for row in bench.rows(succeeded(bench.sql(query, parameters)))] == [0, 1, 2]
 
 
 def test_nulls_and_doubles_without_a_literal(bench):
-    for kind, name in (("bigint", "long"), ("decimal(10,2)", "decimal(10,2)"), ("timestamp", "timestamp"), ("string", "string")):
+    for kind, name in (
+        ("bigint", "long"),
+        ("decimal(10,2)", "decimal(10,2)"),
+        ("timestamp", "timestamp"),
+        ("string", "string"),
+    ):
         output = succeeded(bench.sql("SELECT :p0 AS v", [{"name": "p0", "type": kind, "value": None}]))
         assert output["schema"]["fields"][0]["type"] == name
         assert bench.rows(output)[0][0] is None
     for value in ("NaN", "Infinity", "-Infinity"):
-        got = bench.rows(succeeded(bench.sql("SELECT :p0 AS v", [{"name": "p0", "type": "double", "value": value}])))[0][0]
+        got = bench.rows(succeeded(bench.sql("SELECT :p0 AS v", [{"name": "p0", "type": "double", "value": value}])))[
+            0
+        ][0]
         assert repr(got) == repr(float(value))
 
 

@@ -99,13 +99,6 @@ export function identifyModules(
   return index.identify(request);
 }
 
-/** The code identity of one task. */
-export function identifyTask(
-  request: Omit<IdentifyRequest, "tasks"> & { readonly modules: Iterable<LoadedModule>; readonly task: TaskPlace },
-): TaskCode {
-  return identifyModules({ ...request, tasks: [request.task] }).get(request.task.name) as TaskCode;
-}
-
 function textKey({ url, text, kind }: LoadedModule): string {
   return hash("sha256", `${kind} ${/\.m?ts$/.test(url) ? "ts" : "js"} ${text}`, "hex");
 }

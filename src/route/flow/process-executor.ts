@@ -95,13 +95,16 @@ export function createProcessExecutor(request: LoadRequest, workers: number): Ex
   const places = new Limits({ process: workers });
   const children = new Set<Child>();
   const idle: Child[] = [];
+  const closing = new AbortController();
   let nextId = 1;
   return {
     name: "process",
     async run({ task, code, args, datasets, options }, signal) {
-      const leave = await places.acquire(["process"], signal);
+      const stop = AbortSignal.any([signal, closing.signal]);
+      stop.throwIfAborted();
+      const leave = await places.acquire(["process"], stop);
       // The time runs from here: waiting for a free process is none of the body's.
-      return withTimeout(task, options.timeoutMs, signal, async (inner) => {
+      return withTimeout(task, options.timeoutMs, stop, async (inner) => {
         let child = idle.pop();
         while (child && !child.alive) child = idle.pop();
         if (!child) {
@@ -120,6 +123,7 @@ export function createProcessExecutor(request: LoadRequest, workers: number): Ex
       }).finally(leave);
     },
     async [Symbol.asyncDispose]() {
+      closing.abort(new FiresteelError(Code.cancelled, "this version of the code was closed"));
       const ends = [...children].map((child) =>
         child.process.exitCode === null && child.process.signalCode === null ? once(child.process, "exit") : undefined,
       );

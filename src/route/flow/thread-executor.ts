@@ -15,6 +15,7 @@ import { withTimeout } from "./time-out.ts";
 
 /** Makes the executor for one version of the code; threads start when they are needed and end after 30 s without work. */
 export function createThreadExecutor(request: LoadRequest, workers: number): Executor {
+  const closing = new AbortController();
   let nextId = 1;
   const places = new Limits({ thread: workers });
   const pool = new Piscina({
@@ -30,9 +31,11 @@ export function createThreadExecutor(request: LoadRequest, workers: number): Exe
     name: "thread",
     async run({ task, code, args, datasets, options }, signal) {
       const item: RunItem = { id: nextId++, task, code, args, datasets };
-      const leave = await places.acquire(["thread"], signal);
+      const stop = AbortSignal.any([signal, closing.signal]);
+      stop.throwIfAborted();
+      const leave = await places.acquire(["thread"], stop);
       // The time runs from here: waiting for a free thread is none of the body's.
-      const result = await withTimeout(task, options.timeoutMs, signal, async (inner) => {
+      const result = await withTimeout(task, options.timeoutMs, stop, async (inner) => {
         try {
           return (await pool.run(item, { signal: inner })) as RunResult;
         } catch (error) {
@@ -47,6 +50,7 @@ export function createThreadExecutor(request: LoadRequest, workers: number): Exe
       throw errorFromRecord(result.error);
     },
     async [Symbol.asyncDispose]() {
+      closing.abort(new FiresteelError(Code.cancelled, "this version of the code was closed"));
       await pool.destroy();
     },
   };

@@ -3,7 +3,7 @@
  */
 
 import { Code, FiresteelError } from "../../errors.ts";
-import type { BulkResult, Invocation, SubmissionFailure, SubmissionStore } from "../../evaluate/ports.ts";
+import type { BulkResult, Invocation, Progress, SubmissionFailure, SubmissionStore } from "../../evaluate/ports.ts";
 import type { Gateway } from "./gateway.ts";
 import type { PreparedWork } from "./prepare.ts";
 import type { Ended, Submission } from "./submission.ts";
@@ -17,7 +17,7 @@ export interface AttemptsOptions {
   readonly invocation: Invocation;
   readonly gateway: Gateway;
   readonly store: SubmissionStore;
-  readonly tell: (line: string) => void;
+  readonly tell: Progress;
   /** Its abort cancels the submission; the promise settles when that is certain. */
   readonly signal: AbortSignal;
 }
@@ -64,8 +64,8 @@ async function submit({ prepared, invocation, gateway, store }: AttemptsOptions)
   });
 }
 
-async function follow(submission: Submission, signal: AbortSignal, tell: (line: string) => void): Promise<Ended> {
-  const unlisten = submission.listen(tell);
+async function follow(submission: Submission, signal: AbortSignal, tell: Progress): Promise<Ended> {
+  const unlisten = submission.listen((line) => tell(line, submission.record.id));
   const cancel = () =>
     submission.cancel(signal.reason instanceof Error ? signal.reason.message : "nobody waits for it any more");
   if (signal.aborted) cancel();

@@ -4,13 +4,14 @@
  * The name of a file's folder is the digest of its content, so an edit while a job waits changes nothing for that job, and equal files are stored once.
  */
 
-import { existsSync, readdirSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import { readFile, stat } from "node:fs/promises";
-import { basename, dirname, join, resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Code, FiresteelError } from "../../errors.ts";
 import type { Digest, Storage } from "../../evaluate/ports.ts";
 import { digestBytes } from "../../hash/digest.ts";
+import { packageFolder } from "../../package-info.ts";
 
 /** A file that the cluster can read. */
 export interface StagedFile {
@@ -94,7 +95,7 @@ export function createStaging(options: StagingOptions): Staging {
   }
 
   async function stageHarness(): Promise<StagedHarness> {
-    const folder = options.harness ?? findHarness();
+    const folder = options.harness ?? join(packageFolder, "jobs");
     const names = readdirSync(folder).filter((name) => name.startsWith("firesteel_") && name.endsWith(".py"));
     const staged = new Map<string, string>();
     for (const name of names.sort()) staged.set(name, (await put(name, await readFile(join(folder, name)))).uri);
@@ -115,13 +116,4 @@ export function createStaging(options: StagingOptions): Staging {
       return harness;
     },
   };
-}
-
-/** The package's own `jobs/`, wherever this file was built to. */
-function findHarness(): string {
-  for (let folder = import.meta.dirname; ; folder = dirname(folder)) {
-    if (existsSync(join(folder, "jobs", HARNESS))) return join(folder, "jobs");
-    if (folder === dirname(folder))
-      throw new FiresteelError(Code.internal, `harness is missing: no jobs/${HARNESS} above ${import.meta.dirname}`);
-  }
 }

@@ -4,8 +4,8 @@ import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 // Loaded before any loader is installed, so that it is no module of the projects below.
-import "../../../src/hash/code/call-site.ts";
-import type { CallSite } from "../../../src/hash/code/call-site.ts";
+import "../../../src/define/call-site.ts";
+import type { CallSite } from "../../../src/define/call-site.ts";
 import { createCodeIndex } from "../../../src/hash/code/identify.ts";
 import { installLoader, type Loader } from "../../../src/hash/code/loader.ts";
 
@@ -22,7 +22,7 @@ afterEach(() => {
   rmSync(folder, { recursive: true });
 });
 
-const CALL_SITE = new URL("../../../src/hash/code/call-site.ts", import.meta.url).href;
+const CALL_SITE = new URL("../../../src/define/call-site.ts", import.meta.url).href;
 
 /** Writes files, installs a loader whose firesteel is a small one that keeps call sites, and gives what a test asks for. */
 function project(files: Readonly<Record<string, string>>, snapshot?: Readonly<Record<string, string>>) {

@@ -56,5 +56,6 @@ it.each([
   const run = bench.call("slow", []);
   run.catch(() => undefined);
   await bench[Symbol.asyncDispose]();
-  await expect(run).rejects.toThrow();
+  await expect(run).rejects.toMatchObject({ code: "cancelled" });
+  await expect(bench.call("slow", [])).rejects.toMatchObject({ code: "cancelled" });
 });

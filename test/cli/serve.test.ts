@@ -1,0 +1,94 @@
+import { once } from "node:events";
+import { createServer } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+import { describe, expect, test } from "vitest";
+import { projectFolder } from "./project-folder.ts";
+
+interface ServerFile {
+  readonly pid: number;
+  readonly grpcAddress: string;
+}
+
+describe("serve", () => {
+  test("serves run, ls, cancel and completion; refuses a second one; stops on SIGTERM and removes its state", async () => {
+    await using project = await projectFolder();
+    const server = project.start("serve");
+    await server.says("ready after");
+    const state = JSON.parse(await project.read(".firesteel/server.json")) as ServerFile;
+    expect(state.pid).toBe(server.child.pid);
+
+    const second = await project.run("serve");
+    expect(second.code).toBe(1);
+    expect(second.stderr).toContain(`project is served already by process ${state.pid}`);
+    expect(second.stderr).toContain(state.grpcAddress);
+
+    expect(await project.run("run", "demo.add", "1", "--json")).toMatchObject({ code: 0, stdout: "11\n" });
+    const completed = await project.run("--get-yargs-completions", "firesteel", "run", "demo.s");
+    expect(completed).toMatchObject({ code: 0, stdout: "demo.slow\n", stderr: "" });
+
+    const detached = await project.run("run", "demo.slow", "120000", "--detach", "--request-id", "once");
+    const id = detached.stdout.trim();
+    expect((await project.run("run", "demo.slow", "120000", "--detach", "--request-id", "once")).stdout.trim()).toBe(
+      id,
+    );
+    expect((await project.run("ls", "--state", "running")).stdout).toContain(id);
+    const cancelled = await project.run("cancel", id.slice(0, 8));
+    expect(cancelled.code).toBe(0);
+    expect(cancelled.stderr).toContain(`execution ${id.slice(0, 8)}: cancelled`);
+
+    server.child.kill("SIGTERM");
+    const { code, stderr } = await server.ended;
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    await expect(project.read(".firesteel/server.json")).rejects.toThrow("ENOENT");
+    expect(await project.read(".firesteel/log/firesteel.log")).toContain('"msg":"stopped"');
+  });
+
+  test("after kill -9 ls reads what is recorded, and the next server goes on with the execution", async () => {
+    await using project = await projectFolder();
+    const first = project.start("serve");
+    await first.says("ready after");
+    const id = (await project.run("run", "demo.slow", "1000", "--detach")).stdout.trim();
+    first.child.kill("SIGKILL");
+    await first.ended;
+
+    const list = await project.run("ls");
+    expect(list.stdout.split("\n")[1]!.split("\t").slice(0, 3)).toEqual([id, "demo.slow", "interrupted"]);
+
+    const next = project.start("serve");
+    await next.says("resumed 1 execution");
+    await next.says("ready after");
+    for (let state = ""; state !== "succeeded"; await sleep(200)) {
+      state = (await project.run("ls")).stdout.split("\n")[1]!.split("\t")[2]!;
+      expect(["running", "succeeded"]).toContain(state);
+    }
+    next.child.kill("SIGINT");
+    expect((await next.ended).code).toBe(0);
+  });
+
+  test("a port in use is named", async () => {
+    await using project = await projectFolder();
+    const other = createServer().listen(0, "127.0.0.1");
+    await once(other, "listening");
+    try {
+      const { port } = other.address() as { port: number };
+      const { code, stderr } = await project.run("serve", "--grpc-port", String(port));
+      expect(code).toBe(1);
+      expect(stderr).toContain(`gRPC address is in use`);
+      expect(stderr).toContain(`127.0.0.1:${port}`);
+    } finally {
+      other.close();
+    }
+  });
+
+  test("a state file of a process that is gone, or of no sense, is not believed", async () => {
+    await using project = await projectFolder();
+    await project.write(".firesteel/server.json", "{");
+    expect(await project.run("ls")).toMatchObject({ code: 0, stderr: "nothing has run yet\n" });
+    const state = { pid: process.pid, process: "another start", startedAt: 1, version: "0", command: "serve" };
+    await project.write(
+      ".firesteel/server.json",
+      JSON.stringify({ ...state, grpcAddress: "127.0.0.1:1", httpAddress: "127.0.0.1:2" }),
+    );
+    expect(await project.run("ls")).toMatchObject({ code: 0, stderr: "nothing has run yet\n" });
+  });
+});

@@ -1,0 +1,140 @@
+import { describe, expect, it } from "vitest";
+import { configuredClusters, defineConfig, parseConfig } from "../src/config.ts";
+
+const FILE = "firesteel.config.ts";
+const flows = ["flows/*.ts"];
+const parse = (value: unknown, env: Record<string, string> = {}) => parseConfig(value, FILE, env);
+
+describe("the configuration", () => {
+  it("needs flow modules only", () => {
+    expect(parse(defineConfig({ flows }))).toEqual({
+      flows,
+      warehouse: ".firesteel/warehouse",
+      database: "embedded",
+      clusters: [],
+      limits: {},
+      workers: expect.any(Number),
+      grpcPort: 8470,
+      httpPort: 8471,
+    });
+  });
+
+  it("keeps what is written", () => {
+    const full = {
+      flows,
+      warehouse: "/data",
+      database: "postgres://u:p@db/x",
+      clusters: [
+        {
+          name: "main",
+          url: "http://livy:8998",
+          resourceManager: "http://rm:8088",
+          labels: { size: "large" },
+          auth: { kind: "basic" as const, user: "u", password: "p" },
+          headers: { "X-Requested-By": "me" },
+          maxLive: 4,
+          tickMs: 250,
+          conf: { "spark.a": "b" },
+        },
+        { name: "near", url: "local" },
+      ],
+      limits: { db: 3 },
+      workers: 2,
+      grpcPort: 0,
+      httpPort: 1,
+    };
+    expect(parse(full)).toEqual(full);
+  });
+
+  it.each<[string, unknown, RegExp]>([
+    ["nothing", undefined, /^firesteel\.config\.ts is not valid: it: /],
+    ["no flow modules", { flows: [] }, /: flows: /],
+    ["an unknown key", { flows, cluster: [] }, /: unknown key cluster$/],
+    [
+      "two unknown keys inside",
+      { flows, clusters: [{ name: "a", url: "local", uri: 1, x: 2 }] },
+      /: unknown keys clusters\.0\.uri, x$/,
+    ],
+    ["a bad port", { flows, grpcPort: 65_536 }, /: grpcPort: /],
+    ["a broken port", { flows, grpcPort: 1.5 }, /: grpcPort: /],
+    ["a limit of nothing", { flows, limits: { db: 0 } }, /: limits\.db: /],
+    [
+      "a database that is none",
+      { flows, database: "mysql://x" },
+      /: database: must be "embedded" or a postgres:\/\/ URL/,
+    ],
+    ["a cluster without a URL", { flows, clusters: [{ name: "a" }] }, /: clusters\.0\.url: /],
+    ["a URL that is none", { flows, clusters: [{ name: "a", url: "livy" }] }, /: clusters\.0\.url: /],
+    ["a name with a space", { flows, clusters: [{ name: "a b", url: "local" }] }, /clusters\.0\.name: must be a word/],
+    [
+      "two clusters of one name",
+      {
+        flows,
+        clusters: [
+          { name: "a", url: "local" },
+          { name: "a", url: "local" },
+        ],
+      },
+      /two clusters are named a$/,
+    ],
+    [
+      "half an authorisation",
+      { flows, clusters: [{ name: "a", url: "local", auth: { kind: "basic", user: "u" } }] },
+      /clusters\.0\.auth\.password: /,
+    ],
+    ["more than one problem", { flows: "x", workers: 0 }, /flows: .*; .*workers: /],
+  ])("is refused with %s", (_, value, message) => {
+    expect(() => parse(value)).toThrow(
+      expect.objectContaining({ code: "invalid_argument", message: expect.stringMatching(message) }),
+    );
+  });
+
+  it("yields to the environment", () => {
+    expect(
+      parse({ flows }, { FIRESTEEL_GRPC_PORT: "0", FIRESTEEL_HTTP_PORT: "81", FIRESTEEL_DATABASE: "postgresql://h/d" }),
+    ).toMatchObject({ grpcPort: 0, httpPort: 81, database: "postgresql://h/d" });
+    expect(parse({ flows }, { FIRESTEEL_GRPC_PORT: "", FIRESTEEL_DATABASE: "" })).toMatchObject({
+      grpcPort: 8470,
+      database: "embedded",
+    });
+  });
+
+  it.each([
+    [{ FIRESTEEL_GRPC_PORT: "http" }, "FIRESTEEL_GRPC_PORT is no port (0 to 65535): http"],
+    [{ FIRESTEEL_HTTP_PORT: "0x50" }, "FIRESTEEL_HTTP_PORT is no port (0 to 65535): 0x50"],
+    [{ FIRESTEEL_HTTP_PORT: " " }, "FIRESTEEL_HTTP_PORT is no port (0 to 65535):  "],
+    [{ FIRESTEEL_DATABASE: "mysql://u:secret@h" }, 'FIRESTEEL_DATABASE must be "embedded" or a postgres:// URL'],
+  ])("refuses %j", (env, message) => {
+    expect(() => parse({ flows }, env as Record<string, string>)).toThrow(
+      expect.objectContaining({ code: "invalid_argument", message }),
+    );
+  });
+});
+
+describe("the local cluster", () => {
+  const config = parse({
+    flows,
+    clusters: [
+      { name: "a", url: "local" },
+      { name: "b", url: "http://livy:1" },
+      { name: "c", url: "local", resourceManager: "http://rm:1" },
+    ],
+  });
+
+  it("has the addresses of the one that runs", async () => {
+    const found = await configuredClusters(config, async () => ({
+      livyUrl: "http://l:2",
+      resourceManagerUrl: "http://r:3",
+    }));
+    expect(found.map(({ url, resourceManager }) => [url, resourceManager])).toEqual([
+      ["http://l:2", "http://r:3"],
+      ["http://livy:1", undefined],
+      ["http://l:2", "http://rm:1"],
+    ]);
+  });
+
+  it("is looked for at Livy's own port while none runs", async () => {
+    const found = await configuredClusters(config, async () => null);
+    expect(found.map(({ url }) => url)).toEqual(["http://127.0.0.1:8998", "http://livy:1", "http://127.0.0.1:8998"]);
+  });
+});

@@ -1,0 +1,83 @@
+import { inspect } from "node:util";
+import { describe, expect, it } from "vitest";
+import { apply, catchError, createDataset, dataset, map } from "../../src/define/forms.ts";
+import { expressionOf, field, isLazy } from "../../src/define/lazy.ts";
+import { task } from "../../src/define/task.ts";
+import { FiresteelError } from "../../src/errors.ts";
+
+const report = task("lazy.report", (): Record<string, unknown> => ({}));
+const lazy = report() as unknown as Record<string, never> & (() => void);
+
+describe("a lazy", () => {
+  it.each<[string, () => unknown, RegExp]>([
+    [
+      "+",
+      () => (lazy as never as number) + 1,
+      /^the result of task lazy\.report is lazy and has no value yet, so it cannot be used for a string or number \(\+, template text, comparison\); pass it to a task and use it in that task's body$/,
+    ],
+    ["template text", () => `${lazy}`, /a string or number/],
+    ["<", () => (lazy as never as number) < 1, /a string or number/],
+    ["String()", () => String(lazy), /a string or number/],
+    ["JSON.stringify", () => JSON.stringify({ lazy }), /cannot be used for JSON\.stringify/],
+    ["spread into a list", () => [...(lazy as never as unknown[])], /iteration/],
+    ["for...of", () => Array.from(lazy as never as unknown[]), /iteration|a string or number/],
+    ["object spread", () => ({ ...lazy }), /Object\.keys or object spread/],
+    ["Object.keys", () => Object.keys(lazy), /Object\.keys/],
+    ["in", () => "a" in lazy, /the `in` operator/],
+    ["assignment", () => Object.assign(lazy, { a: 1 }), /assignment/],
+    ["delete", () => delete (lazy as { a?: unknown }).a, /delete/],
+    ["toString()", () => (lazy as never as { toString(): string }).toString(), /field\(lazy, "toString"\)$/],
+    ["constructor", () => (lazy as never as { constructor(): void }).constructor(), /field\(lazy, "constructor"\)$/],
+    [
+      "a field's field",
+      () => `${(lazy as never as { a: { b: string } }).a.b}`,
+      /^field "b" of field "a" of the result of task lazy\.report is lazy/,
+    ],
+    ["a form", () => `${dataset("x")}`, /^the result of dataset\(\.\.\.\) is lazy/],
+  ])("refuses %s", (_, use, message) => {
+    expect(use).toThrow(expect.objectContaining({ code: "invalid_argument", message: expect.stringMatching(message) }));
+  });
+
+  it("is no promise: awaiting it gives it back", async () => {
+    expect((await lazy) === lazy).toBe(true);
+  });
+
+  it("gives lazies for fields, indexes and methods' names", () => {
+    const expression = (value: unknown) => expressionOf(value);
+    expect(expression(lazy["total"])).toMatchObject({ kind: "field", key: "total" });
+    expect(expression((lazy as never as unknown[])[3])).toMatchObject({ kind: "field", key: 3 });
+    expect(expression((lazy as never as unknown[])["03" as never])).toMatchObject({ kind: "field", key: "03" });
+    expect(expression(field(report(), "then"))).toMatchObject({ kind: "field", key: "then" });
+    expect(() => field({} as never, "x" as never)).toThrow(/the first argument is not lazy/);
+  });
+
+  it("can be shown, thrown and asked for its class without being used", () => {
+    expect(inspect(lazy)).toEqual(expect.any(String));
+    expect(lazy instanceof Error).toBe(false);
+    expect(lazy instanceof FiresteelError).toBe(false);
+    expect(FiresteelError.from(lazy).message).toMatch(/no text/);
+    expect([isLazy(lazy), isLazy({}), isLazy(null), isLazy(report)]).toEqual([true, false, false, false]);
+  });
+});
+
+describe("forms", () => {
+  it.each<[string, () => unknown]>([
+    ["map", () => map(((n: number) => n) as never, [1])],
+    ["catchError", () => catchError(1, (() => 1) as never)],
+  ])("%s wants a task, not a function", (form, use) => {
+    expect(use).toThrow(
+      `${form}(...) wants a task here; a plain function has no identity, so define it with task("name", ...)`,
+    );
+  });
+
+  it("refuse options that are not known", () => {
+    expect(() => dataset("x", { header: true } as never)).toThrow(/unknown option .*: header$/);
+    expect(() => dataset("x", { format: "avro" as never })).toThrow(
+      /format must be parquet, csv, json, orc, not avro$/,
+    );
+  });
+
+  it("run nothing", () => {
+    expect([apply(report), createDataset([], { a: "int" }), dataset("nowhere")].every(isLazy)).toBe(true);
+  });
+});
