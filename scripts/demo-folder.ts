@@ -21,9 +21,8 @@ export interface DemoFolder extends AsyncDisposable {
 
 /** Makes the folder with a fresh copy of the example. Removes what demos that were killed have left. */
 export async function openDemoFolder(): Promise<DemoFolder> {
-  await mkdir(PLACE, { recursive: true });
   await removeLeft();
-  const path = await mkdtemp(join(PLACE, PREFIX));
+  const path = await makeFolder();
   const remove = () => removeFolder(path);
   try {
     await writeFile(join(path, "owner.json"), JSON.stringify(identify(process.pid)));
@@ -40,8 +39,20 @@ export async function openDemoFolder(): Promise<DemoFolder> {
   }
 }
 
+async function makeFolder(): Promise<string> {
+  for (;;) {
+    await mkdir(PLACE, { recursive: true });
+    try {
+      return await mkdtemp(join(PLACE, PREFIX));
+    } catch (error) {
+      // Another demo that has just ended found the place empty and removed it.
+      if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+    }
+  }
+}
+
 async function removeLeft(): Promise<void> {
-  for (const name of await readdir(PLACE)) {
+  for (const name of await readdir(PLACE).catch(() => [])) {
     if (!name.startsWith(PREFIX)) continue;
     const path = join(PLACE, name);
     const owner: unknown = await readFile(join(path, "owner.json"), "utf8").then(JSON.parse, () => null);

@@ -2,9 +2,10 @@
  * The code of a project over time: loads it, watches its files, and puts a new version in the place of the old one. A version that does not load leaves the old one in place.
  */
 
+import { relative, resolve, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type FSWatcher, watch } from "chokidar";
-import { glob } from "tinyglobby";
+import { glob, isDynamicPattern } from "tinyglobby";
 import { Code, FiresteelError } from "./errors.ts";
 import type { FlowCode } from "./evaluate/code.ts";
 import type { Executor } from "./evaluate/ports.ts";
@@ -12,6 +13,9 @@ import { type LoadedFlowCode, loadFlowCode } from "./route/flow/flow-code.ts";
 
 /** Edits that come within this time, in ms, are one new version. */
 const SETTLE_MS = 100;
+
+/** Files that can be part of the code. */
+const SOURCE = /\.(?:[cm]?[jt]sx?|json)$/;
 
 /** What {@link openProjectCode} takes. */
 export interface ProjectCodeOptions {
@@ -60,11 +64,13 @@ export async function openProjectCode(options: ProjectCodeOptions): Promise<Proj
     }
   };
 
-  const watcher: FSWatcher = watch([...filesOf(current), ...(await flowFiles(options))], {
+  const watcher: FSWatcher = watch([...filesOf(current), ...flowFolders(options)], {
     ignoreInitial: true,
-    ignored: /node_modules/,
+    ignored: (path, stats) =>
+      isForeign(relative(options.root, path)) || (stats?.isFile() === true && !SOURCE.test(path)),
   });
-  watcher.on("all", () => {
+  watcher.on("all", (event) => {
+    if (event === "addDir" || event === "unlinkDir") return;
     clearTimeout(timer);
     timer = setTimeout(() => {
       reloading = reloading.then(reload);
@@ -85,6 +91,21 @@ export async function openProjectCode(options: ProjectCodeOptions): Promise<Proj
       await Promise.all([...versions].map((version) => version[Symbol.asyncDispose]()));
     },
   };
+}
+
+/** The folders in which flow modules can turn up. */
+function flowFolders({ root, flows }: ProjectCodeOptions): string[] {
+  const folders = flows.map((pattern) => {
+    const parts = pattern.split("/");
+    const dynamic = parts.findIndex((part) => isDynamicPattern(part));
+    return resolve(root, ...parts.slice(0, dynamic < 0 ? -1 : dynamic));
+  });
+  return [...new Set(folders)];
+}
+
+/** Whether a path from the root is none of the author's code: of a package, or in a hidden folder such as `.firesteel`. */
+function isForeign(path: string): boolean {
+  return path.split(sep).some((part) => part === "node_modules" || (/^\.[^.]/.test(part) && !SOURCE.test(part)));
 }
 
 async function flowFiles({ root, flows }: ProjectCodeOptions): Promise<string[]> {

@@ -19,6 +19,9 @@ const same = (test: (value: unknown) => boolean, wanted: string) => (value: unkn
   test(value) ? { value } : wanted;
 const isDate = (value: unknown): value is Date => value instanceof Date && !Number.isNaN(value.getTime());
 
+/** The writer reads numbers as text, where -0 has lost its sign; given as text it keeps it. */
+const signed = (value: number) => (Object.is(value, -0) ? "-0" : value);
+
 /** Spark's type names. */
 const COLUMNS: Readonly<Record<string, Column>> = {
   string: { parquet: "UTF8", convert: same((value) => typeof value === "string", "must be a string") },
@@ -42,12 +45,15 @@ const COLUMNS: Readonly<Record<string, Column>> = {
   },
   float: {
     parquet: "FLOAT",
-    convert: same(
-      (value) => typeof value === "number" && (Number.isNaN(value) || Math.fround(value) === value),
-      "must be a number that 32 bits hold exactly",
-    ),
+    convert: (value) =>
+      typeof value === "number" && (Number.isNaN(value) || Math.fround(value) === value)
+        ? { value: signed(value) }
+        : "must be a number that 32 bits hold exactly",
   },
-  double: { parquet: "DOUBLE", convert: same((value) => typeof value === "number", "must be a number") },
+  double: {
+    parquet: "DOUBLE",
+    convert: (value) => (typeof value === "number" ? { value: signed(value) } : "must be a number"),
+  },
   date: {
     parquet: "DATE",
     convert: same((value) => isDate(value) && value.getTime() % 86_400_000 === 0, "must be a Date at midnight UTC"),

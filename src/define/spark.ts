@@ -75,8 +75,10 @@ export function sql(strings: TemplateStringsArray, ...values: readonly SqlValue[
   const parameters: SqlParameter[] = [];
   const bind = (value: unknown, place: number): string => {
     const name = `p${parameters.length}`;
-    parameters.push(parameter(name, value, place));
-    return `:${name}`;
+    const bound = parameter(name, value, place);
+    parameters.push(bound);
+    // Spark 4.1 gives a decimal literal the type of its digits, earlier ones the type asked for.
+    return bound.type.startsWith("decimal") ? `CAST(:${name} AS ${bound.type.toUpperCase()})` : `:${name}`;
   };
   let text = strings[0] ?? "";
   values.forEach((value, i) => {

@@ -78,7 +78,7 @@ describe("reading without a server", () => {
     expect([task, state]).toEqual(["demo.main", "failed"]);
     const shown = await project.run("show", id!.slice(0, 8));
     expect(shown.stdout).toContain(id);
-    expect(shown.stdout).toMatch(/^└ demo\.fails {2}failed .*no such year: 3$/m);
+    expect(shown.stdout).toMatch(/^[├└] demo\.fails {2}failed .*no such year: 3$/m);
     const log = await project.run("log", id!.slice(0, 8));
     expect(log).toMatchObject({ code: 0, stdout: "" });
     expect(log.stderr).toContain("has sent nothing to a cluster yet");

@@ -14,6 +14,8 @@ JOBS = os.path.join(HERE, "..", "..", "jobs")
 sys.dont_write_bytecode = True
 sys.path[:0] = [os.path.abspath(JOBS), HERE]
 
+# its notes would be kept in the current directory; with this they are not written
+hypothesis.configuration.set_hypothesis_home_dir(os.devnull)
 hypothesis.settings.register_profile(
     "jobs", deadline=None, database=None, print_blob=True, suppress_health_check=list(hypothesis.HealthCheck)
 )
@@ -29,7 +31,6 @@ def spark():
     from pyspark.sql import SparkSession
 
     with tempfile.TemporaryDirectory(prefix="firesteel-jobs-") as home:
-        hypothesis.configuration.set_hypothesis_home_dir(os.path.join(home, "hypothesis"))
         settings = {
             "spark.driver.bindAddress": "127.0.0.1",
             "spark.driver.host": "127.0.0.1",

@@ -171,7 +171,7 @@ def test_long_messages_are_cut():
     assert len(describe(ValueError("x" * 10**6), "body")["message"]) < 70000
 
 
-def program(*args):
+def program(cwd, *args):
     env = dict(os.environ, PYSPARK_PYTHON=sys.executable, SPARK_LOCAL_IP="127.0.0.1", PYTHONDONTWRITEBYTECODE="1")
     env["PYSPARK_SUBMIT_ARGS"] = (
         "--master local[1] --conf spark.ui.enabled=false --conf spark.ui.showConsoleProgress=false "
@@ -180,6 +180,7 @@ def program(*args):
     return subprocess.run(
         [sys.executable, os.path.join(JOBS, "firesteel_harness.py")] + list(args),
         env=env,
+        cwd=str(cwd),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         universal_newlines=True,
@@ -209,7 +210,7 @@ def test_as_a_program(tmp_path, source, code):
         "conf": {},
     }
     (tmp_path / "spec.json").write_text(json.dumps(spec))
-    done = program(f"file://{tmp_path}/spec.json")
+    done = program(tmp_path, f"file://{tmp_path}/spec.json")
     assert done.returncode == code, done.stderr
     (driver,) = os.listdir(str(tmp_path / "p"))
     manifest = json.loads((tmp_path / "p" / driver / "manifest.json").read_text())
@@ -220,6 +221,6 @@ def test_as_a_program(tmp_path, source, code):
 
 
 def test_as_a_program_without_a_spec(tmp_path):
-    assert program().returncode == 2
-    done = program(f"file://{tmp_path}/none.json")
+    assert program(tmp_path).returncode == 2
+    done = program(tmp_path, f"file://{tmp_path}/none.json")
     assert done.returncode == 1 and "none.json" in done.stderr

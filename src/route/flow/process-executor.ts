@@ -101,7 +101,7 @@ export function createProcessExecutor(request: LoadRequest, workers: number): Ex
     name: "process",
     async run({ task, code, args, datasets, options }, signal) {
       const stop = AbortSignal.any([signal, closing.signal]);
-      stop.throwIfAborted();
+      if (stop.aborted) throw FiresteelError.from(stop.reason, Code.cancelled);
       const leave = await places.acquire(["process"], stop);
       // The time runs from here: waiting for a free process is none of the body's.
       return withTimeout(task, options.timeoutMs, stop, async (inner) => {

@@ -32,7 +32,7 @@ export function createThreadExecutor(request: LoadRequest, workers: number): Exe
     async run({ task, code, args, datasets, options }, signal) {
       const item: RunItem = { id: nextId++, task, code, args, datasets };
       const stop = AbortSignal.any([signal, closing.signal]);
-      stop.throwIfAborted();
+      if (stop.aborted) throw FiresteelError.from(stop.reason, Code.cancelled);
       const leave = await places.acquire(["thread"], stop);
       // The time runs from here: waiting for a free thread is none of the body's.
       const result = await withTimeout(task, options.timeoutMs, stop, async (inner) => {
