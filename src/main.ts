@@ -6,6 +6,7 @@ import { mkdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Logger } from "pino";
+import { Cleanup } from "./cleanup.ts";
 import { type Config, configuredClusters } from "./config.ts";
 import { Code, FiresteelError } from "./errors.ts";
 import { Bodies } from "./evaluate/bodies.ts";
@@ -52,7 +53,7 @@ export async function startOrchestrator({
   log,
   localCluster,
 }: OrchestratorOptions): Promise<RunningOrchestrator> {
-  await using cleanup = new AsyncDisposableStack();
+  await using cleanup = new Cleanup();
   await mkdir(join(root, ".firesteel"), { recursive: true });
   const notice = (line: string) => log.warn(line);
   const opened = cleanup.use(
@@ -137,7 +138,7 @@ export async function startOrchestrator({
   const stopped = Promise.withResolvers<Error | null>();
   let stopping: Promise<void> | undefined;
   const stop = (reason: Error | null) => {
-    stopping ??= owned.disposeAsync().then(
+    stopping ??= owned[Symbol.asyncDispose]().then(
       () => stopped.resolve(reason),
       (error: unknown) => stopped.resolve(reason ?? FiresteelError.from(error)),
     );

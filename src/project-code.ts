@@ -2,6 +2,7 @@
  * The code of a project over time: loads it, watches its files, and puts a new version in the place of the old one. A version that does not load leaves the old one in place.
  */
 
+import { once } from "node:events";
 import { relative, resolve, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type FSWatcher, watch } from "chokidar";
@@ -38,11 +39,10 @@ export interface ProjectCode extends AsyncDisposable {
 
 /** Loads the code and goes on watching it. Rejects when it does not load. */
 export async function openProjectCode(options: ProjectCodeOptions): Promise<ProjectCode> {
-  let current = await load(options, undefined);
+  let current!: LoadedFlowCode;
   let problem: FiresteelError | null = null;
-  let reloading: Promise<void> = Promise.resolve();
   let timer: NodeJS.Timeout | undefined;
-  const versions = new Set([current]);
+  const versions = new Set<LoadedFlowCode>();
 
   const reload = async () => {
     try {
@@ -64,18 +64,32 @@ export async function openProjectCode(options: ProjectCodeOptions): Promise<Proj
     }
   };
 
-  const watcher: FSWatcher = watch([...filesOf(current), ...flowFolders(options)], {
-    ignoreInitial: true,
-    ignored: (path, stats) =>
-      isForeign(relative(options.root, path)) || (stats?.isFile() === true && !SOURCE.test(path)),
+  const watcher = watchFolders(options);
+  await once(watcher, "ready");
+  watcher.on("error", (error) => options.onProblem(FiresteelError.from(error)));
+  // What changes while the code is being loaded for the first time is taken in after that.
+  const first = load(options, undefined).then((code) => {
+    current = code;
+    versions.add(code);
+    watcher.add(filesOf(code));
   });
+  let reloading = first;
   watcher.on("all", (event) => {
     if (event === "addDir" || event === "unlinkDir") return;
     clearTimeout(timer);
     timer = setTimeout(() => {
       reloading = reloading.then(reload);
+      // The first load's failure is told by `openProjectCode` itself.
+      reloading.catch(() => undefined);
     }, SETTLE_MS);
   });
+  try {
+    await first;
+  } catch (error) {
+    clearTimeout(timer);
+    await watcher.close();
+    throw error;
+  }
 
   return {
     get current() {
@@ -91,6 +105,15 @@ export async function openProjectCode(options: ProjectCodeOptions): Promise<Proj
       await Promise.all([...versions].map((version) => version[Symbol.asyncDispose]()));
     },
   };
+}
+
+/** Watches the folders of flow modules; others' files are added when they turn out to be part of the code. */
+function watchFolders(options: ProjectCodeOptions): FSWatcher {
+  return watch(flowFolders(options), {
+    ignoreInitial: true,
+    ignored: (path, stats) =>
+      isForeign(relative(options.root, path)) || (stats?.isFile() === true && !SOURCE.test(path)),
+  });
 }
 
 /** The folders in which flow modules can turn up. */

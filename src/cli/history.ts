@@ -5,6 +5,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { glob } from "tinyglobby";
+import { Cleanup } from "../cleanup.ts";
 import type { Config } from "../config.ts";
 import { Code, FiresteelError } from "../errors.ts";
 import type { Page } from "../evaluate/ports.ts";
@@ -22,7 +23,7 @@ export type HistoryPart = "records" | "tasks";
  * @throws FiresteelError `failed_precondition` when another process has the embedded database open
  */
 export async function serveHistory(root: string, config: Config, part: HistoryPart): Promise<RunningServer> {
-  await using cleanup = new AsyncDisposableStack();
+  await using cleanup = new Cleanup();
   const store = part === "records" ? await openRecords(root, config) : null;
   if (store) cleanup.use(store);
   const tasks = part === "tasks" ? await loadTasks(root, config) : [];
@@ -31,7 +32,7 @@ export async function serveHistory(root: string, config: Config, part: HistoryPa
   );
   const owned = cleanup.move();
   const { grpcAddress, httpAddress } = server;
-  return { grpcAddress, httpAddress, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+  return { grpcAddress, httpAddress, [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose]() };
 }
 
 /** The store; null where nothing has been recorded yet. */

@@ -231,8 +231,9 @@ function tellEnd(progress: Progress, began: number, root: string, json: boolean,
 
 /** Others may have found our server meanwhile: what they started there ends before it does. */
 async function leaveOthersTime({ client }: Session, own: OwnServer): Promise<void> {
-  using interrupts = new DisposableStack();
   const enough = new AbortController();
+  let listening: Disposable | undefined;
+  using _ = { [Symbol.dispose]: () => listening?.[Symbol.dispose]() };
   for (let told = false; !enough.signal.aborted; told = true) {
     const { executions } = await client.executions.listExecutions({ state: ExecutionState.RUNNING, pageSize: 100 });
     // Those that an earlier server left are taken up again by the next one.
@@ -243,7 +244,7 @@ async function leaveOthersTime({ client }: Session, own: OwnServer): Promise<voi
       say(
         `${formatCount(others.length, "execution")} of other commands still ${others.length === 1 ? "runs" : "run"} here since ${formatTime(timestampMs(next.startedAt!), Date.now())}; Ctrl-C leaves it to the next server`,
       );
-      interrupts.use(onInterrupt(() => enough.abort()));
+      listening = onInterrupt(() => enough.abort());
     }
     await client.executions.waitExecution({ id: next.id }, { signal: enough.signal }).catch((error: unknown) => {
       if (!enough.signal.aborted) throw error;
