@@ -63,6 +63,8 @@ export interface ClusterOptions extends Pick<InstallOptions, "cache" | "signal" 
   readonly memoryMb?: number;
   /** Ports that must be these; the others are those of the last start in this folder, else any that are free. */
   readonly ports?: Readonly<Partial<Record<PortName, number>>>;
+  /** Ports to take if they are free, where the folder remembers none. */
+  readonly preferredPorts?: Readonly<Partial<Record<PortName, number>>>;
   /** Whether it outlives this process. @default false */
   readonly detached?: boolean;
   /** @default 120_000 */
@@ -276,7 +278,11 @@ export async function startCluster(given: ClusterOptions = {}): Promise<ClusterI
     onProgress?.(`starting YARN ${VERSIONS.hadoop}, Spark ${VERSIONS.spark} and Livy in ${directory}`);
     const names: PortName[] = [...YARN_PORTS, ...(options.hdfs ? HDFS_PORTS : [])];
     for (let attempt = 1; ; attempt++) {
-      const ports = await choosePorts(names, options.ports ?? {}, attempt === 1 ? last : {});
+      const ports = await choosePorts(
+        names,
+        options.ports ?? {},
+        attempt === 1 ? { ...options.preferredPorts, ...last } : {},
+      );
       await rememberPorts(directory, ports);
       const planned: ClusterState = {
         format: 1,

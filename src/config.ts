@@ -156,8 +156,11 @@ function databaseOf(text: string | undefined): Partial<Pick<Config, "database">>
   throw new FiresteelError(Code.invalidArgument, 'FIRESTEEL_DATABASE must be "embedded" or a postgres:// URL');
 }
 
-/** Livy's default port: where the `local` cluster is looked for while it is down. */
-const LOCAL_URL = "http://127.0.0.1:8998";
+/** Where the `local` cluster is looked for while it is down: the default ports of Livy and of the ResourceManager's web interface, which `firesteel cluster up` takes if they are free. */
+export const LOCAL_PORTS: { readonly livy: number; readonly resourceManagerWeb: number } = {
+  livy: 8998,
+  resourceManagerWeb: 8088,
+};
 
 /** The clusters with the URL of `local` filled in from the cluster that runs on this machine. */
 export async function configuredClusters(
@@ -167,8 +170,10 @@ export async function configuredClusters(
   return Promise.all(
     config.clusters.map(async (entry) => {
       if (entry.url !== "local") return entry;
-      const local = await localCluster();
-      if (!local) return { ...entry, url: LOCAL_URL };
+      const local = (await localCluster()) ?? {
+        livyUrl: `http://127.0.0.1:${LOCAL_PORTS.livy}`,
+        resourceManagerUrl: `http://127.0.0.1:${LOCAL_PORTS.resourceManagerWeb}`,
+      };
       return { ...entry, url: local.livyUrl, resourceManager: entry.resourceManager ?? local.resourceManagerUrl };
     }),
   );

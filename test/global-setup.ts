@@ -8,7 +8,7 @@ import { once } from "node:events";
 import { chmod, mkdir, mkdtemp, rm } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
+import { constants, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { TestProject } from "vitest/node";
@@ -19,6 +19,8 @@ import type { TestCluster } from "./cluster.ts";
 
 /** Where an archive of a newer Livy may lie; without one its tests are skipped. */
 const ARCHIVES = fileURLToPath(new URL("../../shared/livy", import.meta.url));
+
+const INTERRUPTS = ["SIGINT", "SIGTERM"] as const;
 
 /** Answers whoever asks for the cluster; returns what stops it. */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
@@ -36,7 +38,8 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   project.provide("clusterServer", `http://127.0.0.1:${(server.address() as AddressInfo).port}`);
-  return async () => {
+  const teardown = async () => {
+    for (const signal of INTERRUPTS) process.off(signal, interrupt);
     server.close();
     server.closeAllConnections();
     if (folder === undefined) return;
@@ -44,8 +47,13 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
     await cluster?.catch(() => undefined);
     const path = await folder;
     await stopCluster({ directory: join(path, "cluster"), wipe: true });
-    await rm(path, { recursive: true, force: true });
+    await rm(path, { recursive: true, force: true, maxRetries: 3 });
   };
+  // Vitest tears nothing down when a signal ends it.
+  const interrupt = (signal: NodeJS.Signals) =>
+    void teardown().finally(() => process.exit(128 + constants.signals[signal]));
+  for (const signal of INTERRUPTS) process.on(signal, interrupt);
+  return teardown;
 }
 
 async function start(folder: string, signal: AbortSignal): Promise<TestCluster> {

@@ -3,6 +3,7 @@
  */
 
 import { type ClusterInfo, clusterStatus, startCluster, stopCluster } from "../../cluster/cluster.ts";
+import { LOCAL_PORTS } from "../config.ts";
 import { findProject } from "../project.ts";
 import { ExitCode } from "./exit-code.ts";
 import { formatAge } from "./format.ts";
@@ -35,7 +36,8 @@ export async function clusterUp({ directory, livyHome, allow, hdfs }: ClusterUpO
       allow: [...new Set([...allow, ...projectFolder()])],
       signal: stop.signal,
       onProgress: say,
-      ...(directory === undefined ? {} : { directory }),
+      // A server that was started before the cluster looks for it there.
+      ...(directory === undefined ? { preferredPorts: LOCAL_PORTS } : { directory }),
       ...(livyHome === undefined ? {} : { livyHome }),
     });
     say(info.started ? paintError("green", "cluster is up") : "cluster was up already");
