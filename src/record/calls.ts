@@ -57,10 +57,9 @@ export function createCallWrites(): CallWrites {
         else waiting.push(request);
       },
       settled: (requests, committed) => {
-        for (const request of requests) {
-          forget(pending, request);
-          if (committed) remember(known, request.call);
-        }
+        for (const request of requests) forget(pending, request);
+        // The value of a record that lost against another one of its batch was not written.
+        if (committed) for (const { call } of lastOfEach(requests)) remember(known, call);
       },
     },
     pending: (evalHashes) => {

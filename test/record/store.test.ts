@@ -270,6 +270,20 @@ describe.each([
     }
   });
 
+  it("finds a call whose result first came with a record that lost against another one of its batch", async () => {
+    const [value, other] = ["result of a loser", "result of a winner"];
+    await Promise.all([
+      store.recordCall(sampleCall("raced", other)),
+      store.recordCall(sampleCall("raced", value)),
+      store.recordCall(sampleCall("before", other)),
+    ]);
+    const later = sampleCall("later", value);
+    await store.recordCall(later);
+    expect((await store.findCalls([later.evalHash])).get(later.evalHash)?.outcome).toMatchObject({
+      digest: later.outcome.digest,
+    });
+  });
+
   it("does the same as one request after another, however requests are batched", async () => {
     const name = fc.constantFrom("a", "b", "c");
     const request = fc.oneof(
