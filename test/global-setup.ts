@@ -1,35 +1,41 @@
 /**
- * One cluster for all test files that ask for it: started when the first one asks, stopped after the last test, also on failure and interrupt.
+ * One cluster for all test files that ask for it: started when the first one asks, stopped after the last test, also on failure and interrupt (see `cluster-sweeper.ts`).
  *
- * Test files run in processes of their own, so they ask over HTTP (`test/cluster.ts`). The cluster belongs to Vitest's main process: should that be killed, the cluster's watchdog ends it.
+ * Test files run in processes of their own, so they ask over HTTP (`test/cluster.ts`).
  */
 
+import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmod, mkdir, mkdtemp, rm } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { constants, tmpdir } from "node:os";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { TestProject } from "vitest/node";
-import { startCluster, stopCluster } from "../cluster/cluster.ts";
+import { startCluster } from "../cluster/cluster.ts";
 import { startLivy } from "../cluster/livy.ts";
 import { findLivyArchive, installLivyArchive } from "../cluster/livy-archive.ts";
 import type { TestCluster } from "./cluster.ts";
 
+const SWEEPER = fileURLToPath(new URL("./cluster-sweeper.ts", import.meta.url));
+
 /** Where an archive of a newer Livy may lie; without one its tests are skipped. */
 const ARCHIVES = fileURLToPath(new URL("../../shared/livy", import.meta.url));
-
-const INTERRUPTS = ["SIGINT", "SIGTERM"] as const;
 
 /** Answers whoever asks for the cluster; returns what stops it. */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
   const stop = new AbortController();
-  let folder: Promise<string> | undefined;
+  let sweeper: ChildProcess | undefined;
   let cluster: Promise<TestCluster> | undefined;
+  const begin = async () => {
+    const folder = await mkdtemp(join(tmpdir(), "firesteel-test-"));
+    // Detached: Ctrl-C must not reach it.
+    sweeper = spawn(process.execPath, [SWEEPER, folder], { detached: true, stdio: ["pipe", "ignore", "inherit"] });
+    return start(folder, stop.signal);
+  };
   const server = createServer((_request, response) => {
-    folder ??= mkdtemp(join(tmpdir(), "firesteel-test-"));
-    cluster ??= folder.then((path) => start(path, stop.signal));
+    cluster ??= begin();
     cluster.then(
       (value) => response.writeHead(200).end(JSON.stringify(value)),
       (error: unknown) => response.writeHead(500).end(error instanceof Error ? error.message : String(error)),
@@ -38,22 +44,17 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   project.provide("clusterServer", `http://127.0.0.1:${(server.address() as AddressInfo).port}`);
-  const teardown = async () => {
-    for (const signal of INTERRUPTS) process.off(signal, interrupt);
+  return async () => {
     server.close();
     server.closeAllConnections();
-    if (folder === undefined) return;
     stop.abort();
     await cluster?.catch(() => undefined);
-    const path = await folder;
-    await stopCluster({ directory: join(path, "cluster"), wipe: true });
-    await rm(path, { recursive: true, force: true, maxRetries: 3 });
+    if (sweeper === undefined) return;
+    const swept = once(sweeper, "exit");
+    sweeper.stdin?.end();
+    const [code] = await swept;
+    if (code !== 0) throw new Error(`test cluster was not stopped and removed: exit code ${code}`);
   };
-  // Vitest tears nothing down when a signal ends it.
-  const interrupt = (signal: NodeJS.Signals) =>
-    void teardown().finally(() => process.exit(128 + constants.signals[signal]));
-  for (const signal of INTERRUPTS) process.on(signal, interrupt);
-  return teardown;
 }
 
 async function start(folder: string, signal: AbortSignal): Promise<TestCluster> {

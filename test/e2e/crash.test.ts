@@ -28,7 +28,7 @@ describe("an orchestrator that is killed", { timeout: 180_000 }, () => {
 
   async function start(): Promise<{ readonly child: ChildProcess; readonly address: string }> {
     const child = spawn(process.execPath, [PROCESS, root, cluster.livyUrl, cluster.resourceManagerUrl], {
-      stdio: ["ignore", "pipe", "inherit"],
+      stdio: ["pipe", "pipe", "inherit"],
     });
     children.push(child);
     const [address] = (await Promise.race([

@@ -11,5 +11,7 @@ const orchestrator = await startOrchestrator({
   log: pino({ level: "silent" }),
   localCluster: async () => null,
 });
-process.once("SIGTERM", () => void orchestrator.stop());
+process.once("SIGTERM", () => void orchestrator.stop().then(() => process.exit()));
+// The test that started it has ended, in whatever way.
+process.stdin.on("close", () => process.exit(1)).resume();
 console.log(orchestrator.grpcAddress);
