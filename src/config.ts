@@ -7,12 +7,7 @@
 import { availableParallelism } from "node:os";
 import { z } from "zod";
 import { Code, FiresteelError } from "./errors.ts";
-
-/** How requests to a cluster are authorised. */
-export type AuthConfig =
-  | { readonly kind: "none" }
-  | { readonly kind: "basic"; readonly user: string; readonly password: string }
-  | { readonly kind: "bearer"; readonly token: string };
+import type { LivyAuth } from "./route/livy/client.ts";
 
 /** A cluster's entry. */
 export interface ClusterConfig {
@@ -22,7 +17,7 @@ export interface ClusterConfig {
   /** The YARN ResourceManager's base URL: the second witness of what became of a job. */
   readonly resourceManager?: string;
   readonly labels?: Readonly<Record<string, string>>;
-  readonly auth?: AuthConfig;
+  readonly auth?: LivyAuth;
   readonly headers?: Readonly<Record<string, string>>;
   /** Submissions of ours that may live there at once. @default 16 */
   readonly maxLive?: number;
@@ -30,6 +25,8 @@ export interface ClusterConfig {
   readonly tickMs?: number;
   /** Spark conf for everything sent there. */
   readonly conf?: Readonly<Record<string, string>>;
+  /** Major version of its Spark: part of the identity of bulk work, and checked when a job ends. @default 3 */
+  readonly spark?: number;
 }
 
 /** What `firesteel.config.ts` exports. */
@@ -76,6 +73,7 @@ const cluster: z.ZodType<ClusterConfig> = z.strictObject({
   maxLive: count.exactOptional(),
   tickMs: z.number().int().min(50).exactOptional(),
   conf: texts.exactOptional(),
+  spark: count.exactOptional(),
 });
 
 const schema: z.ZodType<Config> = z.strictObject({
