@@ -19,8 +19,13 @@ const same = (test: (value: unknown) => boolean, wanted: string) => (value: unkn
   test(value) ? { value } : wanted;
 const isDate = (value: unknown): value is Date => value instanceof Date && !Number.isNaN(value.getTime());
 
-/** The writer reads numbers as text, where -0 has lost its sign; given as text it keeps it. */
-const signed = (value: number) => (Object.is(value, -0) ? "-0" : value);
+/** The writer reads numbers as text, where -0 has lost its sign; given as text it keeps it. It has no NaN. */
+const numeric = (value: unknown, holds: (value: number) => boolean, wanted: string) => {
+  if (Number.isNaN(value))
+    return "is NaN, which the file's writer does not know; leave it out (NULL) or keep it as a string column";
+  if (typeof value !== "number" || !holds(value)) return wanted;
+  return { value: Object.is(value, -0) ? "-0" : value };
+};
 
 /** Spark's type names. */
 const COLUMNS: Readonly<Record<string, Column>> = {
@@ -46,14 +51,9 @@ const COLUMNS: Readonly<Record<string, Column>> = {
   float: {
     parquet: "FLOAT",
     convert: (value) =>
-      typeof value === "number" && (Number.isNaN(value) || Math.fround(value) === value)
-        ? { value: signed(value) }
-        : "must be a number that 32 bits hold exactly",
+      numeric(value, (number) => Math.fround(number) === number, "must be a number that 32 bits hold exactly"),
   },
-  double: {
-    parquet: "DOUBLE",
-    convert: (value) => (typeof value === "number" ? { value: signed(value) } : "must be a number"),
-  },
+  double: { parquet: "DOUBLE", convert: (value) => numeric(value, () => true, "must be a number") },
   date: {
     parquet: "DATE",
     convert: same((value) => isDate(value) && value.getTime() % 86_400_000 === 0, "must be a Date at midnight UTC"),

@@ -1,4 +1,4 @@
-import { expect, it } from "vitest";
+import { expect, it, onTestFinished, vi } from "vitest";
 import { createProcessExecutor } from "../../../src/route/flow/process-executor.ts";
 import { createThreadExecutor } from "../../../src/route/flow/thread-executor.ts";
 import { startBench, testExecutor } from "./executor.suite.ts";
@@ -29,6 +29,8 @@ it("a process stays for the next body, and another one takes its place when it d
 });
 
 it("the last lines of a process that ended are in its error", async () => {
+  const printed = vi.spyOn(process.stderr, "write").mockReturnValue(true);
+  onTestFinished(() => printed.mockRestore());
   await using bench = await startBench(FLOW, (request) => createProcessExecutor(request, 1));
   const error = await bench.call("dies", [2000]).catch((reason: unknown) => reason as Error);
   expect(error).toMatchObject({
@@ -36,6 +38,7 @@ it("the last lines of a process that ended are in its error", async () => {
     details: { exitCode: 9, signal: null },
   });
   expect((error as Error).message.length).toBeLessThan(2200);
+  expect(printed.mock.calls.join("")).toContain("line 0\nline 1\n");
 });
 
 it.each([
