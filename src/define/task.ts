@@ -22,6 +22,11 @@ export interface TaskOptions {
   readonly limits?: readonly string[];
   /** `store`: results are kept and reused; `execution`: shared within one execution only; `none`: each call runs. @default "store" */
   readonly cache?: "store" | "execution" | "none";
+  /**
+   * `full`: a stored result is evaluated again step by step, so that every call below checks itself; `shallow`: the final value is taken as long as the code of every task below is unchanged, without a look at
+   * the files and datasets that were read on the way. @default "full"
+   */
+  readonly checkValid?: "full" | "shallow";
   /** How often a failed body is run again. @default 0 */
   readonly retries?: number;
   /** Time for one run of the body in ms. Without it there is none. */
@@ -78,6 +83,10 @@ const OPTIONS: Readonly<
   cache: {
     wanted: '"store", "execution" or "none"',
     test: (value) => value === "store" || value === "execution" || value === "none",
+  },
+  checkValid: {
+    wanted: '"full" or "shallow"',
+    test: (value) => value === "full" || value === "shallow",
   },
   retries: { wanted: "a whole number from 0", test: (value) => Number.isSafeInteger(value) && (value as number) >= 0 },
   // Node's timers count no further; a longer one would fire at once.

@@ -12,24 +12,21 @@ import type { FlowCode, TaskInfo } from "./code.ts";
 import { Inputs, type InputsContext } from "./inputs.ts";
 import type { Job } from "./job.ts";
 import type { Limits } from "./limits.ts";
-import type { DatasetRecord, Invocation, Outcome, Progress, Store } from "./ports.ts";
-import { Running } from "./running.ts";
+import type { CallRecord, DatasetRecord, DirectExecutor, Invocation, Outcome, Progress, Store } from "./ports.ts";
+import { type Run, Running, type RunResult, type Waiter } from "./running.ts";
 
-/** One call to be run. */
-export interface BodyRun {
+/** One call to be run, and who waits for its one-step result. */
+export interface BodyRequest extends Waiter<Outcome> {
   readonly job: Job;
   readonly code: FlowCode;
   readonly executionId: string;
   readonly user: string;
   /** How the execution sees files and datasets. */
   readonly inputs: Inputs;
-  readonly signal: AbortSignal;
   /** The stored result is invalid and is overwritten. */
   readonly replace: boolean;
   /** The result is recorded and shared. */
   readonly keep: boolean;
-  /** Told what the body waits for or does. */
-  readonly onNote: Progress;
 }
 
 const CLAIM_POLL_MS = 250;
@@ -55,6 +52,7 @@ export class Bodies {
   readonly #limits: Limits;
   readonly #inputs: InputsContext;
   readonly #running = new Running<Outcome>();
+  #finished: CallRecord[] = [];
 
   constructor(store: Store, limits: Limits, inputs: InputsContext) {
     this.#store = store;
@@ -76,73 +74,89 @@ export class Bodies {
     return true;
   }
 
-  /** The one-step result of a call. Rejects with the body's failure, `cancelled`, or `aborted` with details `{ kind: "inputChanged" }`. */
-  run(run: BodyRun): Promise<Outcome> {
-    const key = run.keep ? run.job.evalHash : run.job.id;
-    return this.#running.join(key, run.signal, run.onNote, (signal, onProgress) =>
-      this.#execute(run, signal, onProgress),
-    );
+  /** Runs a call to its one-step result, or joins who runs it. Gives the function that leaves. Fails with the body's failure, or `aborted` with details `{ kind: "inputChanged" }`. */
+  start(request: BodyRequest): () => void {
+    const key = request.keep ? request.job.evalHash : request.job.id;
+    return this.#running.join(key, request, (run) => this.#begin(request, run));
   }
 
-  async #execute(run: BodyRun, signal: AbortSignal, onProgress: Progress): Promise<Outcome> {
-    const { job } = run;
-    const executor = run.code.executor(job.task);
+  #begin(request: BodyRequest, run: Run<Outcome>): void {
+    const { job, code } = request;
+    const end = (result: RunResult<Outcome>) => {
+      code.release();
+      run.end(result);
+    };
+    code.retain();
+    const executor = direct(request);
+    if (!executor) {
+      this.#execute(request, run.signal, run.tell).then(
+        (value) => end({ ok: true, value }),
+        (error: unknown) => end({ ok: false, error }),
+      );
+      return;
+    }
+    const startedAt = Date.now();
+    run.cancel = executor.start(invocationOf(request, [], run.tell), (result) => {
+      if (result.ok) this.#record(request, result.value, executor.name, startedAt);
+      end(result);
+    });
     job.executor = executor.name;
-    run.code.retain();
-    const giveBack: (() => void)[] = [() => run.code.release()];
+  }
+
+  async #execute(request: BodyRequest, signal: AbortSignal, onProgress: Progress): Promise<Outcome> {
+    const { job } = request;
+    const executor = request.code.executor(job.task);
+    job.executor = executor.name;
+    const claims = request.keep && executor.name !== "inline";
+    if (claims) {
+      const other = await this.#claim(request, signal, onProgress);
+      if (other) return other;
+    }
     try {
-      if (run.keep && executor.name !== "inline") {
-        const other = await this.#claim(run, signal, onProgress);
-        if (other) return other;
-        giveBack.push(() => void this.#store.releaseCall(job.evalHash).catch(() => undefined));
-      }
       const externals = argumentExternals(job.args);
-      const datasets = await this.#datasets(externals, run.inputs);
+      const datasets = await this.#datasets(externals, request.inputs);
       const startedAt = Date.now();
-      const outcome = await this.#attempts(run.job.task, signal, onProgress, () =>
-        executor.run(
-          {
-            jobId: job.id,
-            executionId: run.executionId,
-            task: job.task.name,
-            code: job.task.code,
-            evalHash: job.evalHash,
-            args: job.args,
-            datasets,
-            options: invocationOptions(job.task),
-            user: run.user,
-            onProgress,
-          },
-          signal,
-        ),
+      const outcome = await this.#attempts(job.task, signal, onProgress, () =>
+        executor.run(invocationOf(request, datasets, onProgress), signal),
       );
       await this.#checkInputs(externals, datasets);
-      if (run.keep) {
-        const args = job.args.map((bytes, i) => ({ digest: job.argDigests[i]!, bytes }));
-        const recorded = this.#store.recordCall(
-          {
-            evalHash: job.evalHash,
-            task: job.task.name,
-            code: job.task.code,
-            args,
-            outcome,
-            executor: executor.name,
-            startedAt,
-            endedAt: Date.now(),
-          },
-          run.replace,
-        );
-        // The writer is first in, first out: whatever must be durable after this waits for it. A failed store ends the orchestrator by itself.
-        recorded.catch(() => undefined);
-      }
+      this.#record(request, outcome, executor.name, startedAt);
       return outcome;
     } finally {
-      for (const back of giveBack.reverse()) back();
+      if (claims) void this.#store.releaseCall(job.evalHash).catch(() => undefined);
     }
   }
 
+  /** Records a finished call, together with the others of this turn. */
+  #record({ job, keep, replace }: BodyRequest, outcome: Outcome, executor: string, startedAt: number): void {
+    if (!keep) return;
+    const call: CallRecord = {
+      evalHash: job.evalHash,
+      task: job.task.name,
+      code: job.task.code,
+      args: job.args.map((bytes, i) => ({ digest: job.argDigests[i]!, bytes })),
+      outcome,
+      executor,
+      startedAt,
+      endedAt: Date.now(),
+    };
+    // The writer is first in, first out: whatever must be durable after this waits for it. A failed store ends the orchestrator by itself.
+    if (replace) {
+      this.#store.recordCalls([call], true).catch(() => undefined);
+      return;
+    }
+    // Before any step that follows from it: those wait for the next turn of the event loop.
+    if (this.#finished.push(call) === 1) queueMicrotask(() => this.#flush());
+  }
+
+  #flush(): void {
+    const calls = this.#finished;
+    this.#finished = [];
+    this.#store.recordCalls(calls).catch(() => undefined);
+  }
+
   /** Waits until the call is ours; the result when another orchestrator recorded it meanwhile. */
-  async #claim({ job, inputs }: BodyRun, signal: AbortSignal, onProgress: Progress): Promise<Outcome | null> {
+  async #claim({ job, inputs }: BodyRequest, signal: AbortSignal, onProgress: Progress): Promise<Outcome | null> {
     for (let waited = false; !(await this.#store.claimCall(job.evalHash)); waited = true) {
       if (!waited) onProgress("waiting: another orchestrator runs this call");
       await sleep(CLAIM_POLL_MS, undefined, { signal }).catch(() => signal.throwIfAborted());
@@ -224,7 +238,35 @@ function argumentExternals(args: readonly Uint8Array[]): Externals {
   return { files: found.flatMap((externals) => externals.files), datasets: [...datasets.values()] };
 }
 
-function invocationOptions(task: TaskInfo): Invocation["options"] {
-  const { tags = [], timeoutMs, cluster } = task.options;
-  return { tags, ...(timeoutMs === undefined ? {} : { timeoutMs }), ...(cluster === undefined ? {} : { cluster }) };
+/** The executor, where the body can be handed to it at once: it takes many at little cost, and nothing has to be claimed, waited for, looked at or tried again. */
+function direct({ job, code }: BodyRequest): DirectExecutor | null {
+  const { limits, retries = 0 } = job.task.options;
+  if (limits?.length || retries > 0 || job.args.some(mentionsExternals)) return null;
+  try {
+    const executor = code.executor(job.task);
+    return "start" in executor ? (executor as DirectExecutor) : null;
+  } catch {
+    // The other way tells what is wrong.
+    return null;
+  }
+}
+
+function invocationOf(
+  { job, executionId, user }: BodyRequest,
+  datasets: readonly DatasetRecord[],
+  onProgress: Progress,
+): Invocation {
+  const { tags = [], timeoutMs, cluster } = job.task.options;
+  return {
+    jobId: job.id,
+    executionId,
+    task: job.task.name,
+    code: job.task.code,
+    evalHash: job.evalHash,
+    args: job.args,
+    datasets,
+    options: { tags, ...(timeoutMs === undefined ? {} : { timeoutMs }), ...(cluster === undefined ? {} : { cluster }) },
+    user,
+    onProgress,
+  };
 }

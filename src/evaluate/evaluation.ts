@@ -1,8 +1,7 @@
 /**
  * The evaluation of one execution: reduces the root expression to a value.
  *
- * It is a loop over an explicit work list; nothing recurses over the graph, so neither depth nor width can overflow the stack. A step either settles a cell or starts something that will (a look-up, a body).
- * Look-ups of one turn of the loop are one query. The loop gives way to the event loop every {@link SLICE_MS}, so that serving and polling go on beside it.
+ * Steps are done one after the other from a work list (`work-list.ts`); nothing recurses over the graph. A step either settles a cell or starts something that will: a call (`calls.ts`), a look at a file.
  *
  * Failures travel up cell by cell to the nearest `catchError`, as soon as they are known. When the root has failed, what was asked for already goes on to its end (its results are kept), and then the
  * execution ends. When the root has its value, the execution ends at once, and with it what still runs for it alone (the rest of a list of which one item failed and was caught).
@@ -10,9 +9,8 @@
  * A call that waits on itself leaves the loop idle with cells unsettled; only then is the cycle looked for.
  */
 
-import { randomUUID } from "node:crypto";
 import { Code, FiresteelError } from "../errors.ts";
-import { type Digest, digestOf, digestValue } from "../hash/digest.ts";
+import type { Digest } from "../hash/digest.ts";
 import {
   fillTemplate,
   listItems,
@@ -23,24 +21,16 @@ import {
   type Template,
 } from "../hash/program.ts";
 import { decodeValue, encodeValue } from "../hash/value.ts";
-import { bindArguments } from "./arguments.ts";
-import { type Bodies, type BodyRun, mentionsExternals } from "./bodies.ts";
-import type { FlowCode, TaskInfo } from "./code.ts";
-import { errorRecord, isInputChanged } from "./failure.ts";
-import { FINGERPRINT_TASK } from "./fingerprint.ts";
+import type { Bodies } from "./bodies.ts";
+import { Calls, type CallsOwner } from "./calls.ts";
+import type { FlowCode } from "./code.ts";
+import { errorRecord } from "./failure.ts";
 import { reduceForm } from "./forms.ts";
 import { Inputs, type InputsContext } from "./inputs.ts";
-import { Cell, findCycle, type Job, jobPath, type Settled } from "./job.ts";
-import type { CachedCall, ErrorRecord, JobRecord, JobState, Outcome, Store } from "./ports.ts";
+import { Cell, type Job, jobPath, type Settled } from "./job.ts";
+import type { JobRecord, Outcome, Store } from "./ports.ts";
+import { WorkList, type WorkListOwner } from "./work-list.ts";
 
-/** How long the loop runs before others get a turn, in ms. */
-const SLICE_MS = 8;
-/** A query of this many look-ups is sent without waiting for the turn to end. */
-const LOOKUP_BATCH = 1000;
-/** Steps that were done are dropped from the front of the work list in blocks of this many. */
-const COMPACT_AT = 4096;
-/** Jobs that end sooner are recorded once, at their end. */
-const RECORD_RUNNING_AFTER_MS = 250;
 /** How often an execution starts over because its inputs changed under it. */
 const MAX_RESTARTS = 3;
 
@@ -67,28 +57,17 @@ export interface Frame {
 }
 
 /** One execution's graph. */
-export class Evaluation {
+export class Evaluation implements WorkListOwner, CallsOwner {
   readonly context: EvaluationContext;
   readonly signal: AbortSignal;
+  readonly work: WorkList = new WorkList(this);
+  readonly #calls: Calls = new Calls(this);
   inputs: Inputs;
-  #work: (() => void)[] = [];
-  #next = 0;
-  #lookups: Job[] = [];
-  #jobs = new Map<Digest, Job>();
-  #unshared = new Set<Job>();
-  /** Jobs of which nothing is recorded yet, oldest first. */
-  readonly #fresh = new Set<Job>();
-  #outstanding = 0;
-  #scheduled = false;
   #restarts = 0;
-  #generation = 0;
   #root: Cell = new Cell();
   #rootProgram: Program | undefined;
   #rootTask = "";
   #end: { readonly settle: (settled: Settled) => void; readonly fail: (error: FiresteelError) => void } | undefined;
-  #sweep: NodeJS.Timeout | undefined;
-  /** Aborts when the execution ends, however it does: whoever runs a body for it alone stops then. */
-  readonly #left = new AbortController();
 
   constructor(context: EvaluationContext, signal: AbortSignal) {
     this.context = context;
@@ -100,27 +79,25 @@ export class Evaluation {
   run(task: string, args: Uint8Array): Promise<Settled> {
     const { promise, resolve, reject } = Promise.withResolvers<Settled>();
     const cancel = () => this.#end?.fail(FiresteelError.from(this.signal.reason, Code.cancelled));
-    const stop = (why: FiresteelError) => {
-      this.abandon();
+    const stop = () => {
+      this.#end = undefined;
       this.signal.removeEventListener("abort", cancel);
-      for (const job of this.#pendingJobs()) this.#record(job, "cancelled", null);
-      // A body of this execution that nobody else waits for is of no use any more.
-      this.#left.abort(why);
+      this.work.clear();
+      this.#calls.end();
     };
     this.#end = {
       settle: (settled) => {
-        stop(new FiresteelError(Code.cancelled, "the execution has its result without this"));
+        stop();
         resolve(settled);
       },
       fail: (error) => {
-        stop(error);
+        stop();
         reject(error);
       },
     };
     if (this.signal.aborted) cancel();
     else {
       this.signal.addEventListener("abort", cancel, { once: true });
-      this.#sweep = setInterval(() => this.#recordRunning(), RECORD_RUNNING_AFTER_MS);
       try {
         this.#rootProgram = parseProgram(args);
         this.#rootTask = task;
@@ -135,19 +112,18 @@ export class Evaluation {
   /** Stops without an end: nothing more is run or recorded, what runs is left to itself, and `run` never settles. */
   abandon(): void {
     this.#end = undefined;
-    this.#generation++;
-    clearInterval(this.#sweep);
-    this.#clear();
+    this.work.clear();
+    this.#calls.abandon();
   }
 
   #startRoot(): void {
-    const generation = this.#generation;
+    const { generation } = this.work;
     this.#root = new Cell();
     this.#root.wait((settled) => {
-      if (generation === this.#generation && settled.ok) this.#end?.settle(settled);
+      if (generation === this.work.generation && settled.ok) this.#end?.settle(settled);
     });
     const frame: Frame = { program: this.#rootProgram!, cells: [], job: null };
-    this.push(() =>
+    this.work.push(() =>
       this.fill(frame, frame.program.root, (list) => {
         if (!list.ok) return this.settle(this.#root, list);
         const args = listItems(list.bytes);
@@ -157,82 +133,50 @@ export class Evaluation {
     );
   }
 
-  // ------------------------------------------------------------------------------------------- the loop
-
-  /** Adds a step to the work list. */
-  push(step: () => void): void {
-    this.#work.push(step);
-    if (this.#scheduled) return;
-    this.#scheduled = true;
-    setImmediate(() => this.#drain());
+  /** Starts over with a fresh look at the inputs; finished calls hit the cache, running bodies that are still wanted go on. */
+  restart(): boolean {
+    if (this.#restarts === MAX_RESTARTS) return false;
+    this.#restarts++;
+    this.work.clear();
+    this.#calls.clear();
+    this.inputs = new Inputs(this.context.inputs);
+    this.#startRoot();
+    return true;
   }
 
-  /** Starts something asynchronous whose end adds steps; the execution is not idle while it runs. */
-  async(start: () => Promise<() => void>, failed: (error: unknown) => void): void {
-    const generation = this.#generation;
-    this.#outstanding++;
-    const finish = (step: () => void) => {
-      if (generation !== this.#generation) return;
-      this.#outstanding--;
-      this.push(step);
-    };
-    start().then(finish, (error: unknown) => finish(() => failed(error)));
-  }
+  // ------------------------------------------------------------------------------------------- the work list
 
-  #drain(): void {
-    try {
-      this.#steps();
-    } catch (error) {
-      // A step that throws is a defect, or a stored expression of a form that this version does not know: it costs this execution, not the orchestrator.
-      this.#scheduled = false;
-      this.#end?.fail(FiresteelError.from(error));
-    }
-  }
-
-  #steps(): void {
-    const until = performance.now() + SLICE_MS;
-    let steps = 0;
-    while (this.#next < this.#work.length) {
-      this.#work[this.#next++]!();
-      if (this.#next === COMPACT_AT) {
-        this.#work = this.#work.slice(COMPACT_AT);
-        this.#next = 0;
-      }
-      if (this.#lookups.length >= LOOKUP_BATCH) this.#lookUp();
-      if ((++steps & 63) === 0 && performance.now() > until) break;
-    }
-    if (this.#next < this.#work.length) {
-      setImmediate(() => this.#drain());
-      return;
-    }
-    this.#work = [];
-    this.#next = 0;
-    if (this.#lookups.length > 0) this.#lookUp();
-    this.#scheduled = false;
-    if (this.#outstanding === 0 && this.#work.length === 0) this.#idle();
+  pause(): Promise<void> | null {
+    this.#calls.flush();
+    return this.context.store.room();
   }
 
   /** Nothing runs and nothing is queued: the execution is over, the root has failed, or a call waits on itself. */
-  #idle(): void {
+  idle(): void {
     if (!this.#end) return;
     const { settled } = this.#root;
     if (settled) return this.#end.settle(settled);
-    const cycle = findCycle([...this.#jobs.values(), ...this.#unshared]);
+    const cycle = this.#calls.cycle();
     const first = cycle?.[0];
     if (!first)
       throw new FiresteelError(Code.internal, `execution ${this.context.executionId} stands still without a reason`);
     const names = [...cycle, first].map((job) => job.task.name).join(" -> ");
-    this.#endJob(first, {
+    this.#calls.endJob(first, {
       ok: false,
       error: errorRecord(new FiresteelError(Code.failedPrecondition, `call waits on itself: ${names}`), jobPath(first)),
     });
+  }
+
+  /** A step that throws is a defect, or a stored expression of a form that this version does not know: it costs this execution, not the orchestrator. */
+  broken(error: unknown): void {
+    this.#end?.fail(FiresteelError.from(error));
   }
 
   // ------------------------------------------------------------------------------------------- cells
 
   /** Settles a cell; those who wait for it get their turn. */
   settle(cell: Cell, settled: Settled): void {
-    for (const waiter of cell.settle(settled)) this.push(() => waiter(settled));
+    for (const waiter of cell.settle(settled)) this.work.push(() => waiter(settled));
   }
 
   /** Calls back with the cell's result, starting its evaluation where nobody asked before. */
@@ -245,7 +189,7 @@ export class Evaluation {
     const { start } = cell;
     if (!start) return;
     cell.start = undefined;
-    this.push(start);
+    this.work.push(start);
   }
 
   /** Lets a cell have the result of another. */
@@ -350,7 +294,7 @@ export class Evaluation {
     if (value) return this.settle(cell, { ok: true, bytes: value });
     const of = decodeValue(bytes);
     if (typeof of === "object" && of !== null && "identity" in of && key === "location") {
-      this.async(
+      this.work.async(
         async () => {
           const record = await this.inputs.locate((of as { identity: Digest }).identity);
           if (!record)
@@ -373,206 +317,24 @@ export class Evaluation {
     this.settle(cell, { ok: true, bytes: encodeValue(undefined) });
   }
 
-  // ------------------------------------------------------------------------------------------- calls
-
   /** The result of a call with these encoded arguments. Equal calls of one execution are one job. */
   call(name: string, given: readonly Uint8Array[], parent: Job | null): Cell {
-    const failed = new Cell();
-    let task: TaskInfo | undefined;
-    let args: readonly Uint8Array[];
-    try {
-      task = name === FINGERPRINT_TASK.name ? FINGERPRINT_TASK : this.context.code.tasks.get(name);
-      if (!task) throw new FiresteelError(Code.notFound, `task is not known: ${name}`);
-      args = bindArguments(task, given);
-    } catch (error) {
-      failed.settle({ ok: false, error: errorRecord(error, jobPath(parent)) });
-      return failed;
-    }
-    // A view of a large list would pin all of it, and be sent to a worker with all of it.
-    args = args.map((bytes) => (bytes.byteLength * 2 < bytes.buffer.byteLength ? bytes.slice() : bytes));
-    const argDigests = args.map(digestValue);
-    const evalHash = digestOf("call", name, task.code, argDigests);
-    const shared = task.options.cache !== "none";
-    const known = shared ? this.#jobs.get(evalHash) : undefined;
-    if (known) {
-      if (parent && !known.cell.settled) {
-        parent.waitsOn ??= [];
-        parent.waitsOn.push(known);
-      }
-      return known.cell;
-    }
-    const job: Job = {
-      id: randomUUID(),
-      parent,
-      task,
-      evalHash,
-      args,
-      argDigests,
-      cell: new Cell(),
-      startedAt: Date.now(),
-      executor: task.options.tags?.includes("bulk-data") ? "spark" : (task.options.executor ?? "inline"),
-      cached: false,
-      submissionId: null,
-      note: null,
-      waitsOn: undefined,
-    };
-    if (shared) this.#jobs.set(evalHash, job);
-    else this.#unshared.add(job);
-    this.#fresh.add(job);
-    if (keepsResult(task)) this.#lookups.push(job);
-    else this.push(() => this.#runBody(job, false));
-    return job.cell;
-  }
-
-  #lookUp(): void {
-    const jobs = this.#lookups;
-    this.#lookups = [];
-    this.async(
-      async () => {
-        const found = await this.context.store.findCalls(jobs.map((job) => job.evalHash));
-        return () => {
-          for (const job of jobs) this.push(() => this.#looked(job, found.get(job.evalHash)));
-        };
-      },
-      (error) => {
-        for (const job of jobs) this.#endJob(job, { ok: false, error: errorRecord(error, jobPath(job)) });
-      },
-    );
-  }
-
-  #looked(job: Job, hit: CachedCall | undefined): void {
-    if (!hit) return this.#runBody(job, false);
-    // Most results name no files: those need no asynchronous look.
-    if (!mentionsExternals(hit.outcome.bytes)) return this.#hit(job, hit.outcome);
-    this.async(
-      async () => {
-        const valid = await this.context.bodies.stillValid(hit.outcome.bytes, this.inputs);
-        return () => (valid ? this.#hit(job, hit.outcome) : this.#runBody(job, true));
-      },
-      (error) => this.#endJob(job, { ok: false, error: errorRecord(error, jobPath(job)) }),
-    );
-  }
-
-  #hit(job: Job, outcome: Outcome): void {
-    job.cached = true;
-    this.#evaluate(job, outcome);
-  }
-
-  #runBody(job: Job, replace: boolean): void {
-    const generation = this.#generation;
-    const run: BodyRun = {
-      job,
-      code: this.context.code,
-      executionId: this.context.executionId,
-      user: this.context.user,
-      inputs: this.inputs,
-      signal: this.#left.signal,
-      replace,
-      keep: keepsResult(job.task),
-      onNote: (note, submissionId) => {
-        // A job that was given up has its last record.
-        if (generation !== this.#generation || job.cell.settled) return;
-        job.note = note;
-        if (submissionId !== undefined) job.submissionId = submissionId;
-        this.#fresh.delete(job);
-        this.#record(job, note.startsWith("waiting") ? "waiting" : "running", null);
-      },
-    };
-    this.async(
-      async () => {
-        const outcome = await this.context.bodies.run(run);
-        return () => {
-          job.note = null;
-          this.#evaluate(job, outcome);
-        };
-      },
-      (error) => {
-        if (isInputChanged(error) && this.#restarts < MAX_RESTARTS) return this.#restart();
-        this.#endJob(job, { ok: false, error: errorRecord(error, jobPath(job)) });
-      },
-    );
+    return this.#calls.call(name, given, parent);
   }
 
   /** Reduces what a body gave, in a frame of its own. */
-  #evaluate(job: Job, outcome: Outcome): void {
-    if (outcome.kind === "value") return this.#endJob(job, { ok: true, bytes: outcome.bytes });
+  evaluate(job: Job, outcome: Outcome, then: (settled: Settled) => void): void {
     let program: Program;
     try {
       program = parseProgram(outcome.bytes);
     } catch (error) {
-      return this.#endJob(job, { ok: false, error: errorRecord(error, jobPath(job)) });
+      return then({ ok: false, error: errorRecord(error, jobPath(job)) });
     }
-    this.fill({ program, cells: [], job }, program.root, (settled) => this.#endJob(job, settled));
+    this.fill({ program, cells: [], job }, program.root, then);
   }
 
-  #endJob(job: Job, settled: Settled): void {
-    if (job.cell.settled) return;
-    this.#unshared.delete(job);
-    this.#fresh.delete(job);
-    this.settle(job.cell, settled);
-    this.#record(job, settled.ok ? "succeeded" : "failed", settled.ok ? null : settled.error);
+  /** Notes that an error was caught on the way to a job's value: the value as a whole is then good for this execution only. */
+  caught({ job }: Frame): void {
+    if (job) job.below = null;
   }
-
-  /** Starts over with a fresh look at the inputs; finished calls hit the cache, running bodies that are still wanted go on. */
-  #restart(): void {
-    this.#restarts++;
-    this.#generation++;
-    for (const job of this.#pendingJobs()) this.#record(job, "cancelled", null);
-    this.#clear();
-    this.#jobs = new Map();
-    this.#unshared = new Set();
-    this.inputs = new Inputs(this.context.inputs);
-    this.#startRoot();
-  }
-
-  #clear(): void {
-    this.#outstanding = 0;
-    this.#work = [];
-    this.#next = 0;
-    this.#lookups = [];
-    this.#fresh.clear();
-  }
-
-  /** Records jobs that take long as running; those that end before are recorded once. */
-  #recordRunning(): void {
-    const before = Date.now() - RECORD_RUNNING_AFTER_MS;
-    for (const job of this.#fresh) {
-      if (job.startedAt > before) return;
-      this.#fresh.delete(job);
-      this.#record(job, "running", null);
-    }
-  }
-
-  #pendingJobs(): Job[] {
-    return [...this.#jobs.values(), ...this.#unshared].filter((job) => !job.cell.settled);
-  }
-
-  #record(job: Job, state: JobState, error: ErrorRecord | null): void {
-    const ended = state !== "running" && state !== "waiting";
-    const record: JobRecord = {
-      id: job.id,
-      executionId: this.context.executionId,
-      parentId: job.parent?.id ?? null,
-      task: job.task.name,
-      evalHash: job.evalHash,
-      state,
-      executor: job.executor,
-      cached: job.cached,
-      startedAt: job.startedAt,
-      endedAt: ended ? Date.now() : null,
-      error,
-      submissionId: job.submissionId,
-      note: ended ? null : job.note,
-    };
-    // A store that cannot write any more ends the execution through its own signal.
-    this.context.store.recordJob(record).then(
-      () => this.context.onJob(record),
-      () => undefined,
-    );
-  }
-}
-
-/** Whether results of a task are looked up and kept. */
-export function keepsResult(task: TaskInfo): boolean {
-  return (task.options.cache ?? "store") === "store" && task.undecided.length === 0;
 }

@@ -41,6 +41,7 @@ const RULES: Readonly<Record<Form, Rule>> = {
     const names = decodeValue(only!.bytes) as readonly string[];
     evaluation.fill(frame, body!, (settled) => {
       if (settled.ok || !catches(names, settled.error)) return evaluation.settle(cell, settled);
+      evaluation.caught(frame);
       const { code, name, message, path = [] } = settled.error;
       evaluation.join(
         callBack(evaluation, frame, taskName(recover!.bytes, "catchError"), encodeValue({ code, name, message, path })),
@@ -78,7 +79,7 @@ const RULES: Readonly<Record<Form, Rule>> = {
       evaluation.fill(frame, item, (settled) => {
         if (!settled.ok) return evaluation.settle(cell, settled);
         done.push(settled.bytes);
-        evaluation.push(next);
+        evaluation.work.push(next);
       });
     };
     next();
@@ -107,7 +108,7 @@ const RULES: Readonly<Record<Form, Rule>> = {
   [Form.file]: (evaluation, frame, [path], cell) => {
     withValue(evaluation, frame, path!, cell, (bytes) => {
       const name = wantText(bytes, "file(path)");
-      evaluation.async(
+      evaluation.work.async(
         async () => {
           const digest = await evaluation.inputs.fileDigest(name);
           return () => evaluation.settle(cell, { ok: true, bytes: encodeValue(new FileValue(name, digest)) });
@@ -123,7 +124,7 @@ const RULES: Readonly<Record<Form, Rule>> = {
       if (options!.holes.length > 0)
         throw new FiresteelError(Code.invalidArgument, "dataset(location, options): options must be known, not lazy");
       const { fingerprint, ...read } = decodeValue(options!.bytes) as InputOptions & { readonly fingerprint?: string };
-      evaluation.async(
+      evaluation.work.async(
         async () => {
           const record = await evaluation.inputs.dataset(place, read);
           return () =>
@@ -139,7 +140,7 @@ const RULES: Readonly<Record<Form, Rule>> = {
       if (columns!.holes.length > 0)
         throw new FiresteelError(Code.invalidArgument, "createDataset(rows, columns): columns must be known, not lazy");
       const types = decodeValue(columns!.bytes) as Readonly<Record<string, string>>;
-      evaluation.async(
+      evaluation.work.async(
         async () => {
           const record = await literalDataset(evaluation, bytes, types);
           return () => settleDataset(evaluation, cell, record);
@@ -156,7 +157,7 @@ function byRows(evaluation: Evaluation, frame: Frame, record: DatasetRecord, cel
     evaluation.call(FINGERPRINT_TASK.name, [encodeValue(datasetValue(record))], frame.job),
     (settled) => {
       if (!settled.ok) return evaluation.settle(cell, settled);
-      evaluation.async(
+      evaluation.work.async(
         async () => {
           const identified = await evaluation.inputs.record(identifiedByRows(record, settled.bytes));
           return () => settleDataset(evaluation, cell, identified);

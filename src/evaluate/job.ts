@@ -10,7 +10,9 @@
  * ```
  */
 
+import { randomUUID } from "node:crypto";
 import type { Digest } from "../hash/digest.ts";
+import type { Below } from "./below.ts";
 import type { TaskInfo } from "./code.ts";
 import type { EpochMs, ErrorRecord } from "./ports.ts";
 
@@ -45,22 +47,53 @@ export class Cell {
   }
 }
 
-/** The evaluation of one call in one execution. */
-export interface Job {
-  readonly id: string;
+/** What a job is made of. */
+export interface NewJob {
   readonly parent: Job | null;
   readonly task: TaskInfo;
   readonly evalHash: Digest;
   readonly args: readonly Uint8Array[];
   readonly argDigests: readonly Digest[];
-  readonly cell: Cell;
-  readonly startedAt: EpochMs;
+  readonly executor: string;
+  /** Nothing lies below it yet. */
+  readonly below: Below;
+}
+
+/** The evaluation of one call in one execution. */
+export class Job {
+  readonly id: string = randomUUID();
+  readonly parent: Job | null;
+  readonly task: TaskInfo;
+  readonly evalHash: Digest;
+  /** Empty after its end: a large execution has many jobs. */
+  args: readonly Uint8Array[];
+  argDigests: readonly Digest[];
+  readonly cell: Cell = new Cell();
+  readonly startedAt: EpochMs = Date.now();
   executor: string;
-  cached: boolean;
-  submissionId: string | null;
-  note: string | null;
+  cached = false;
+  submissionId: string | null = null;
+  note: string | null = null;
+  /** The tasks whose code its value went through so far; null when it must not be reused as a whole. */
+  below: Below | null;
   /** Other calls' jobs that this one joined; with `parent` these are the edges along which a call could wait on itself. */
-  waitsOn: Job[] | undefined;
+  waitsOn: Job[] | undefined = undefined;
+
+  constructor({ parent, task, evalHash, args, argDigests, executor, below }: NewJob) {
+    this.parent = parent;
+    this.task = task;
+    this.evalHash = evalHash;
+    this.args = args;
+    this.argDigests = argDigests;
+    this.executor = executor;
+    this.below = below;
+  }
+
+  /** Notes what lies below a job of which this one has the result. */
+  absorb(child: Job): void {
+    if (this.below === null) return;
+    this.below = child.below === null ? null : this.below.join(child.below.with(child.task.name, child.task.code));
+  }
 }
 
 /** Names at either end of a path that errors carry. Each job on the way up records the error, so an unbounded path would cost the square of the depth. */

@@ -89,6 +89,17 @@ export interface Executor extends AsyncDisposable {
   run(invocation: Invocation, signal: AbortSignal): Promise<Outcome>;
 }
 
+/** An executor that takes thousands of short bodies a second: no promise and no signal for each. */
+export interface DirectExecutor extends Executor {
+  /** Starts one body; `done` is called once, in a later turn. Gives the function that stops it, after which `done` is called with `cancelled`. */
+  start(
+    invocation: Invocation,
+    done: (
+      result: { readonly ok: true; readonly value: Outcome } | { readonly ok: false; readonly error: unknown },
+    ) => void,
+  ): () => void;
+}
+
 // ---------------------------------------------------------------------------------------------- what is recorded
 
 /** A finished call: the one-step result of a body. */
@@ -108,6 +119,16 @@ export interface CallRecord {
 export interface CachedCall {
   readonly evalHash: Digest;
   readonly outcome: Outcome;
+}
+
+/** The final value of a call, and the code that it went through: valid as long as that is unchanged. */
+export interface ShallowRecord {
+  readonly evalHash: Digest;
+  /** Canonical CBOR. */
+  readonly bytes: Uint8Array;
+  readonly digest: Digest;
+  /** Name and code of every task below the call. */
+  readonly tasks: readonly (readonly [string, Digest])[];
 }
 
 /** An error as it is stored and sent. */
@@ -200,6 +221,12 @@ export interface CallStore {
   findCalls(evalHashes: readonly Digest[]): Promise<ReadonlyMap<Digest, CachedCall>>;
   /** Records a finished call with its arguments and result. The first record of an eval hash wins; `replace` (the old result is invalid) overwrites it. */
   recordCall(call: CallRecord, replace?: boolean): Promise<void>;
+  /** Many finished calls at once. */
+  recordCalls(calls: readonly CallRecord[], replace?: boolean): Promise<void>;
+  /** Final values of calls of tasks that are checked shallowly. */
+  findShallow(evalHashes: readonly Digest[]): Promise<ReadonlyMap<Digest, ShallowRecord>>;
+  /** Records the final value of a call; the last record of an eval hash counts. */
+  recordShallow(record: ShallowRecord): Promise<void>;
   /** Takes or renews the lease on a call; false when another live owner holds it. */
   claimCall(evalHash: Digest): Promise<boolean>;
   /** Gives a lease back. */
@@ -229,6 +256,8 @@ export interface ExecutionStore {
   adoptExecutions(): Promise<readonly ExecutionRecord[]>;
   /** Inserts or updates jobs by id, batched with everything else. */
   recordJob(job: JobRecord): Promise<void>;
+  /** Many jobs at once. */
+  recordJobs(jobs: readonly JobRecord[]): Promise<void>;
   listJobs(executionId: string): Promise<readonly JobRecord[]>;
 }
 
@@ -376,6 +405,8 @@ export interface Store
     AsyncDisposable {
   /** Settles when everything asked for so far is durable. */
   flushed(): Promise<void>;
+  /** Null while more may be written; otherwise settles when there is room again. Who does not await its writes awaits this, and memory stays bounded. */
+  room(): Promise<void> | null;
   /** Rejects when the database cannot be reached. */
   ping(): Promise<void>;
   /** Settles (with the reason) when this process lost its lease and must stop writing. */

@@ -5,11 +5,67 @@
 import { Code, FiresteelError } from "../errors.ts";
 import type { Progress } from "./ports.ts";
 
-interface Run<T> {
-  readonly result: Promise<T>;
-  readonly stop: AbortController;
-  readonly listeners: Set<Progress>;
-  last: Parameters<Progress> | null;
+/** How a run ended. */
+export type RunResult<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: unknown };
+
+/** Somebody who waits for a run. */
+export interface Waiter<T> {
+  /** Told the last progress so far and each further one. */
+  noted: Progress;
+  /** Told once, never before `join` has returned, and not after leaving. */
+  ended(result: RunResult<T>): void;
+}
+
+/** A run as the one sees it who carries it out. */
+export class Run<T> {
+  readonly #end: (result: RunResult<T>) => void;
+  readonly waiters: Set<Waiter<T>> = new Set();
+  #told: Parameters<Progress> | null = null;
+  #stop: AbortController | undefined;
+  /** Everybody has left. */
+  abandoned = false;
+  /** Set by who starts it: stops it when everybody has left. Whoever uses {@link signal} needs none. */
+  cancel: (() => void) | undefined;
+  /** What starts when this has ended: a run that is being cancelled is waited for, so that a body is never run twice at once. */
+  next: (() => void) | undefined;
+
+  constructor(end: (result: RunResult<T>) => void) {
+    this.#end = end;
+  }
+
+  /** Aborts when everybody has left; made when it is asked for. */
+  get signal(): AbortSignal {
+    this.#stop ??= new AbortController();
+    if (this.abandoned) this.#stop.abort(left());
+    return this.#stop.signal;
+  }
+
+  /** Tells all who wait. */
+  readonly tell: Progress = (...progress) => {
+    this.#told = progress;
+    for (const waiter of this.waiters) waiter.noted(...progress);
+  };
+
+  /** Ends it; not in the turn in which it was started. */
+  end(result: RunResult<T>): void {
+    this.#end(result);
+  }
+
+  /** Lets somebody wait; gives the function that leaves. */
+  add(waiter: Waiter<T>): () => void {
+    if (this.#told !== null) waiter.noted(...this.#told);
+    this.waiters.add(waiter);
+    return () => {
+      if (!this.waiters.delete(waiter) || this.waiters.size > 0) return;
+      this.abandoned = true;
+      this.cancel?.();
+      this.#stop?.abort(left());
+    };
+  }
+}
+
+function left(): FiresteelError {
+  return new FiresteelError(Code.cancelled, "nobody waits for the result any more");
 }
 
 /** Runs by key. A run is cancelled when the last of those who joined it has left. */
@@ -21,57 +77,21 @@ export class Running<T> {
     return this.#runs.size;
   }
 
-  /**
-   * Joins the run of a key, or starts it.
-   *
-   * @param signal leaves the run; the promise then rejects with `cancelled`, at once
-   * @param onProgress told the last progress so far and each further one
-   */
-  async join(
-    key: string,
-    signal: AbortSignal,
-    onProgress: Progress,
-    start: (signal: AbortSignal, onProgress: Progress) => Promise<T>,
-  ): Promise<T> {
-    let run = this.#runs.get(key);
-    if (!run || run.stop.signal.aborted) run = this.#start(key, run, start);
-    if (run.last !== null) onProgress(...run.last);
-    run.listeners.add(onProgress);
-    try {
-      return await leaveOn(signal, run.result);
-    } finally {
-      run.listeners.delete(onProgress);
-      if (run.listeners.size === 0)
-        run.stop.abort(new FiresteelError(Code.cancelled, "nobody waits for the result any more"));
-    }
-  }
-  /** A run that is being cancelled is waited for, so that a body is never run twice at once. */
-  #start(
-    key: string,
-    leaving: Run<T> | undefined,
-    start: (signal: AbortSignal, onProgress: Progress) => Promise<T>,
-  ): Run<T> {
-    const stop = new AbortController();
-    const listeners = new Set<Progress>();
-    const begin = async () => {
-      await leaving?.result.catch(() => undefined);
-      stop.signal.throwIfAborted();
-      return start(stop.signal, (...progress) => {
-        created.last = progress;
-        for (const listener of listeners) listener(...progress);
-      });
-    };
-    // One turn later, so that `created` is there whatever `start` does at once.
-    const result = Promise.resolve()
-      .then(begin)
-      .finally(() => {
-        if (this.#runs.get(key) === created) this.#runs.delete(key);
-      });
-    const created: Run<T> = { stop, listeners, last: null, result };
-    // Whoever joined hears of a failure; when all have left nobody does, which is meant.
-    result.catch(() => undefined);
-    this.#runs.set(key, created);
-    return created;
+  /** Joins the run of a key, or starts one; gives the function that leaves it. */
+  join(key: string, waiter: Waiter<T>, start: (run: Run<T>) => void): () => void {
+    const known = this.#runs.get(key);
+    if (known && !known.abandoned) return known.add(waiter);
+    const run = new Run<T>((result) => {
+      if (this.#runs.get(key) === run) this.#runs.delete(key);
+      for (const each of run.waiters) each.ended(result);
+      run.waiters.clear();
+      run.next?.();
+    });
+    this.#runs.set(key, run);
+    const leave = run.add(waiter);
+    if (!known) start(run);
+    else known.next = () => (run.abandoned ? run.end({ ok: false, error: left() }) : start(run));
+    return leave;
   }
 }
 

@@ -49,11 +49,11 @@ export class CborWriter {
 
   /** Writes a text string; it must be well-formed. */
   text(value: string): void {
-    // Short ASCII is the common case (keys, names) and is quicker by hand than through TextEncoder.
+    // Short ASCII is the common case (keys, names, digests) and is quicker by hand than through TextEncoder.
     const n = value.length;
-    if (n < 24) {
-      this.#reserve(1 + n);
-      const start = this.#length + 1;
+    if (n < 0x100) {
+      this.#reserve(2 + n);
+      const start = this.#length + (n < 24 ? 1 : 2);
       let i = 0;
       for (; i < n; i++) {
         const c = value.charCodeAt(i);
@@ -61,7 +61,7 @@ export class CborWriter {
         this.#bytes[start + i] = c;
       }
       if (i === n) {
-        this.#bytes[this.#length] = (Major.text << 5) | n;
+        this.head(Major.text, n);
         this.#length = start + n;
         return;
       }
@@ -116,6 +116,11 @@ export class CborWriter {
     this.#length = length;
   }
 
+  /** The bytes written so far, in place: valid until the next write. */
+  view(): Uint8Array {
+    return this.#bytes.subarray(0, this.#length);
+  }
+
   /** A copy of the bytes from `start` on. */
   slice(start = 0): Uint8Array {
     return this.#bytes.slice(start, this.#length);
@@ -128,6 +133,24 @@ export class CborWriter {
     grown.set(this.#bytes.subarray(0, this.#length));
     this.#bytes = grown;
     this.#view = new DataView(grown.buffer);
+  }
+}
+
+/** A buffer that grew beyond this is not kept for the next use. */
+const KEEP_BYTES = 1 << 20;
+let spare: CborWriter | undefined;
+
+/** Lends a writer, which saves its allocation: the result must not hold on to it. May be nested. */
+export function withWriter<T>(use: (writer: CborWriter) => T): T {
+  const writer = spare ?? new CborWriter();
+  spare = undefined;
+  try {
+    return use(writer);
+  } finally {
+    if (writer.length <= KEEP_BYTES) {
+      writer.truncate(0);
+      spare = writer;
+    }
   }
 }
 

@@ -3,7 +3,7 @@
  */
 
 import { createHash, hash } from "node:crypto";
-import { CborWriter, Major } from "./cbor.ts";
+import { Major, withWriter } from "./cbor.ts";
 import { writeValue } from "./value.ts";
 
 /** A SHA-256 digest as 64 lower-case hex digits. */
@@ -18,17 +18,28 @@ export type Digest = string;
  * ```
  */
 export function digestOf(tag: string, ...parts: readonly unknown[]): Digest {
-  const writer = new CborWriter();
-  writer.head(Major.array, parts.length + 1);
-  writer.text(tag);
-  for (const part of parts) writeValue(writer, part);
-  return hash("sha256", writer.slice(), "hex");
+  return withWriter((writer) => {
+    writer.head(Major.array, parts.length + 1);
+    writer.text(tag);
+    for (const part of parts) writeValue(writer, part);
+    return hash("sha256", writer.view(), "hex");
+  });
 }
 
 const VALUE_PREFIX = Uint8Array.of((Major.array << 5) | 2, (Major.text << 5) | 5, ...new TextEncoder().encode("value"));
 
+const COPY_BYTES = 4096;
+
 /** Digest of a value, given its canonical encoding: of `["value", <the encoding>]`. */
 export function digestValue(encoding: Uint8Array): Digest {
+  // Hashing in one go is twice as quick as feeding a hash object, and worth a copy of what is short.
+  if (encoding.length <= COPY_BYTES) {
+    return withWriter((writer) => {
+      writer.raw(VALUE_PREFIX);
+      writer.raw(encoding);
+      return hash("sha256", writer.view(), "hex");
+    });
+  }
   return createHash("sha256").update(VALUE_PREFIX).update(encoding).digest("hex");
 }
 

@@ -15,7 +15,7 @@
 
 import type { Expression, Form } from "../define/expression.ts";
 import { Code, FiresteelError } from "../errors.ts";
-import { CborWriter, concat, Major, readHead, readText, skipItem } from "./cbor.ts";
+import { type CborWriter, concat, Major, readHead, readText, skipItem, withWriter } from "./cbor.ts";
 import { decodeValue, Tag, visitTags, writeValue } from "./value.ts";
 
 /** An encoding with gaps. */
@@ -62,21 +62,22 @@ export function encodeProgram(
     }
     return number;
   };
-  const writer = new CborWriter();
-  writeValue(writer, value, refer, subject);
-  if (queue.length === 0) return { kind: "value", bytes: writer.slice() };
+  return withWriter((writer) => {
+    writeValue(writer, value, refer, subject);
+    if (queue.length === 0) return { kind: "value", bytes: writer.slice() };
 
-  const root = writer.slice();
-  writer.truncate(0);
-  for (let i = 0; i < queue.length; i++) writeNode(writer, queue[i]!, refer);
-  const nodes = writer.slice();
-  writer.truncate(0);
-  writer.head(Major.tag, Tag.program);
-  writer.head(Major.array, 2);
-  writer.raw(root);
-  writer.head(Major.array, queue.length);
-  writer.raw(nodes);
-  return { kind: "expression", bytes: writer.slice() };
+    const root = writer.slice();
+    writer.truncate(0);
+    for (let i = 0; i < queue.length; i++) writeNode(writer, queue[i]!, refer);
+    const nodes = writer.slice();
+    writer.truncate(0);
+    writer.head(Major.tag, Tag.program);
+    writer.head(Major.array, 2);
+    writer.raw(root);
+    writer.head(Major.array, queue.length);
+    writer.raw(nodes);
+    return { kind: "expression", bytes: writer.slice() };
+  });
 }
 
 function writeNode(writer: CborWriter, expression: Expression, refer: (expression: Expression) => number): void {
@@ -191,9 +192,10 @@ export function listItems(bytes: Uint8Array): readonly Uint8Array[] | null {
 
 /** The list with these encoded items. */
 export function joinList(items: readonly Uint8Array[]): Uint8Array {
-  const writer = new CborWriter();
-  writer.head(Major.array, items.length);
-  return concat([writer.slice(), ...items]);
+  return withWriter((writer) => {
+    writer.head(Major.array, items.length);
+    return concat([writer.view(), ...items]);
+  });
 }
 
 /** The field, index, `length` or Map entry of an encoded value; null when it has none. */
@@ -220,7 +222,8 @@ export function selectField(bytes: Uint8Array, key: string | number): Uint8Array
 }
 
 function encodeCount(count: number): Uint8Array {
-  const writer = new CborWriter();
-  writer.number(count);
-  return writer.slice();
+  return withWriter((writer) => {
+    writer.number(count);
+    return writer.slice();
+  });
 }

@@ -27,7 +27,7 @@ import { expressionOf } from "../define/lazy.ts";
 import { TaskReference, taskNameOf } from "../define/task.ts";
 import { isWork, makeWork, type SparkWork } from "../define/work.ts";
 import { Code, FiresteelError } from "../errors.ts";
-import { CborWriter, compareBytes, Major, readFloat, readHead, readText, skipItem } from "./cbor.ts";
+import { CborWriter, compareBytes, Major, readFloat, readHead, readText, skipItem, withWriter } from "./cbor.ts";
 
 /** CBOR tags of the value domain and of programs (`hash/program.ts`). */
 export const Tag = {
@@ -98,9 +98,10 @@ class Refused {
  * ```
  */
 export function encodeValue(value: unknown, subject = "value"): Uint8Array {
-  const writer = new CborWriter();
-  writeValue(writer, value, undefined, subject);
-  return writer.slice();
+  return withWriter((writer) => {
+    writeValue(writer, value, undefined, subject);
+    return writer.slice();
+  });
 }
 
 /** Appends the canonical encoding of a value; lazies are allowed where `refer` is given. */

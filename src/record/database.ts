@@ -79,6 +79,15 @@ export interface ArgumentTable {
   value: Uint8Array;
 }
 
+/** The final value of a call of a task that is checked shallowly. */
+export interface ShallowResultTable {
+  eval_hash: Uint8Array;
+  digest: Uint8Array;
+  bytes: Uint8Array;
+  /** Name and code of every task below. */
+  tasks: Json<readonly (readonly [string, string])[]>;
+}
+
 export interface ExecutionTable {
   /** Order of creation; pages are cut by it. */
   seq: GeneratedBig;
@@ -204,6 +213,7 @@ export interface Database {
   task: TaskTable;
   call: CallTable;
   argument: ArgumentTable;
+  shallow_result: ShallowResultTable;
   execution: ExecutionTable;
   job: JobTable;
   dataset: DatasetTable;

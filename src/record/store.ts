@@ -17,6 +17,7 @@ import { migrate } from "./migrate.ts";
 import { openPGlite } from "./pglite/client.ts";
 import { openPostgres } from "./postgres.ts";
 import { COMMIT_RESULT, findResult } from "./results.ts";
+import { findShallow, RECORD_SHALLOW } from "./shallow.ts";
 import { appendLogKind, LOG_LINES, readLog } from "./submission-logs.ts";
 import {
   ADOPT_SUBMISSIONS,
@@ -50,8 +51,6 @@ export type StoreOptions = StoreLocation & StoreSettings;
 
 /** A store with what only its owner asks. Reads see all earlier writes of this process: they wait for those that are not durable yet, and `findCalls` answers without waiting. */
 export interface RecordStore extends Store {
-  /** Resolves when the queue of writes is short enough to add to; a caller that records without awaiting awaits this, so that memory stays bounded. */
-  hasRoom(): Promise<void>;
   /** Writes asked for and not settled. */
   readonly waitingWrites: number;
 }
@@ -168,6 +167,14 @@ function assemble({ opened, lease, writer, storeId, lost, logLines, onNotice }: 
     lost,
     findCalls: (evalHashes) => translated("calls cannot be read", () => findCalls(db, calls, evalHashes)),
     recordCall: (call, replace = false) => writer.push(calls.kind, { call, replace }, callBytes(call)),
+    // The last one tells for all: the writer is first in, first out.
+    recordCalls: (records, replace = false) =>
+      records.reduce(
+        (_, call) => writer.push(calls.kind, { call, replace }, callBytes(call)),
+        Promise.resolve() as Promise<void>,
+      ),
+    findShallow: (evalHashes) => read("shallow", "shallow results cannot be read", () => findShallow(db, evalHashes)),
+    recordShallow: (record) => writer.push(RECORD_SHALLOW, record, record.bytes.length + 200),
     claimCall: (evalHash) => writer.push(CLAIM, { kind: "call", key: evalHash }, 200),
     releaseCall: (evalHash) => writer.push(RELEASE, { kind: "call", key: evalHash }, 200),
     findValue: (digest) => read("call", "value cannot be read", () => findValue(db, digest)),
@@ -179,6 +186,11 @@ function assemble({ opened, lease, writer, storeId, lost, logLines, onNotice }: 
       read("execution", "executions cannot be read", () => listExecutions(db, filter, page)),
     adoptExecutions: () => adopt(ADOPT_EXECUTIONS),
     recordJob: (job) => writer.push(RECORD_JOB, job, 500 + (job.error?.stack?.length ?? 0)),
+    recordJobs: (jobs) =>
+      jobs.reduce(
+        (_, job) => writer.push(RECORD_JOB, job, 500 + (job.error?.stack?.length ?? 0)),
+        Promise.resolve() as Promise<void>,
+      ),
     listJobs: (executionId) => read("job", "jobs cannot be read", () => listJobs(db, executionId)),
 
     recordDataset: (dataset) => writer.push(RECORD_DATASET, dataset, 500 + dataset.files.length * 150),
@@ -207,7 +219,7 @@ function assemble({ opened, lease, writer, storeId, lost, logLines, onNotice }: 
     readLog: (submissionId) => read("log", "log cannot be read", () => readLog(db, submissionId)),
 
     flushed: () => writer.flushed(),
-    hasRoom: () => writer.hasRoom(),
+    room: () => writer.room(),
     get waitingWrites() {
       return writer.waiting;
     },

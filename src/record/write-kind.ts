@@ -9,6 +9,7 @@ import type { Db } from "./database.ts";
 export const LANES = [
   "claim",
   "call",
+  "shallow",
   "job",
   "dataset",
   "file-stat",

@@ -26,7 +26,7 @@ import { LANES, type Lane, type Prepared, type WriteKind, type Writing } from ".
 const BATCH_REQUESTS = 1_000;
 /** Payload bytes in one transaction at most (one larger request goes alone). */
 const BATCH_BYTES = 4 * 1024 * 1024;
-/** Above this much in the queue, `hasRoom` waits. */
+/** Above this much in the queue, `room` waits. */
 const ROOM_REQUESTS = 50_000;
 const ROOM_BYTES = 64 * 1024 * 1024;
 const BACKOFF_FIRST_MS = 50;
@@ -133,14 +133,17 @@ export class Writer implements AsyncDisposable {
     if (error !== null) throw error;
   }
 
-  /** Resolves when the queue is short enough to add to; a caller that does not await its writes awaits this, and memory stays bounded. */
-  async hasRoom(): Promise<void> {
-    while (
-      this.#failed === null &&
-      (this.#queue.length - this.#head > ROOM_REQUESTS || this.#queuedBytes > ROOM_BYTES)
-    ) {
-      await new Promise<void>((wake) => this.#roomWaiters.push(wake));
-    }
+  /** Null while the queue is short enough to add to; otherwise resolves when it is again. A caller that does not await its writes awaits this, and memory stays bounded. */
+  room(): Promise<void> | null {
+    return this.#crowded ? this.#hasRoom() : null;
+  }
+
+  get #crowded(): boolean {
+    return this.#failed === null && (this.#queue.length - this.#head > ROOM_REQUESTS || this.#queuedBytes > ROOM_BYTES);
+  }
+
+  async #hasRoom(): Promise<void> {
+    while (this.#crowded) await new Promise<void>((wake) => this.#roomWaiters.push(wake));
   }
 
   /** Makes this and every later request reject. */

@@ -17,12 +17,12 @@ describe("writer", () => {
     for (let i = 0; i < total; i++) store.recordJob(sampleJob(String(i)));
     const order: string[] = [];
     await Promise.all([
-      store.hasRoom().then(() => order.push("room")),
+      Promise.resolve(store.room()).then(() => order.push("room")),
       store.flushed().then(() => order.push("flushed")),
     ]);
     expect(order).toEqual(["room", "flushed"]);
     expect(store.waitingWrites).toBe(0);
-    await store.hasRoom();
+    await store.room();
     expect(await store.listJobs("execution-1")).toHaveLength(total);
     await store[Symbol.asyncDispose]();
   });

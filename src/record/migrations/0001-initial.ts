@@ -53,6 +53,12 @@ const STATEMENTS: readonly string[] = [
     value bytea not null,
     primary key (eval_hash, position)
   )`,
+  `create table shallow_result (
+    eval_hash bytea primary key,
+    digest bytea not null,
+    bytes bytea not null,
+    tasks json not null
+  )`,
   `create table execution (
     seq bigint generated always as identity unique,
     id text primary key,

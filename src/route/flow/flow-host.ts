@@ -12,9 +12,10 @@ import { Worker } from "node:worker_threads";
 import { Code, FiresteelError } from "../../errors.ts";
 import type { TaskInfo } from "../../evaluate/code.ts";
 import { errorFromRecord } from "../../evaluate/failure.ts";
-import type { Executor, Invocation, Outcome } from "../../evaluate/ports.ts";
+import type { DirectExecutor, Invocation, Outcome } from "../../evaluate/ports.ts";
 import { codeExtension } from "../../package-info.ts";
 import type { FromWorker, LoadedCode, LoadRequest, PinnedCode, RunItem, ToWorker } from "./messages.ts";
+import { packItems, unpackResults } from "./packing.ts";
 
 /** How long a thread may take to answer a ping before it counts as hung. */
 const HUNG_AFTER_MS = 1000;
@@ -23,10 +24,12 @@ const MAX_RERUNS = 3;
 
 interface Pending {
   readonly item: RunItem;
-  readonly resolve: (outcome: Outcome) => void;
-  readonly reject: (error: unknown) => void;
+  readonly done: Done;
+  readonly timer: NodeJS.Timeout | undefined;
   reruns: number;
 }
+
+type Done = Parameters<DirectExecutor["start"]>[1];
 
 interface Asked {
   readonly message: ToWorker;
@@ -35,10 +38,12 @@ interface Asked {
 }
 
 /** The thread behind one version of the code. */
-export class FlowHost implements Executor {
+export class FlowHost implements DirectExecutor {
   readonly name = "inline";
   readonly #request: LoadRequest;
   #code: LoadedCode | undefined;
+  /** Where each task is in the list of codes. */
+  #places: ReadonlyMap<string, number> = new Map();
   #worker: Worker | undefined;
   #shared = new Int32Array(new SharedArrayBuffer(8));
   #pending = new Map<number, Pending>();
@@ -77,55 +82,65 @@ export class FlowHost implements Executor {
   }
 
   run(invocation: Invocation, signal: AbortSignal): Promise<Outcome> {
-    const { timeoutMs } = invocation.options;
     return new Promise<Outcome>((resolve, reject) => {
-      const id = this.#nextId++;
-      let timer: NodeJS.Timeout | undefined;
-      const giveUp = (error: FiresteelError) => {
-        if (!this.#pending.has(id)) return;
-        end();
-        this.#pending.delete(id);
-        reject(error);
-        void this.#checkAlive(id);
-      };
-      const cancelled = () => giveUp(FiresteelError.from(signal.reason, Code.cancelled));
-      const end = () => {
-        clearTimeout(timer);
-        signal.removeEventListener("abort", cancelled);
-      };
-      const item: RunItem = {
-        id,
-        task: invocation.task,
-        code: invocation.code,
-        args: invocation.args,
-        datasets: invocation.datasets,
-      };
-      this.#pending.set(id, {
-        item,
-        reruns: 0,
-        resolve: (outcome) => {
-          end();
-          resolve(outcome);
-        },
-        reject: (error) => {
-          end();
-          reject(error);
-        },
+      if (signal.aborted) return reject(FiresteelError.from(signal.reason, Code.cancelled));
+      const stop = this.start(invocation, (result) => {
+        signal.removeEventListener("abort", aborted);
+        if (result.ok) resolve(result.value);
+        else reject(signal.aborted ? FiresteelError.from(signal.reason, Code.cancelled) : result.error);
       });
-      if (this.#closing) return giveUp(closed());
-      if (signal.aborted) return cancelled();
-      signal.addEventListener("abort", cancelled, { once: true });
-      if (timeoutMs !== undefined) {
-        timer = setTimeout(
-          () =>
-            giveUp(
-              new FiresteelError(Code.deadlineExceeded, `task ${invocation.task} ran longer than ${timeoutMs} ms`),
-            ),
-          timeoutMs,
-        );
-      }
-      this.#send(item);
+      const aborted = () => stop();
+      signal.addEventListener("abort", aborted, { once: true });
     });
+  }
+
+  start({ task, code, args, datasets, options }: Invocation, done: Done): () => void {
+    const item: RunItem = { id: this.#nextId++, task, code, args, datasets };
+    const { timeoutMs } = options;
+    const refused = this.#closing ? closed() : this.#otherVersion(item);
+    if (refused) {
+      queueMicrotask(() => done({ ok: false, error: refused }));
+      return () => undefined;
+    }
+    const timer =
+      timeoutMs === undefined
+        ? undefined
+        : setTimeout(
+            () =>
+              this.#giveUp(
+                item.id,
+                new FiresteelError(Code.deadlineExceeded, `task ${task} ran longer than ${timeoutMs} ms`),
+              ),
+            timeoutMs,
+          );
+    this.#pending.set(item.id, { item, done, timer, reruns: 0 });
+    this.#send(item);
+    return () =>
+      queueMicrotask(() => this.#giveUp(item.id, new FiresteelError(Code.cancelled, `task ${task} was cancelled`)));
+  }
+
+  #otherVersion({ task, code }: RunItem): FiresteelError | undefined {
+    const held = this.#code!.pinned.codes[this.#places.get(task) ?? -1]?.[1] ?? null;
+    if (held === code) return undefined;
+    return new FiresteelError(Code.aborted, `this worker holds another version of task ${task}`, {
+      details: { wanted: code, held },
+    });
+  }
+
+  /** Answers whoever waits for an item, which may still run. */
+  #giveUp(id: number, error: FiresteelError): void {
+    if (!this.#pending.has(id)) return;
+    this.#end(id, { ok: false, error });
+    void this.#checkAlive(id);
+  }
+
+  #end(id: number, result: Parameters<Done>[0]): void {
+    const pending = this.#pending.get(id);
+    // Nobody waits for it any more: cancelled or timed out.
+    if (!pending) return;
+    this.#pending.delete(id);
+    clearTimeout(pending.timer);
+    pending.done(result);
   }
 
   /** Writes rows as a Parquet file, on this thread rather than on the serving one. */
@@ -136,11 +151,14 @@ export class FlowHost implements Executor {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing = true;
     await this.#restarting;
-    for (const pending of this.#pending.values()) pending.reject(closed());
-    for (const asked of this.#asked.values()) asked.reject(closed());
-    this.#pending.clear();
-    this.#asked.clear();
+    this.#endAll(closed());
     await this.#worker?.terminate();
+  }
+
+  #endAll(error: unknown): void {
+    for (const id of [...this.#pending.keys()]) this.#end(id, { ok: false, error });
+    for (const asked of this.#asked.values()) asked.reject(error);
+    this.#asked.clear();
   }
 
   #send(item: RunItem): void {
@@ -155,11 +173,13 @@ export class FlowHost implements Executor {
     if (!this.#worker) return this.#restart();
     const items = this.#unsent.filter((item) => this.#pending.has(item.id));
     this.#unsent = [];
-    if (items.length > 0) this.#post({ kind: "run", items });
+    if (items.length === 0) return;
+    const packed = packItems(items, this.#places);
+    this.#post({ kind: "run", items: packed }, [packed.buffer.buffer as ArrayBuffer]);
   }
 
-  #post(message: ToWorker): void {
-    this.#worker?.postMessage(message);
+  #post(message: ToWorker, transfer: readonly ArrayBuffer[] = []): void {
+    this.#worker?.postMessage(message, [...transfer]);
   }
 
   #ask(question: (id: number) => ToWorker): Promise<number> {
@@ -204,7 +224,10 @@ export class FlowHost implements Executor {
     await new Promise<void>((resolve, reject) => {
       worker.on("message", (message: FromWorker) => {
         if (message.kind === "loaded") {
-          this.#code ??= message.code ?? undefined;
+          if (message.code) {
+            this.#code ??= message.code;
+            this.#places = new Map(message.code.pinned.codes.map(([name], place) => [name, place]));
+          }
           resolve();
         } else if (message.kind === "failed") {
           void worker.terminate();
@@ -234,13 +257,9 @@ export class FlowHost implements Executor {
 
   #received(message: Exclude<FromWorker, { kind: "loaded" | "failed" }>): void {
     if (message.kind === "results") {
-      for (const result of message.results) {
-        const pending = this.#pending.get(result.id);
-        // Nobody waits for it any more: cancelled or timed out.
-        if (!pending) continue;
-        this.#pending.delete(result.id);
-        if (result.ok) pending.resolve(result.outcome);
-        else pending.reject(errorFromRecord(result.error));
+      for (const result of unpackResults(message.results)) {
+        if (result.ok) this.#end(result.id, { ok: true, value: result.outcome });
+        else this.#end(result.id, { ok: false, error: errorFromRecord(result.error) });
       }
       return;
     }
@@ -262,12 +281,12 @@ export class FlowHost implements Executor {
     for (const [id, pending] of this.#pending) {
       const guilty = current > 0 ? id === current : id <= started;
       if (!guilty && pending.reruns++ < MAX_RERUNS) continue;
-      this.#pending.delete(id);
-      pending.reject(
-        new FiresteelError(Code.unknown, `task ${pending.item.task} ended its thread by ${how}`, {
+      this.#end(id, {
+        ok: false,
+        error: new FiresteelError(Code.unknown, `task ${pending.item.task} ended its thread by ${how}`, {
           details: { name: error?.name ?? "Exit", exitCode, ...(error?.stack ? { stack: error.stack } : {}) },
         }),
-      );
+      });
     }
     this.#restart();
   }
@@ -288,10 +307,7 @@ export class FlowHost implements Executor {
       },
       (reason: unknown) => {
         this.#restarting = undefined;
-        for (const pending of this.#pending.values()) pending.reject(reason);
-        for (const asked of this.#asked.values()) asked.reject(reason);
-        this.#pending.clear();
-        this.#asked.clear();
+        this.#endAll(reason);
       },
     );
   }

@@ -11,11 +11,12 @@ import { writeParquet } from "../../data/write-parquet.ts";
 import { errorRecord } from "../../evaluate/failure.ts";
 import { decodeValue } from "../../hash/value.ts";
 import type { FromWorker, LoadRequest, RunItem, RunResult, ToWorker } from "./messages.ts";
+import { packResults, unpackItems } from "./packing.ts";
 import { loadRuntime, type Runtime } from "./runtime.ts";
 
 const { request, shared } = workerData as { readonly request: LoadRequest; readonly shared: Int32Array };
 const port = parentPort!;
-const send = (message: FromWorker) => port.postMessage(message);
+const send = (message: FromWorker, transfer: readonly ArrayBuffer[] = []) => port.postMessage(message, [...transfer]);
 
 /** The item on whose behalf code runs, also in its timers and after its awaits. */
 const current = new AsyncLocalStorage<number>();
@@ -29,8 +30,12 @@ let finished: RunResult[] = [];
 function finish(result: RunResult): void {
   if (finished.push(result) > 1) return;
   setImmediate(() => {
-    send({ kind: "results", results: finished });
+    const results = packResults(finished);
     finished = [];
+    send(
+      { kind: "results", results },
+      [results.buffer, ...results.large].map((bytes) => bytes.buffer as ArrayBuffer),
+    );
   });
 }
 
@@ -48,7 +53,7 @@ try {
   port.on("message", (message: ToWorker) => {
     switch (message.kind) {
       case "run":
-        run(runtime, message.items);
+        run(runtime, unpackItems(message.items, runtime.codes));
         break;
       case "ping":
         send({ kind: "pong", id: message.id });

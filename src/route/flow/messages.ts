@@ -5,6 +5,7 @@
 import type { TaskInfo } from "../../evaluate/code.ts";
 import type { DatasetRecord, ErrorRecord, Outcome } from "../../evaluate/ports.ts";
 import type { SavedCodeIndex } from "../../hash/code/identify.ts";
+import type { PackedItems, PackedResults } from "./packing.ts";
 
 /** How flow code is loaded. */
 export interface LoadRequest {
@@ -50,7 +51,7 @@ export type RunResult =
   | { readonly id: number; readonly ok: false; readonly error: ErrorRecord };
 
 export type ToWorker =
-  | { readonly kind: "run"; readonly items: readonly RunItem[] }
+  | { readonly kind: "run"; readonly items: PackedItems }
   | {
       readonly kind: "parquet";
       readonly id: number;
@@ -63,6 +64,6 @@ export type ToWorker =
 export type FromWorker =
   | { readonly kind: "loaded"; readonly code: LoadedCode | null }
   | { readonly kind: "failed"; readonly error: ErrorRecord }
-  | { readonly kind: "results"; readonly results: readonly RunResult[] }
+  | { readonly kind: "results"; readonly results: PackedResults }
   | { readonly kind: "parquet"; readonly id: number; readonly count: number | null; readonly error: ErrorRecord | null }
   | { readonly kind: "pong"; readonly id: number };

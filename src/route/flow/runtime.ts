@@ -16,12 +16,14 @@ import { digestOf, digestValue } from "../../hash/digest.ts";
 import { encodeProgram } from "../../hash/program.ts";
 import { decodeValue, encodeValue } from "../../hash/value.ts";
 import { codeExtension, packageVersion } from "../../package-info.ts";
-import type { LoadedCode, LoadRequest, RunItem, RunResult } from "./messages.ts";
+import type { LoadedCode, LoadRequest, PinnedCode, RunItem, RunResult } from "./messages.ts";
 
 /** Loaded flow code on this thread. */
 export interface Runtime {
   /** What was identified; null for pinned code, which was identified elsewhere. */
   readonly code: LoadedCode | null;
+  /** Name and code of each task. */
+  readonly codes: PinnedCode["codes"];
   /** Runs one body; never rejects. Its synchronous part has run when this returns. */
   run(item: RunItem): Promise<RunResult>;
 }
@@ -55,8 +57,9 @@ export async function loadRuntime(request: LoadRequest): Promise<Runtime> {
     }
   }
   const code = index ? identify(request, loader, index) : null;
-  const codes = new Map(code ? code.pinned.codes : request.pinned!.codes);
-  return { code, run: (item) => runItem(item, codes) };
+  const { codes } = code ? code.pinned : request.pinned!;
+  const byName = new Map(codes);
+  return { code, codes, run: (item) => runItem(item, byName) };
 }
 
 function identify(request: LoadRequest, loader: Loader, index: ReturnType<typeof createCodeIndex>): LoadedCode {

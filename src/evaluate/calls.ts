@@ -1,0 +1,358 @@
+/**
+ * The calls of one execution: each becomes a job, is looked up, and where nothing is known its body is run.
+ *
+ * Equal calls are one job. Look-ups of one turn are one query, and so are the bodies that are started and the jobs that are recorded.
+ */
+
+import { Code, FiresteelError } from "../errors.ts";
+import { type Digest, digestOf, digestValue } from "../hash/digest.ts";
+import { bindArguments } from "./arguments.ts";
+import { Below } from "./below.ts";
+import { type BodyRequest, mentionsExternals } from "./bodies.ts";
+import type { TaskInfo } from "./code.ts";
+import type { EvaluationContext } from "./evaluation.ts";
+import { errorRecord, isInputChanged } from "./failure.ts";
+import { FINGERPRINT_TASK } from "./fingerprint.ts";
+import type { Inputs } from "./inputs.ts";
+import { Cell, findCycle, Job, jobPath, type Settled } from "./job.ts";
+import type { CachedCall, ErrorRecord, JobRecord, JobState, Outcome } from "./ports.ts";
+import type { RunResult } from "./running.ts";
+import type { WorkList } from "./work-list.ts";
+
+/** A query of this many look-ups is sent without waiting for the turn to end. */
+const LOOKUP_BATCH = 1000;
+/** Jobs that end sooner are recorded once, at their end. */
+const RECORD_RUNNING_AFTER_MS = 250;
+
+/** What the calls need of the evaluation that they belong to. */
+export interface CallsOwner {
+  readonly context: EvaluationContext;
+  readonly work: WorkList;
+  /** How the execution sees files and datasets now. */
+  readonly inputs: Inputs;
+  /** Reduces what a body gave. */
+  evaluate(job: Job, outcome: Outcome, then: (settled: Settled) => void): void;
+  settle(cell: Cell, settled: Settled): void;
+  /** Asks to start over because an input changed; false when that was done too often. */
+  restart(): boolean;
+}
+
+/** See the head of this file. */
+export class Calls {
+  readonly #owner: CallsOwner;
+  readonly #nothing = new Below();
+  #jobs = new Map<Digest, Job>();
+  #unshared = new Set<Job>();
+  #lookups: Job[] = [];
+  #shallow: Job[] = [];
+  /** Jobs of which nothing is recorded yet, oldest first. */
+  readonly #fresh = new Set<Job>();
+  #records: JobRecord[] = [];
+  /** Leaves the bodies that this execution waits for. */
+  readonly #leave = new Set<() => void>();
+  readonly #sweep: NodeJS.Timeout;
+
+  constructor(owner: CallsOwner) {
+    this.#owner = owner;
+    this.#sweep = setInterval(() => this.#recordRunning(), RECORD_RUNNING_AFTER_MS);
+  }
+
+  /** The result of a call with these encoded arguments. */
+  call(name: string, given: readonly Uint8Array[], parent: Job | null): Cell {
+    let task: TaskInfo | undefined;
+    let args: readonly Uint8Array[];
+    try {
+      task = name === FINGERPRINT_TASK.name ? FINGERPRINT_TASK : this.#owner.context.code.tasks.get(name);
+      if (!task) throw new FiresteelError(Code.notFound, `task is not known: ${name}`);
+      args = bindArguments(task, given);
+    } catch (error) {
+      const failed = new Cell();
+      failed.settle({ ok: false, error: errorRecord(error, jobPath(parent)) });
+      return failed;
+    }
+    // A view of a large list would pin all of it, and be sent to a worker with all of it.
+    args = args.map((bytes) => (bytes.byteLength * 2 < bytes.buffer.byteLength ? bytes.slice() : bytes));
+    const argDigests = args.map(digestValue);
+    const evalHash = digestOf("call", name, task.code, argDigests);
+    const { cache = "store", executor = "inline", tags } = task.options;
+    const known = cache === "none" ? undefined : this.#jobs.get(evalHash);
+    if (known) {
+      join(parent, known);
+      return known.cell;
+    }
+    const keeps = keepsResult(task);
+    const job = new Job({
+      parent,
+      task,
+      evalHash,
+      args,
+      argDigests,
+      executor: tags?.includes("bulk-data") ? "spark" : executor,
+      below: this.#nothing,
+    });
+    if (cache === "none") this.#unshared.add(job);
+    else this.#jobs.set(evalHash, job);
+    this.#fresh.add(job);
+    if (!keeps) this.#owner.work.push(() => this.#runBody(job, false));
+    else if (task.options.checkValid === "shallow") this.#shallow.push(job);
+    else this.#lookups.push(job);
+    if (this.#lookups.length >= LOOKUP_BATCH) this.#lookUp();
+    return job.cell;
+  }
+
+  /** Sends off what was gathered. */
+  flush(): void {
+    if (this.#shallow.length > 0) this.#lookUpShallow();
+    if (this.#lookups.length > 0) this.#lookUp();
+    const records = this.#records;
+    if (records.length === 0) return;
+    this.#records = [];
+    const { store, onJob } = this.#owner.context;
+    // A store that cannot write any more ends the execution through its own signal.
+    store.recordJobs(records).then(
+      () => records.forEach(onJob),
+      () => undefined,
+    );
+  }
+
+  /** The jobs along which a call waits on itself; null when there are none. */
+  cycle(): readonly Job[] | null {
+    return findCycle([...this.#jobs.values(), ...this.#unshared]);
+  }
+
+  /** Gives up on all jobs that have not ended; what runs for them goes on. */
+  clear(): void {
+    for (const jobs of [this.#jobs.values(), this.#unshared])
+      for (const job of jobs) if (!job.cell.settled) this.#record(job, "cancelled", null);
+    this.flush();
+    this.#forget();
+  }
+
+  /** The execution is over: a body that nobody else waits for is of no use any more. */
+  end(): void {
+    clearInterval(this.#sweep);
+    this.clear();
+    for (const leave of this.#leave) leave();
+    this.#leave.clear();
+  }
+
+  /** Stops without an end: nothing more is recorded, and what runs is left to itself. */
+  abandon(): void {
+    clearInterval(this.#sweep);
+    this.#forget();
+  }
+
+  #forget(): void {
+    this.#lookups = [];
+    this.#shallow = [];
+    this.#records = [];
+    this.#fresh.clear();
+    this.#jobs = new Map();
+    this.#unshared = new Set();
+  }
+
+  /** Ends a job; `known` when its final value is the one that is stored. */
+  endJob(job: Job, settled: Settled, known = false): void {
+    if (job.cell.settled) return;
+    this.#unshared.delete(job);
+    this.#fresh.delete(job);
+    for (const other of job.waitsOn ?? []) job.absorb(other);
+    if (!keepsResult(job.task)) job.below = null;
+    if (settled.ok && !known && job.task.options.checkValid === "shallow") this.#keepShallow(job, settled.bytes);
+    job.parent?.absorb(job);
+    job.waitsOn = undefined;
+    job.args = job.argDigests = [];
+    this.#owner.settle(job.cell, settled);
+    this.#record(job, settled.ok ? "succeeded" : "failed", settled.ok ? null : settled.error);
+  }
+
+  #fail(job: Job, error: unknown): void {
+    this.endJob(job, { ok: false, error: errorRecord(error, jobPath(job)) });
+  }
+
+  // ------------------------------------------------------------------------------------------- look-ups
+
+  #lookUp(): void {
+    const jobs = this.#lookups;
+    this.#lookups = [];
+    this.#owner.work.async(
+      async () => {
+        const found = await this.#owner.context.store.findCalls(jobs.map((job) => job.evalHash));
+        return () => {
+          for (const job of jobs) this.#looked(job, found.get(job.evalHash));
+        };
+      },
+      (error) => {
+        for (const job of jobs) this.#fail(job, error);
+      },
+    );
+  }
+
+  #looked(job: Job, hit: CachedCall | undefined): void {
+    if (!hit) return this.#runBody(job, false);
+    this.#whenValid(
+      job,
+      hit.outcome.bytes,
+      () => {
+        job.cached = true;
+        this.#evaluate(job, hit.outcome);
+      },
+      () => this.#runBody(job, true),
+    );
+  }
+
+  /** Goes on in one way or the other: whether the files and datasets that a stored result names are still there. */
+  #whenValid(job: Job, bytes: Uint8Array, valid: () => void, invalid: () => void): void {
+    // Most results name no files: those need no asynchronous look.
+    if (!mentionsExternals(bytes)) return valid();
+    const { context, inputs, work } = this.#owner;
+    work.async(
+      async () => ((await context.bodies.stillValid(bytes, inputs)) ? valid : invalid),
+      (error) => this.#fail(job, error),
+    );
+  }
+
+  // ------------------------------------------------------------------------------------------- shallow results
+
+  #lookUpShallow(): void {
+    const jobs = this.#shallow;
+    this.#shallow = [];
+    this.#owner.work.async(
+      async () => {
+        const found = await this.#owner.context.store.findShallow(jobs.map((job) => job.evalHash));
+        return () => {
+          for (const job of jobs) {
+            const hit = found.get(job.evalHash);
+            const deep = () => {
+              this.#lookups.push(job);
+            };
+            if (!hit || !this.#sameCode(hit.tasks)) deep();
+            else
+              this.#whenValid(
+                job,
+                hit.bytes,
+                () => {
+                  job.cached = true;
+                  job.below = new Below(new Map(hit.tasks));
+                  this.endJob(job, { ok: true, bytes: hit.bytes }, true);
+                },
+                deep,
+              );
+          }
+        };
+      },
+      (error) => {
+        for (const job of jobs) this.#fail(job, error);
+      },
+    );
+  }
+
+  #sameCode(tasks: readonly (readonly [string, Digest])[]): boolean {
+    const now = this.#owner.context.code.tasks;
+    return tasks.every(([name, code]) => {
+      const task = name === FINGERPRINT_TASK.name ? FINGERPRINT_TASK : now.get(name);
+      return task !== undefined && task.code === code && keepsResult(task);
+    });
+  }
+
+  #keepShallow({ evalHash, below, task }: Job, bytes: Uint8Array): void {
+    if (below === null || !keepsResult(task)) return;
+    this.#owner.context.store
+      .recordShallow({ evalHash, bytes, digest: digestValue(bytes), tasks: [...below.tasks] })
+      .catch(() => undefined);
+  }
+
+  // ------------------------------------------------------------------------------------------- bodies
+
+  #runBody(job: Job, replace: boolean): void {
+    const { context, inputs, work } = this.#owner;
+    const { generation } = work;
+    const ended = work.begin();
+    const request: BodyRequest = {
+      job,
+      code: context.code,
+      executionId: context.executionId,
+      user: context.user,
+      inputs,
+      replace,
+      keep: keepsResult(job.task),
+      noted: (note, submissionId) => {
+        // A job that was given up has its last record.
+        if (generation === work.generation && !job.cell.settled) this.#noted(job, note, submissionId);
+      },
+      ended: (result) => {
+        this.#leave.delete(leave);
+        ended(() => this.#ended(job, result));
+      },
+    };
+    const leave = context.bodies.start(request);
+    this.#leave.add(leave);
+  }
+
+  #ended(job: Job, result: RunResult<Outcome>): void {
+    if (result.ok) {
+      job.note = null;
+      this.#evaluate(job, result.value);
+    } else if (!isInputChanged(result.error) || !this.#owner.restart()) this.#fail(job, result.error);
+  }
+
+  #evaluate(job: Job, outcome: Outcome): void {
+    if (outcome.kind === "value") this.endJob(job, { ok: true, bytes: outcome.bytes });
+    else this.#owner.evaluate(job, outcome, (settled) => this.endJob(job, settled));
+  }
+
+  // ------------------------------------------------------------------------------------------- records
+
+  #noted(job: Job, note: string, submissionId: string | undefined): void {
+    job.note = note;
+    if (submissionId !== undefined) job.submissionId = submissionId;
+    this.#fresh.delete(job);
+    this.#record(job, note.startsWith("waiting") ? "waiting" : "running", null);
+    this.flush();
+  }
+
+  /** Records jobs that take long as running; those that end before are recorded once. */
+  #recordRunning(): void {
+    const before = Date.now() - RECORD_RUNNING_AFTER_MS;
+    for (const job of this.#fresh) {
+      if (job.startedAt > before) break;
+      this.#fresh.delete(job);
+      this.#record(job, "running", null);
+    }
+    this.flush();
+  }
+
+  #record(job: Job, state: JobState, error: ErrorRecord | null): void {
+    const ended = state !== "running" && state !== "waiting";
+    this.#records.push({
+      id: job.id,
+      executionId: this.#owner.context.executionId,
+      parentId: job.parent?.id ?? null,
+      task: job.task.name,
+      evalHash: job.evalHash,
+      state,
+      executor: job.executor,
+      cached: job.cached,
+      startedAt: job.startedAt,
+      endedAt: ended ? Date.now() : null,
+      error,
+      submissionId: job.submissionId,
+      note: ended ? null : job.note,
+    });
+  }
+}
+
+/** A job asks for the result of another one. */
+function join(asking: Job | null, known: Job): void {
+  if (!asking) return;
+  if (known.cell.settled) asking.absorb(known);
+  else {
+    asking.waitsOn ??= [];
+    asking.waitsOn.push(known);
+  }
+}
+
+/** Whether results of a task are looked up and kept. */
+export function keepsResult(task: TaskInfo): boolean {
+  return (task.options.cache ?? "store") === "store" && task.undecided.length === 0;
+}
