@@ -8,7 +8,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Code, FiresteelError } from "../errors.ts";
 import { type Externals, findExternals, Tag } from "../hash/value.ts";
-import type { FlowCode, TaskInfo } from "./code.ts";
+import type { FlowCode } from "./code.ts";
 import { Inputs, type InputsContext } from "./inputs.ts";
 import type { Job } from "./job.ts";
 import type { Limits } from "./limits.ts";
@@ -99,7 +99,7 @@ export class Bodies {
       const externals = argumentExternals(job.args);
       const datasets = await this.#datasets(externals, run.inputs);
       const startedAt = Date.now();
-      const outcome = await this.#attempts(run.job.task, signal, onProgress, () =>
+      const outcome = await this.#attempts(job, signal, onProgress, () =>
         executor.run(
           {
             jobId: job.id,
@@ -108,8 +108,11 @@ export class Bodies {
             code: job.task.code,
             evalHash: job.evalHash,
             args: job.args,
+            ...(job.context.length === 0
+              ? {}
+              : { context: job.context.map(([key, value]) => [key, value?.bytes ?? null] as const) }),
             datasets,
-            options: invocationOptions(job.task),
+            options: invocationOptions(job),
             user: run.user,
             onProgress,
           },
@@ -154,16 +157,15 @@ export class Bodies {
   }
 
   async #attempts(
-    task: TaskInfo,
+    { task, scope }: Job,
     signal: AbortSignal,
     onProgress: Progress,
     attempt: () => Promise<Outcome>,
   ): Promise<Outcome> {
     const retries = task.options.retries ?? 0;
+    const limits = [...(task.options.limits ?? []), ...scope.limits];
     for (let tried = 0; ; tried++) {
-      const giveBack = task.options.limits?.length
-        ? await this.#limits.acquire(task.options.limits, signal)
-        : undefined;
+      const giveBack = limits.length > 0 ? await this.#limits.acquire(limits, signal) : undefined;
       try {
         return await attempt();
       } catch (error) {
@@ -224,7 +226,8 @@ function argumentExternals(args: readonly Uint8Array[]): Externals {
   return { files: found.flatMap((externals) => externals.files), datasets: [...datasets.values()] };
 }
 
-function invocationOptions(task: TaskInfo): Invocation["options"] {
-  const { tags = [], timeoutMs, cluster } = task.options;
+function invocationOptions({ task, scope }: Job): Invocation["options"] {
+  const { timeoutMs, cluster } = task.options;
+  const tags = [...new Set([...(task.options.tags ?? []), ...scope.tags])];
   return { tags, ...(timeoutMs === undefined ? {} : { timeoutMs }), ...(cluster === undefined ? {} : { cluster }) };
 }

@@ -32,6 +32,7 @@ import { reduceForm } from "./forms.ts";
 import { Inputs, type InputsContext } from "./inputs.ts";
 import { Cell, findCycle, type Job, jobPath, type Settled } from "./job.ts";
 import type { CachedCall, ErrorRecord, JobRecord, JobState, Outcome, Store } from "./ports.ts";
+import { declaredContext, NO_SCOPE, type Scope, scopeBelow } from "./scope.ts";
 
 /** How long the loop runs before others get a turn, in ms. */
 const SLICE_MS = 8;
@@ -64,6 +65,10 @@ export interface Frame {
   readonly cells: (Cell | undefined)[];
   /** The job whose body gave the program; null for the root expression. */
   readonly job: Job | null;
+  /** What applies to the calls in it. */
+  readonly scope: Scope;
+  /** The frames of the same program under other scopes, by scope. */
+  others?: Map<string, Frame>;
 }
 
 /** One execution's graph. */
@@ -74,7 +79,8 @@ export class Evaluation {
   #work: (() => void)[] = [];
   #next = 0;
   #lookups: Job[] = [];
-  #jobs = new Map<Digest, Job>();
+  /** By eval hash; under a context by that and the identity of the context, which the results of calls below may depend on. */
+  #jobs = new Map<string, Job>();
   #unshared = new Set<Job>();
   /** Jobs of which nothing is recorded yet, oldest first. */
   readonly #fresh = new Set<Job>();
@@ -146,13 +152,13 @@ export class Evaluation {
     this.#root.wait((settled) => {
       if (generation === this.#generation && settled.ok) this.#end?.settle(settled);
     });
-    const frame: Frame = { program: this.#rootProgram!, cells: [], job: null };
+    const frame: Frame = { program: this.#rootProgram!, cells: [], job: null, scope: NO_SCOPE };
     this.push(() =>
       this.fill(frame, frame.program.root, (list) => {
         if (!list.ok) return this.settle(this.#root, list);
         const args = listItems(list.bytes);
         if (!args) throw new FiresteelError(Code.invalidArgument, "arguments are not a list");
-        this.join(this.call(this.#rootTask, args, null), this.#root);
+        this.join(this.call(this.#rootTask, args, frame), this.#root);
       }),
     );
   }
@@ -329,7 +335,7 @@ export class Evaluation {
         this.fillAll(
           frame,
           node.args,
-          (args) => this.join(this.call(node.task, args, frame.job), cell),
+          (args) => this.join(this.call(node.task, args, frame), cell),
           (settled) => this.settle(cell, settled),
         );
         return;
@@ -375,8 +381,8 @@ export class Evaluation {
 
   // ------------------------------------------------------------------------------------------- calls
 
-  /** The result of a call with these encoded arguments. Equal calls of one execution are one job. */
-  call(name: string, given: readonly Uint8Array[], parent: Job | null): Cell {
+  /** The result of a call with these encoded arguments. Equal calls of one execution under one context are one job. */
+  call(name: string, given: readonly Uint8Array[], { job: parent, scope }: Frame): Cell {
     const failed = new Cell();
     let task: TaskInfo | undefined;
     let args: readonly Uint8Array[];
@@ -391,9 +397,17 @@ export class Evaluation {
     // A view of a large list would pin all of it, and be sent to a worker with all of it.
     args = args.map((bytes) => (bytes.byteLength * 2 < bytes.buffer.byteLength ? bytes.slice() : bytes));
     const argDigests = args.map(digestValue);
-    const evalHash = digestOf("call", name, task.code, argDigests);
+    const context = declaredContext(task, scope.context);
+    const evalHash =
+      context.length === 0
+        ? digestOf("call", name, task.code, argDigests)
+        : digestOf("call", name, task.code, argDigests, [
+            "context",
+            ...context.map(([key, value]) => [key, value?.digest ?? null]),
+          ]);
     const shared = task.options.cache !== "none";
-    const known = shared ? this.#jobs.get(evalHash) : undefined;
+    const key = scope.context.id === "" ? evalHash : `${evalHash} ${scope.context.id}`;
+    const known = shared ? this.#jobs.get(key) : undefined;
     if (known) {
       if (parent && !known.cell.settled) {
         parent.waitsOn ??= [];
@@ -408,6 +422,8 @@ export class Evaluation {
       evalHash,
       args,
       argDigests,
+      scope,
+      context,
       cell: new Cell(),
       startedAt: Date.now(),
       executor: task.options.tags?.includes("bulk-data") ? "spark" : (task.options.executor ?? "inline"),
@@ -416,7 +432,7 @@ export class Evaluation {
       note: null,
       waitsOn: undefined,
     };
-    if (shared) this.#jobs.set(evalHash, job);
+    if (shared) this.#jobs.set(key, job);
     else this.#unshared.add(job);
     this.#fresh.add(job);
     if (keepsResult(task)) this.#lookups.push(job);
@@ -502,7 +518,9 @@ export class Evaluation {
     } catch (error) {
       return this.#endJob(job, { ok: false, error: errorRecord(error, jobPath(job)) });
     }
-    this.fill({ program, cells: [], job }, program.root, (settled) => this.#endJob(job, settled));
+    this.fill({ program, cells: [], job, scope: scopeBelow(job.scope) }, program.root, (settled) =>
+      this.#endJob(job, settled),
+    );
   }
 
   #endJob(job: Job, settled: Settled): void {

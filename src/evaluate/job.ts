@@ -13,6 +13,7 @@
 import type { Digest } from "../hash/digest.ts";
 import type { TaskInfo } from "./code.ts";
 import type { EpochMs, ErrorRecord } from "./ports.ts";
+import type { DeclaredContext, Scope } from "./scope.ts";
 
 /** How a cell ended. */
 export type Settled =
@@ -53,6 +54,10 @@ export interface Job {
   readonly evalHash: Digest;
   readonly args: readonly Uint8Array[];
   readonly argDigests: readonly Digest[];
+  /** That of whoever asked first. */
+  readonly scope: Scope;
+  /** The values of the context that the body may read. */
+  readonly context: DeclaredContext;
   readonly cell: Cell;
   readonly startedAt: EpochMs;
   executor: string;

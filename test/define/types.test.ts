@@ -1,8 +1,9 @@
 /** What the types say; checked by the compiler, this file has no behaviour. */
 import { expect, it } from "vitest";
 import type { DatasetValue } from "../../src/define/external.ts";
-import { all, apply, type CaughtError, catchError, cond, dataset, map, seq } from "../../src/define/forms.ts";
+import { all, apply, type CaughtError, catchError, cond, dataset, seq } from "../../src/define/forms.ts";
 import { field, type Lazy, type LazyOf } from "../../src/define/lazy.ts";
+import { map } from "../../src/define/lists.ts";
 import { pyspark, sql } from "../../src/define/spark.ts";
 import { task } from "../../src/define/task.ts";
 

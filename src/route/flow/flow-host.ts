@@ -98,6 +98,7 @@ export class FlowHost implements Executor {
         task: invocation.task,
         code: invocation.code,
         args: invocation.args,
+        context: invocation.context,
         datasets: invocation.datasets,
       };
       this.#pending.set(id, {
