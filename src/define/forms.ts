@@ -151,7 +151,9 @@ type Members = readonly unknown[] | readonly [] | Readonly<Record<string, unknow
  * export const main = task("all.main", () => all({ pair: [inc(1), "x"], more: { n: inc(2) } })); // { pair: [2, "x"], more: { n: 3 } }
  * ```
  */
-export function all<T extends Members | unknown>(value: T): Lazy<Resolved<T>> {
+export function all<T extends Members>(value: T): Lazy<Resolved<T>>;
+export function all<T>(value: T): Lazy<Resolved<T>>;
+export function all(value: unknown): Lazy<unknown> {
   return lazy({ kind: "form", form: Form.all, args: [value] });
 }
 

@@ -1,7 +1,9 @@
 import { isDeepStrictEqual } from "node:util";
 import fc from "fast-check";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import type { Store } from "../../src/evaluate/ports.ts";
+import { listItems } from "../../src/hash/program.ts";
+import { decodeValue } from "../../src/hash/value.ts";
 import { Engine, openTemporaryStore } from "./engine.ts";
 
 let opened: Awaited<ReturnType<typeof openTemporaryStore>>;
@@ -199,8 +201,7 @@ export const tooMany = task("$.tooMany", () => map(partial(size, 1, 2), [3]));
 
   it("are one value however they came about, and one identity with a call of all arguments", async () => {
     await using project = await Engine.start(store, FLOW);
-    const [execution] = [(await project.run("stored")).execution];
-    const { listItems } = await import("../../src/hash/program.ts");
+    const { execution } = await project.run("stored");
     const items = listItems(execution.result!)!.map((bytes) => Buffer.from(bytes).toString("hex"));
     expect(new Set(items).size).toBe(1);
     expect((await project.run("tooMany")).error?.message).toBe(
@@ -253,6 +254,42 @@ export const otherKey = task("$.otherKey", { context: ["year"] }, () => contextV
     );
   });
 
+  it("tags are told to whoever runs the calls that are written there, not to what they call, and are in no identity", async () => {
+    const flow = (wrap: string) => `${IMPORT}
+export const leaf = task("$.leaf", { tags: ["own"] }, (n) => n);
+export const middle = task("$.middle", (n) => leaf(n + 1));
+export const main = task("$.main", { cache: "none" }, (n) => ${wrap});
+`;
+    await using project = await Engine.start(
+      store,
+      flow('withTags(["a"], [withTags(["b", "own"], leaf(n)), middle(n)])'),
+    );
+    const seen: (readonly [string, readonly string[]])[] = [];
+    const { code } = project;
+    const executor = code.executor.bind(code);
+    vi.spyOn(code, "executor").mockImplementation((task) => {
+      const real = executor(task);
+      return {
+        name: real.name,
+        run(invocation, signal) {
+          const [first] = invocation.args;
+          seen.push([`${invocation.task.split(".").at(-1)} ${decodeValue(first!)}`, invocation.options.tags]);
+          return real.run(invocation, signal);
+        },
+        [Symbol.asyncDispose]: () => real[Symbol.asyncDispose](),
+      };
+    });
+    expect((await project.run("main", 1)).value).toEqual([1, 2]);
+    expect(Object.fromEntries(seen)).toEqual({
+      "main 1": [],
+      "leaf 1": ["own", "a", "b"],
+      "middle 1": ["a"],
+      "leaf 2": ["own"],
+    });
+    await project.edit(flow("[leaf(n), middle(n)]"));
+    expect((await project.run("main", 1)).ran).toEqual(["main"]);
+  });
+
   it("limits are held by the bodies of the calls that are written there, not by what they call, and are in no identity", async () => {
     const flow = (wrap: string) => `${IMPORT}
 const log = (line) => appendFileSync(new URL("./log.txt", import.meta.url), line + "\\n");
@@ -279,6 +316,96 @@ export const main = task("$.main", { cache: "none" }, (n) => ${wrap});
     expect(await most(project)).toBe(3);
     await project.edit(flow('withLimits(["two"], slow(n))'));
     expect((await project.run("main", 20)).error?.message).toMatch(/^limit is not configured .*: two$/);
+  });
+});
+
+describe("operators", () => {
+  const OPERATORS = `${IMPORT}
+export const v = task("$.v", (value) => value);
+const lazily = (values) => values.map((value) => v(value));
+const operators = { add, sub, mul, div, mod, neg, eq, ne, lt, le, gt, ge, and, or, not, text: (...values) => text(["<", ...values.slice(1).map(() => "|"), ">"], ...values) };
+export const compute = task("$.compute", (name, ...values) => operators[name](...lazily(values)));
+`;
+  let project: Engine;
+  beforeAll(async () => {
+    project = await Engine.start(store, OPERATORS);
+  });
+  afterAll(() => project[Symbol.asyncDispose]());
+  const day = (n: number) => new Date(Date.UTC(2024, 0, n));
+
+  it.each<[string, readonly unknown[], unknown]>([
+    ["add", [2n ** 64n, 1n], 2n ** 64n + 1n],
+    ["div", [7n, -2n], -3n],
+    ["mod", [-7n, 2n], -1n],
+    ["mod", [-7, 2], -1],
+    ["div", [1, 0], Number.POSITIVE_INFINITY],
+    ["neg", [0n], 0n],
+    ["neg", [0], -0],
+    ["eq", [0, -0], true],
+    ["eq", [Number.NaN, Number.NaN], true],
+    ["ne", [Number.NaN, 1], true],
+    ["eq", [null, undefined], false],
+    ["eq", [null, 1], false],
+    [
+      "eq",
+      [
+        { b: [1n], a: new Set([2, 1]) },
+        { a: new Set([1, 2]), b: [1n] },
+      ],
+      true,
+    ],
+    ["eq", [[1], { 0: 1 }], false],
+    ["eq", [day(1), day(1)], true],
+    ["lt", ["Z", "a"], true],
+    ["le", [day(1), day(1)], true],
+    ["gt", [2n, 1n], true],
+    ["ge", [Number.NaN, 1], false],
+    ["text", ["a", -0, 2n ** 64n, true, day(2)], "<a|0|18446744073709551616|true|2024-01-02T00:00:00.000Z>"],
+  ])("%s of %o gives %o", async (name, values, result) => {
+    const { value, error } = await project.run("compute", name, ...values);
+    expect(error).toBeNull();
+    expect(value).toEqual(result);
+  });
+
+  it.each<[string, readonly unknown[], string]>([
+    [
+      "add",
+      [1, 2n],
+      "add(a, b) wants two numbers or two bigints, not 1 and 2n; convert one of them in a task, with BigInt(n) or Number(n)",
+    ],
+    ["add", ["a", 1], "add(a, b) wants two numbers or two bigints, not 'a' and 1; join texts with text`...`"],
+    ["mul", [null, 1], "mul(a, b) wants two numbers or two bigints, not null and 1"],
+    ["div", [1n, 0n], "div(a, b) of bigints: b is 0n; choose with cond(eq(b, 0n), ...) before"],
+    ["mod", [1n, 0n], "mod(a, b) of bigints: b is 0n; choose with cond(eq(b, 0n), ...) before"],
+    ["neg", ["1"], "neg(a) wants a number or bigint, not '1'"],
+    [
+      "eq",
+      [1, 1n],
+      "eq(a, b) compares two values of one type, not 1 and 1n, which are never equal; convert one of them in a task",
+    ],
+    [
+      "lt",
+      [1, "2"],
+      "lt(a, b) wants two numbers, two bigints, two texts or two dates, not 1 and '2'; convert one of them to the type of the other in a task",
+    ],
+    ["gt", [[1], [2]], "gt(a, b) wants two numbers, two bigints, two texts or two dates, not [ 1 ] and [ 2 ]"],
+    ["and", [true, 1], "condition 2 of and(...) must be true or false, not 1; make it one with eq, ne, lt, gt, ..."],
+    ["not", [0], "not(condition) must be true or false, not 0; make it one with eq, ne, lt, gt, ..."],
+    [
+      "text",
+      ["a", { b: 1 }],
+      "value 2 of text`...` must be a text, number, bigint, boolean or date, not { b: 1 }; read the field you mean, or make the text in a task",
+    ],
+  ])("%s of %o is refused: %s", async (name, values, message) => {
+    const { error } = await project.run("compute", name, ...values);
+    expect(error).toMatchObject({ code: "invalid_argument", message });
+    expect(error?.path).toEqual(["compute"]);
+  });
+
+  it("run no body of their own", async () => {
+    const run = await project.run("compute", "and", false, "not looked at");
+    expect(run.value).toBe(false);
+    expect(run.jobs.map(({ task }) => task).sort()).toEqual(["compute", "v"]);
   });
 });
 
