@@ -13,18 +13,24 @@ export {
   apply,
   type CaughtError,
   type ColumnTypes,
+  catchAll,
   catchError,
   cond,
   createDataset,
   type DatasetOptions,
   dataset,
+  type ErrorChoice,
   file,
-  map,
+  type Result,
   raise,
   seq,
 } from "./define/forms.ts";
 export { type Arg, field, isLazy, type Lazy, type LazyOf, type Resolved } from "./define/lazy.ts";
+export { filter, flatMap, type ListOf, map, reduce } from "./define/lists.ts";
+export { add, and, div, eq, ge, gt, le, lt, mod, mul, ne, neg, not, or, sub, text } from "./define/operators.ts";
+export { type Callee, partial } from "./define/partial.ts";
 export type { ArrayType, DataType, MapType, StructField, StructType } from "./define/schema.ts";
+export { contextValue, withContext, withLimits, withTags } from "./define/scope.ts";
 export { type Identifier, ident, type PysparkOptions, pyspark, type Sql, type SqlValue, sql } from "./define/spark.ts";
 export { type ExecutorName, type Task, type TaskOptions, task } from "./define/task.ts";
 export type { OutputOptions, PysparkWork, SparkSettings, SqlWork } from "./define/work.ts";

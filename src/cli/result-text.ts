@@ -4,6 +4,7 @@
 
 import { inspect } from "node:util";
 import { DatasetValue, FileValue } from "../define/external.ts";
+import { partialOf } from "../define/partial.ts";
 import { formatCount } from "./format.ts";
 import { type Column, formatTable } from "./table.ts";
 
@@ -39,7 +40,7 @@ function isPlain(value: unknown): value is Row {
 }
 
 function isSimple(value: unknown): boolean {
-  return value === null || typeof value !== "object" || value instanceof Date;
+  return value === null || !["object", "function"].includes(typeof value) || value instanceof Date;
 }
 
 function formatRows(rows: readonly Row[], width: number): string {
@@ -67,6 +68,8 @@ function shown(value: unknown): unknown {
     return named(`dataset ${value.identity.slice(0, 12)}${rows}`);
   }
   if (value instanceof FileValue) return named(`file ${value.path}`);
+  const partial = partialOf(value);
+  if (partial) return named(`partial task ${partial.task}, arguments given: ${partial.args.length}`);
   if (Array.isArray(value)) return value.map(shown);
   if (value instanceof Map) return new Map([...value].map(([key, item]) => [shown(key), shown(item)]));
   if (value instanceof Set) return new Set([...value].map(shown));

@@ -5,8 +5,8 @@
 import { Code, FiresteelError } from "../errors.ts";
 import { Form } from "./expression.ts";
 import type { DatasetValue, FileValue } from "./external.ts";
-import { type Arg, type Lazy, type LazyOf, lazy, type Resolved } from "./lazy.ts";
-import { type Task, taskNameOf } from "./task.ts";
+import { type Arg, expressionOf, type Lazy, type LazyOf, lazy, type Resolved } from "./lazy.ts";
+import { type Callee, requireCallee } from "./partial.ts";
 
 /** An error as a recovery task sees it. */
 export interface CaughtError {
@@ -20,58 +20,195 @@ export interface CaughtError {
 }
 
 /**
- * Chooses between two branches; only the chosen one is evaluated.
+ * Chooses a branch: the one after the first condition that holds, else the last. Only the chosen branch is evaluated, and no condition after the one that held.
  *
  * @example
  * ```ts
- * export const safe = task("safe", (n: number) => cond(isLarge(n), onSpark(n), inPlace(n)));
+ * import { cond, gt, task } from "firesteel";
+ *
+ * export const size = task("sizes.size", () => 5);
+ * export const main = task("sizes.main", () => cond(gt(size(), 100), "large", gt(size(), 3), "medium", "small")); // "medium"
  * ```
  */
-export function cond<A, B>(condition: Arg<boolean>, then: A, otherwise: B): Lazy<Resolved<A> | Resolved<B>> {
-  return lazy({ kind: "form", form: Form.cond, args: [condition, then, otherwise] });
+export function cond<A, Z>(condition: Arg<boolean>, then: A, otherwise: Z): Lazy<Resolved<A> | Resolved<Z>>;
+export function cond<A, B, Z>(
+  condition: Arg<boolean>,
+  then: A,
+  condition2: Arg<boolean>,
+  then2: B,
+  otherwise: Z,
+): Lazy<Resolved<A> | Resolved<B> | Resolved<Z>>;
+export function cond<A, B, C, Z>(
+  condition: Arg<boolean>,
+  then: A,
+  condition2: Arg<boolean>,
+  then2: B,
+  condition3: Arg<boolean>,
+  then3: C,
+  otherwise: Z,
+): Lazy<Resolved<A> | Resolved<B> | Resolved<C> | Resolved<Z>>;
+export function cond<A, B, C, D, Z>(
+  condition: Arg<boolean>,
+  then: A,
+  condition2: Arg<boolean>,
+  then2: B,
+  condition3: Arg<boolean>,
+  then3: C,
+  condition4: Arg<boolean>,
+  then4: D,
+  otherwise: Z,
+): Lazy<Resolved<A> | Resolved<B> | Resolved<C> | Resolved<D> | Resolved<Z>>;
+export function cond(...args: readonly unknown[]): Lazy<unknown> {
+  if (args.length < 3 || args.length % 2 === 0)
+    throw new FiresteelError(
+      Code.invalidArgument,
+      `cond(condition, then, ..., otherwise) wants a branch for each condition and one for the case that none holds; arguments given: ${args.length}`,
+    );
+  return lazy({ kind: "form", form: Form.cond, args });
 }
+
+/** What `catchError` catches: a code, the name of a class, or the class. */
+export type ErrorChoice = string | (abstract new (...args: never[]) => Error);
 
 /**
  * Evaluates `body`; when it fails, the task `recover` gets the error as a value and its result takes the place.
  *
- * `only` limits it to some codes or class names, for example `["not_found", "TypeError"]`. Everything independent of the failure goes on meanwhile.
+ * `only` limits it to some codes or classes, for example `["not_found", TypeError]`; a class is told by its own name, not by those above it. Everything independent of the failure goes on meanwhile.
+ *
+ * @example
+ * ```ts
+ * import { type CaughtError, catchError, task } from "firesteel";
+ *
+ * export const parse = task("catching.parse", (text: string) => JSON.parse(text) as number);
+ * export const none = task("catching.none", (error: CaughtError) => (error.message === "" ? 0 : -1));
+ * export const main = task("catching.main", () => catchError(parse("{"), none, [SyntaxError])); // -1
+ * ```
+ *
+ * @throws FiresteelError `invalid_argument` when `recover` is no task or `only` no list of codes and classes
  */
 export function catchError<A, R>(
   body: A,
-  recover: Task<[CaughtError], R>,
-  only: readonly string[] = [],
+  recover: Callee<[CaughtError], R>,
+  only: readonly ErrorChoice[] = [],
 ): Lazy<Resolved<A> | R> {
-  requireTask("catchError", recover);
-  return lazy({ kind: "form", form: Form.catchError, args: [body, only, recover] });
+  requireCallee("catchError", recover);
+  return lazy({ kind: "form", form: Form.catchError, args: [body, only.map(errorName), recover] });
 }
 
-/** Applies a task to each item of a list that may itself be lazy. */
-export function map<T, R>(task: Task<[T], R>, items: LazyOf<readonly T[]> | readonly Arg<T>[]): Lazy<R[]> {
-  requireTask("map", task);
-  return lazy({ kind: "form", form: Form.map, args: [task, items] });
+/** How one member of {@link catchAll} ended. */
+export type Result<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: CaughtError };
+
+type Results<T> = { -readonly [K in keyof T]: Result<Resolved<T[K]>> };
+
+/**
+ * Evaluates every member of a list or record to its end, whatever fails: each comes out as `{ ok: true, value }` or `{ ok: false, error }`.
+ * With a task `recover`: when nothing failed the result is that of {@link all}, else `recover` gets the list or record of results, and its result takes the place.
+ *
+ * In place of a list it takes `map(task, items)`, also over a lazy list.
+ *
+ * @example
+ * ```ts
+ * import { catchAll, map, type Result, task } from "firesteel";
+ *
+ * export const parse = task("catching.parse", (text: string) => JSON.parse(text) as number);
+ * export const sum = task("catching.sum", (results: Result<number>[]) =>
+ *   results.reduce((total, result) => total + (result.ok ? result.value : 0), 0));
+ * export const main = task("catching.main", () => sum(catchAll(map(parse, ["1", "{", "3"])))); // 4
+ * ```
+ *
+ * @throws FiresteelError `invalid_argument` for any other lazy, and when `recover` is no task
+ */
+export function catchAll<T>(mapped: LazyOf<readonly T[]>): Lazy<Result<T>[]>;
+export function catchAll<T, R>(mapped: LazyOf<readonly T[]>, recover: Callee<[Result<T>[]], R>): Lazy<T[] | R>;
+export function catchAll<T extends Members>(members: T): Lazy<Results<T>>;
+export function catchAll<T extends Members, R>(members: T, recover: Callee<[Results<T>], R>): Lazy<Resolved<T> | R>;
+export function catchAll(members: unknown, recover: unknown = null): Lazy<unknown> {
+  if (recover !== null) requireCallee("catchAll", recover);
+  const expression = expressionOf(members);
+  if (expression?.kind === "form" && expression.form === Form.map)
+    return lazy({ kind: "form", form: Form.catchAll, args: [true, recover, ...expression.args] });
+  if (typeof members !== "object" || members === null || expression)
+    throw new FiresteelError(
+      Code.invalidArgument,
+      "catchAll(members) wants a list or an object whose members are the expressions to be evaluated, or map(task, items)",
+    );
+  return Array.isArray(members)
+    ? lazy({ kind: "form", form: Form.catchAll, args: [null, recover, ...members] })
+    : lazy({ kind: "form", form: Form.catchAll, args: [Object.keys(members), recover, ...Object.values(members)] });
 }
 
-/** The array, tuple or record when everything in it is evaluated. */
-export function all<T>(value: T): Lazy<Resolved<T>> {
+/** What makes the compiler see a tuple in a list that is written out. */
+type Members = readonly unknown[] | readonly [] | Readonly<Record<string, unknown>>;
+
+/**
+ * The list, tuple, record or Map when everything in it is evaluated.
+ *
+ * @example
+ * ```ts
+ * import { all, task } from "firesteel";
+ *
+ * export const inc = task("all.inc", (n: number) => n + 1);
+ * export const main = task("all.main", () => all({ pair: [inc(1), "x"], more: { n: inc(2) } })); // { pair: [2, "x"], more: { n: 3 } }
+ * ```
+ */
+export function all<T extends Members>(value: T): Lazy<Resolved<T>>;
+export function all<T>(value: T): Lazy<Resolved<T>>;
+export function all(value: unknown): Lazy<unknown> {
   return lazy({ kind: "form", form: Form.all, args: [value] });
 }
 
-/** The list with its items evaluated one after the other; the first failure stops it. */
+/**
+ * The list with its items evaluated one after the other; the first failure stops it. For side effects that have an order: each task that has one says `cache: "none"`.
+ *
+ * @example
+ * ```ts
+ * import { seq, task } from "firesteel";
+ *
+ * export const step = task("seq.step", { cache: "none" }, (name: string) => name.toUpperCase());
+ * export const main = task("seq.main", () => seq([step("first"), step("second")])); // ["FIRST", "SECOND"]
+ * ```
+ */
 export function seq<const T extends readonly unknown[]>(items: T): Lazy<Resolved<T>> {
   return lazy({ kind: "form", form: Form.seq, args: [...items] });
 }
 
-/** Applies a task that is itself a value or a result. */
+/**
+ * Applies a task that is itself a value or a result.
+ *
+ * @example
+ * ```ts
+ * import { apply, partial, type Task, task } from "firesteel";
+ *
+ * export const add = task("higher.add", (a: number, b: number) => a + b);
+ * export const adder = task("higher.adder", (n: number) => partial(add, n));
+ * export const twice = task("higher.twice", (f: Task<[number], number>, n: number) => f(f(n)));
+ * export const main = task("higher.main", () => [apply(adder(1), 2), twice(adder(10), 3)]); // [3, 23]
+ * ```
+ */
 export function apply<A extends readonly unknown[], R>(
-  task: Arg<Task<A, R>> | LazyOf<Task<A, R>>,
+  task: Callee<A, R>,
   ...args: { readonly [K in keyof A]: Arg<A[K]> }
 ): Lazy<R> {
+  requireCallee("apply", task);
   return lazy({ kind: "form", form: Form.apply, args: [task, ...args] });
 }
 
-/** Fails with this message when it is evaluated. */
-export function raise(message: Arg<string>): LazyOf<never> {
-  return lazy<unknown>({ kind: "form", form: Form.raise, args: [message] }) as unknown as LazyOf<never>;
+/**
+ * Fails with this message when it is evaluated, as an error of class `Raised` or of the name given.
+ *
+ * @example
+ * ```ts
+ * import { type CaughtError, catchError, cond, gt, raise, task } from "firesteel";
+ *
+ * export const count = task("raising.count", () => 0);
+ * export const name = task("raising.name", (error: CaughtError) => `${error.name}: ${error.message}`);
+ * export const main = task("raising.main", () =>
+ *   catchError(cond(gt(count(), 0), count(), raise("nothing to do", "Empty")), name, ["Empty"])); // "Empty: nothing to do"
+ * ```
+ */
+export function raise(message: Arg<string>, name?: string): LazyOf<never> {
+  const args = name === undefined ? [message] : [message, name];
+  return lazy<unknown>({ kind: "form", form: Form.raise, args }) as unknown as LazyOf<never>;
 }
 
 /** A file; its content is digested when the expression is evaluated. A relative path is meant from the project's root. */
@@ -127,10 +264,11 @@ export function createDataset(
   return lazy({ kind: "form", form: Form.createDataset, args: [rows, columns] });
 }
 
-function requireTask(form: string, value: unknown): void {
-  if (taskNameOf(value) === undefined)
-    throw new FiresteelError(
-      Code.invalidArgument,
-      `${form}(...) wants a task here; a plain function has no identity, so define it with task("name", ...)`,
-    );
+function errorName(choice: ErrorChoice): string {
+  const name: unknown = typeof choice === "function" ? choice.name : choice;
+  if (typeof name === "string" && name !== "") return name;
+  throw new FiresteelError(
+    Code.invalidArgument,
+    'catchError(body, recover, only): only is a list of codes ("not_found"), names of classes and classes (TypeError)',
+  );
 }

@@ -37,7 +37,10 @@ export type Lazy<T> = LazyOf<T> &
     : T extends Leaf
       ? unknown
       : T extends readonly (infer U)[]
-        ? { readonly [index: number]: Lazy<U>; readonly length: Lazy<number> }
+        ? { readonly [index: number]: Lazy<U>; readonly length: Lazy<number> } & (number extends T["length"]
+            ? unknown
+            : // A tuple: each place has its own type.
+              { readonly [K in keyof T as K extends `${number}` ? K : never]: Lazy<T[K]> })
         : T extends ReadonlyMap<unknown, unknown> | ReadonlySet<unknown>
           ? unknown
           : T extends object

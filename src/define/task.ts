@@ -33,6 +33,8 @@ export interface TaskOptions {
   readonly timeoutMs?: number;
   /** Ask for a cluster by name. */
   readonly cluster?: string;
+  /** Keys that the body reads with `contextValue`; their values, set by any caller above with `withContext`, count like arguments. */
+  readonly context?: readonly string[];
   readonly description?: string;
 }
 
@@ -95,6 +97,7 @@ const OPTIONS: Readonly<
     test: (value) => typeof value === "number" && value > 0 && value < 2 ** 31,
   },
   cluster: { wanted: "a text that is not empty", test: text },
+  context: { wanted: "a list of texts", test: texts },
   description: { wanted: "a text", test: (value) => typeof value === "string" },
 };
 
@@ -108,7 +111,7 @@ const OPTIONS: Readonly<
  * import { task } from "firesteel";
  *
  * export const add = task("sums.add", (a: number, b: number) => a + b);
- * export const main = task("sums.main", () => add(add(1, 2), 3));
+ * export const main = task("sums.main", () => add(add(1, 2), 3)); // 6
  * ```
  *
  * @throws FiresteelError `invalid_argument` for a bad name or option, `already_exists` when another task has the name.

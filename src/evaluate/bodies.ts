@@ -8,7 +8,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Code, FiresteelError } from "../errors.ts";
 import { type Externals, findExternals, Tag } from "../hash/value.ts";
-import type { FlowCode, TaskInfo } from "./code.ts";
+import type { FlowCode } from "./code.ts";
 import { Inputs, type InputsContext } from "./inputs.ts";
 import type { Job } from "./job.ts";
 import type { Limits } from "./limits.ts";
@@ -116,7 +116,7 @@ export class Bodies {
       const externals = argumentExternals(job.args);
       const datasets = await this.#datasets(externals, request.inputs);
       const startedAt = Date.now();
-      const outcome = await this.#attempts(job.task, signal, onProgress, () =>
+      const outcome = await this.#attempts(job, signal, onProgress, () =>
         executor.run(invocationOf(request, datasets, onProgress), signal),
       );
       await this.#checkInputs(externals, datasets);
@@ -168,16 +168,15 @@ export class Bodies {
   }
 
   async #attempts(
-    task: TaskInfo,
+    { task, scope }: Job,
     signal: AbortSignal,
     onProgress: Progress,
     attempt: () => Promise<Outcome>,
   ): Promise<Outcome> {
     const retries = task.options.retries ?? 0;
+    const limits = [...(task.options.limits ?? []), ...scope.limits];
     for (let tried = 0; ; tried++) {
-      const giveBack = task.options.limits?.length
-        ? await this.#limits.acquire(task.options.limits, signal)
-        : undefined;
+      const giveBack = limits.length > 0 ? await this.#limits.acquire(limits, signal) : undefined;
       try {
         return await attempt();
       } catch (error) {
@@ -241,7 +240,7 @@ function argumentExternals(args: readonly Uint8Array[]): Externals {
 /** The executor, where the body can be handed to it at once: it takes many at little cost, and nothing has to be claimed, waited for, looked at or tried again. */
 function direct({ job, code }: BodyRequest): DirectExecutor | null {
   const { limits, retries = 0 } = job.task.options;
-  if (limits?.length || retries > 0 || job.args.some(mentionsExternals)) return null;
+  if (limits?.length || job.scope.limits.length > 0 || retries > 0 || job.args.some(mentionsExternals)) return null;
   try {
     const executor = code.executor(job.task);
     return "start" in executor ? (executor as DirectExecutor) : null;
@@ -256,7 +255,8 @@ function invocationOf(
   datasets: readonly DatasetRecord[],
   onProgress: Progress,
 ): Invocation {
-  const { tags = [], timeoutMs, cluster } = job.task.options;
+  const { tags: own = [], timeoutMs, cluster } = job.task.options;
+  const tags = job.scope.tags.length === 0 ? own : [...new Set([...own, ...job.scope.tags])];
   return {
     jobId: job.id,
     executionId,
@@ -264,6 +264,9 @@ function invocationOf(
     code: job.task.code,
     evalHash: job.evalHash,
     args: job.args,
+    ...(job.context.length === 0
+      ? {}
+      : { context: job.context.map(([key, value]) => [key, value?.bytes ?? null] as const) }),
     datasets,
     options: { tags, ...(timeoutMs === undefined ? {} : { timeoutMs }), ...(cluster === undefined ? {} : { cluster }) },
     user,

@@ -10,13 +10,14 @@ import { bindArguments } from "./arguments.ts";
 import { Below } from "./below.ts";
 import { type BodyRequest, mentionsExternals } from "./bodies.ts";
 import type { TaskInfo } from "./code.ts";
-import type { EvaluationContext } from "./evaluation.ts";
+import type { EvaluationContext, Frame } from "./evaluation.ts";
 import { errorRecord, isInputChanged } from "./failure.ts";
 import { FINGERPRINT_TASK } from "./fingerprint.ts";
 import type { Inputs } from "./inputs.ts";
 import { Cell, findCycle, Job, jobPath, type Settled } from "./job.ts";
 import type { CachedCall, ErrorRecord, JobRecord, JobState, Outcome } from "./ports.ts";
 import type { RunResult } from "./running.ts";
+import { type DeclaredContext, declaredContext } from "./scope.ts";
 import type { WorkList } from "./work-list.ts";
 
 /** A query of this many look-ups is sent without waiting for the turn to end. */
@@ -41,7 +42,8 @@ export interface CallsOwner {
 export class Calls {
   readonly #owner: CallsOwner;
   readonly #nothing = new Below();
-  #jobs = new Map<Digest, Job>();
+  /** By eval hash; under a context by that and the identity of the context, which the results of calls below may depend on. */
+  #jobs = new Map<string, Job>();
   #unshared = new Set<Job>();
   #lookups: Job[] = [];
   #shallow: Job[] = [];
@@ -58,7 +60,7 @@ export class Calls {
   }
 
   /** The result of a call with these encoded arguments. */
-  call(name: string, given: readonly Uint8Array[], parent: Job | null): Cell {
+  call(name: string, given: readonly Uint8Array[], { job: parent, scope }: Frame): Cell {
     let task: TaskInfo | undefined;
     let args: readonly Uint8Array[];
     try {
@@ -73,9 +75,11 @@ export class Calls {
     // A view of a large list would pin all of it, and be sent to a worker with all of it.
     args = args.map((bytes) => (bytes.byteLength * 2 < bytes.buffer.byteLength ? bytes.slice() : bytes));
     const argDigests = args.map(digestValue);
-    const evalHash = digestOf("call", name, task.code, argDigests);
+    const context = declaredContext(task, scope.context);
+    const evalHash = hashCall(task, argDigests, context);
     const { cache = "store", executor = "inline", tags } = task.options;
-    const known = cache === "none" ? undefined : this.#jobs.get(evalHash);
+    const key = scope.context.id === "" ? evalHash : `${evalHash} ${scope.context.id}`;
+    const known = cache === "none" ? undefined : this.#jobs.get(key);
     if (known) {
       join(parent, known);
       return known.cell;
@@ -87,11 +91,13 @@ export class Calls {
       evalHash,
       args,
       argDigests,
+      scope,
+      context,
       executor: tags?.includes("bulk-data") ? "spark" : executor,
       below: this.#nothing,
     });
     if (cache === "none") this.#unshared.add(job);
-    else this.#jobs.set(evalHash, job);
+    else this.#jobs.set(key, job);
     this.#fresh.add(job);
     if (!keeps) this.#owner.work.push(() => this.#runBody(job, false));
     else if (task.options.checkValid === "shallow") this.#shallow.push(job);
@@ -219,10 +225,10 @@ export class Calls {
     this.#shallow = [];
     this.#owner.work.async(
       async () => {
-        const found = await this.#owner.context.store.findShallow(jobs.map((job) => job.evalHash));
+        const found = await this.#owner.context.store.findShallow(jobs.map(shallowKey));
         return () => {
           for (const job of jobs) {
-            const hit = found.get(job.evalHash);
+            const hit = found.get(shallowKey(job));
             const deep = () => {
               this.#lookups.push(job);
             };
@@ -255,10 +261,11 @@ export class Calls {
     });
   }
 
-  #keepShallow({ evalHash, below, task }: Job, bytes: Uint8Array): void {
-    if (below === null || !keepsResult(task)) return;
+  #keepShallow(job: Job, bytes: Uint8Array): void {
+    const { below } = job;
+    if (below === null) return;
     this.#owner.context.store
-      .recordShallow({ evalHash, bytes, digest: digestValue(bytes), tasks: [...below.tasks] })
+      .recordShallow({ evalHash: shallowKey(job), bytes, digest: digestValue(bytes), tasks: [...below.tasks] })
       .catch(() => undefined);
   }
 
@@ -340,6 +347,17 @@ export class Calls {
       note: ended ? null : job.note,
     });
   }
+}
+
+function hashCall(task: TaskInfo, argDigests: readonly Digest[], context: DeclaredContext): Digest {
+  if (context.length === 0) return digestOf("call", task.name, task.code, argDigests);
+  const values = context.map(([key, value]) => [key, value?.digest ?? null]);
+  return digestOf("call", task.name, task.code, argDigests, ["context", ...values]);
+}
+
+/** Names the final value of a call, which depends on everything that calls below it may see. */
+function shallowKey({ evalHash, scope }: Job): Digest {
+  return scope.context.id === "" ? evalHash : digestOf("shallow", evalHash, scope.context.id);
 }
 
 /** A job asks for the result of another one. */

@@ -29,6 +29,7 @@ import { reduceForm } from "./forms.ts";
 import { Inputs, type InputsContext } from "./inputs.ts";
 import { Cell, type Job, jobPath, type Settled } from "./job.ts";
 import type { JobRecord, Outcome, Store } from "./ports.ts";
+import { NO_SCOPE, type Scope, scopeBelow } from "./scope.ts";
 import { WorkList, type WorkListOwner } from "./work-list.ts";
 
 /** How often an execution starts over because its inputs changed under it. */
@@ -54,6 +55,10 @@ export interface Frame {
   readonly cells: (Cell | undefined)[];
   /** The job whose body gave the program; null for the root expression. */
   readonly job: Job | null;
+  /** What applies to the calls in it. */
+  readonly scope: Scope;
+  /** The frames of the same program under other scopes, by scope. */
+  others?: Map<string, Frame>;
 }
 
 /** One execution's graph. */
@@ -122,13 +127,13 @@ export class Evaluation implements WorkListOwner, CallsOwner {
     this.#root.wait((settled) => {
       if (generation === this.work.generation && settled.ok) this.#end?.settle(settled);
     });
-    const frame: Frame = { program: this.#rootProgram!, cells: [], job: null };
+    const frame: Frame = { program: this.#rootProgram!, cells: [], job: null, scope: NO_SCOPE };
     this.work.push(() =>
       this.fill(frame, frame.program.root, (list) => {
         if (!list.ok) return this.settle(this.#root, list);
         const args = listItems(list.bytes);
         if (!args) throw new FiresteelError(Code.invalidArgument, "arguments are not a list");
-        this.join(this.call(this.#rootTask, args, null), this.#root);
+        this.join(this.call(this.#rootTask, args, frame), this.#root);
       }),
     );
   }
@@ -273,7 +278,7 @@ export class Evaluation implements WorkListOwner, CallsOwner {
         this.fillAll(
           frame,
           node.args,
-          (args) => this.join(this.call(node.task, args, frame.job), cell),
+          (args) => this.join(this.call(node.task, args, frame), cell),
           (settled) => this.settle(cell, settled),
         );
         return;
@@ -317,9 +322,9 @@ export class Evaluation implements WorkListOwner, CallsOwner {
     this.settle(cell, { ok: true, bytes: encodeValue(undefined) });
   }
 
-  /** The result of a call with these encoded arguments. Equal calls of one execution are one job. */
-  call(name: string, given: readonly Uint8Array[], parent: Job | null): Cell {
-    return this.#calls.call(name, given, parent);
+  /** The result of a call with these encoded arguments. Equal calls of one execution under one context are one job. */
+  call(name: string, given: readonly Uint8Array[], frame: Frame): Cell {
+    return this.#calls.call(name, given, frame);
   }
 
   /** Reduces what a body gave, in a frame of its own. */
@@ -330,7 +335,7 @@ export class Evaluation implements WorkListOwner, CallsOwner {
     } catch (error) {
       return then({ ok: false, error: errorRecord(error, jobPath(job)) });
     }
-    this.fill({ program, cells: [], job }, program.root, then);
+    this.fill({ program, cells: [], job, scope: scopeBelow(job.scope) }, program.root, then);
   }
 
   /** Notes that an error was caught on the way to a job's value: the value as a whole is then good for this execution only. */

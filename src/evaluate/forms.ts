@@ -3,38 +3,54 @@
  */
 
 import { randomUUID } from "node:crypto";
-import { Form } from "../define/expression.ts";
-import { DatasetValue, FileValue } from "../define/external.ts";
-import { TaskReference } from "../define/task.ts";
+import { Form, type Operator } from "../define/expression.ts";
+import { FileValue } from "../define/external.ts";
+import type { CaughtError } from "../define/forms.ts";
 import { Code, FiresteelError } from "../errors.ts";
 import { digestOf, digestValue } from "../hash/digest.ts";
-import { joinList, listItems, type ProgramNode, type Template } from "../hash/program.ts";
+import { type EncodedCallee, joinList, joinPartial, joinRecord, listItems, recordMembers } from "../hash/program.ts";
 import { decodeValue, encodeValue } from "../hash/value.ts";
 import type { Evaluation, Frame } from "./evaluation.ts";
 import { FINGERPRINT_TASK, identifiedByRows } from "./fingerprint.ts";
 import { datasetValue, type InputOptions } from "./inputs.ts";
 import type { Cell, Settled } from "./job.ts";
+import { callEach, LIST_RULES } from "./lists.ts";
+import { OPERATOR_RULES } from "./operators.ts";
 import type { DatasetRecord, ErrorRecord } from "./ports.ts";
-
-type FormNode = Extract<ProgramNode, { readonly kind: "form" }>;
-type Rule = (evaluation: Evaluation, frame: Frame, args: readonly Template[], cell: Cell) => void;
+import {
+  callBack,
+  describe,
+  type FormNode,
+  type Rule,
+  settleWith,
+  wantCallee,
+  wantText,
+  withValue,
+  withValues,
+} from "./rule.ts";
+import { extendContext, frameUnder } from "./scope.ts";
 
 /** Starts the evaluation of a form; the cell gets its result. */
 export function reduceForm(evaluation: Evaluation, frame: Frame, node: FormNode, cell: Cell): void {
   RULES[node.form](evaluation, frame, node.args, cell);
 }
 
-const RULES: Readonly<Record<Form, Rule>> = {
-  [Form.cond]: (evaluation, frame, [condition, then, otherwise], cell) => {
-    withValue(evaluation, frame, condition!, cell, (bytes) => {
-      const chosen = decodeValue(bytes);
-      if (typeof chosen !== "boolean")
-        throw new FiresteelError(
-          Code.invalidArgument,
-          `cond(condition, ...) wants true or false, not ${describe(chosen)}`,
-        );
-      evaluation.fill(frame, chosen ? then! : otherwise!, (settled) => evaluation.settle(cell, settled));
-    });
+const FORM_RULES: Readonly<Record<Exclude<Form, Operator | keyof typeof LIST_RULES>, Rule>> = {
+  [Form.cond]: (evaluation, frame, branches, cell) => {
+    const tryFrom = (i: number): void => {
+      withValue(evaluation, frame, branches[i]!, cell, (bytes) => {
+        const chosen = decodeValue(bytes);
+        if (typeof chosen !== "boolean")
+          throw new FiresteelError(
+            Code.invalidArgument,
+            `cond(condition, ...) wants true or false, not ${describe(chosen)}${i === 0 ? "" : ` (condition ${i / 2 + 1})`}; make it one with eq, ne, lt, gt, ...`,
+          );
+        if (chosen || i + 3 === branches.length)
+          evaluation.fill(frame, branches[chosen ? i + 1 : i + 2]!, (settled) => evaluation.settle(cell, settled));
+        else evaluation.work.push(() => tryFrom(i + 2));
+      });
+    };
+    tryFrom(0);
   },
 
   [Form.catchError]: (evaluation, frame, [body, only, recover], cell) => {
@@ -42,27 +58,37 @@ const RULES: Readonly<Record<Form, Rule>> = {
     evaluation.fill(frame, body!, (settled) => {
       if (settled.ok || !catches(names, settled.error)) return evaluation.settle(cell, settled);
       evaluation.caught(frame);
-      const { code, name, message, path = [] } = settled.error;
-      evaluation.join(
-        callBack(evaluation, frame, taskName(recover!.bytes, "catchError"), encodeValue({ code, name, message, path })),
-        cell,
-      );
+      withValue(evaluation, frame, recover!, cell, (bytes) => {
+        const callee = wantCallee(bytes, "catchError");
+        evaluation.join(callBack(evaluation, frame, callee, [encodeValue(caughtError(settled.error))]), cell);
+      });
     });
   },
 
-  [Form.map]: (evaluation, frame, [task, items], cell) => {
-    withValue(evaluation, frame, items!, cell, (bytes) => {
-      const name = taskName(task!.bytes, "map");
-      const list = listItems(bytes);
-      if (!list)
-        throw new FiresteelError(
-          Code.invalidArgument,
-          `map(${name}, items) wants a list, not ${describe(decodeValue(bytes))}`,
-        );
-      collect(
-        evaluation,
-        list.map((item) => callBack(evaluation, frame, name, item)),
-        cell,
+  [Form.catchAll]: (evaluation, frame, [names, recover, ...members], cell) => {
+    const shape = decodeValue(names!.bytes) as true | null | readonly string[];
+    const join = (values: readonly Uint8Array[]) =>
+      Array.isArray(shape) ? joinRecord(new Map(shape.map((name, i) => [name, values[i]!]))) : joinList(values);
+    const ended = (results: readonly Settled[]) => {
+      const wrapped = join(results.map(resultOf));
+      const values = results.flatMap((result) => (result.ok ? [result.bytes] : []));
+      if (values.length < results.length) evaluation.caught(frame);
+      withValue(evaluation, frame, recover!, cell, (bytes) => {
+        if (decodeValue(bytes) === null) return settleWith(evaluation, cell, wrapped);
+        if (values.length === results.length) return settleWith(evaluation, cell, join(values));
+        evaluation.join(callBack(evaluation, frame, wantCallee(bytes, "catchAll"), [wrapped]), cell);
+      });
+    };
+    if (shape !== true)
+      return allSettled(
+        members.map((member) => (then) => evaluation.fill(frame, member, then)),
+        ended,
+      );
+    withValues(evaluation, frame, members, cell, ([task, items]) => {
+      const { values, begin } = callEach(evaluation, frame, Form.map, task!, items!);
+      allSettled(
+        values.map((_, i) => (then) => evaluation.demand(begin(i), then)),
+        ended,
       );
     });
   },
@@ -86,21 +112,42 @@ const RULES: Readonly<Record<Form, Rule>> = {
   },
 
   [Form.apply]: (evaluation, frame, [task, ...args], cell) => {
-    evaluation.fillAll(
-      frame,
-      [task!, ...args],
-      guarded(evaluation, frame, cell, ([name, ...values]: readonly Uint8Array[]) => {
-        evaluation.join(evaluation.call(taskName(name!, "apply"), values, frame.job), cell);
-      }),
-      (settled) => evaluation.settle(cell, settled),
-    );
+    withValues(evaluation, frame, [task!, ...args], cell, ([given, ...values]) => {
+      const { task: name, bound } = wantCallee(given!, "apply");
+      evaluation.join(evaluation.call(name, [...bound, ...values], frame), cell);
+    });
   },
 
-  [Form.raise]: (evaluation, frame, [message], cell) => {
+  [Form.partial]: (evaluation, frame, [task, ...args], cell) => {
+    withValues(evaluation, frame, [task!, ...args], cell, ([given, ...values]) => {
+      const { task: name, bound }: EncodedCallee = wantCallee(given!, "partial");
+      settleWith(evaluation, cell, joinPartial({ task: name, bound: [...bound, ...values] }));
+    });
+  },
+
+  [Form.withTags]: (evaluation, frame, [tags, body], cell) => {
+    const under = frameUnder(frame, { tags: decodeValue(tags!.bytes) as readonly string[] });
+    evaluation.fill(under, body!, (settled) => evaluation.settle(cell, settled));
+  },
+
+  [Form.withLimits]: (evaluation, frame, [limits, body], cell) => {
+    const under = frameUnder(frame, { limits: decodeValue(limits!.bytes) as readonly string[] });
+    evaluation.fill(under, body!, (settled) => evaluation.settle(cell, settled));
+  },
+
+  [Form.withContext]: (evaluation, frame, [values, body], cell) => {
+    withValue(evaluation, frame, values!, cell, (bytes) => {
+      const context = extendContext(frame.scope.context, recordMembers(bytes)!);
+      const under = frameUnder(frame, { context });
+      evaluation.fill(under, body!, (settled) => evaluation.settle(cell, settled));
+    });
+  },
+
+  [Form.raise]: (evaluation, frame, [message, name], cell) => {
     withValue(evaluation, frame, message!, cell, (bytes) => {
       const text = decodeValue(bytes);
       throw new FiresteelError(Code.unknown, typeof text === "string" ? text : describe(text), {
-        details: { name: "Raised" },
+        details: { name: name ? decodeValue(name.bytes) : "Raised" },
       });
     });
   },
@@ -151,21 +198,20 @@ const RULES: Readonly<Record<Form, Rule>> = {
   },
 };
 
+const RULES: Readonly<Record<Form, Rule>> = { ...FORM_RULES, ...LIST_RULES, ...OPERATOR_RULES };
+
 /** Identifies a dataset by its rows, with one Spark job where that was not done before. */
 function byRows(evaluation: Evaluation, frame: Frame, record: DatasetRecord, cell: Cell): void {
-  evaluation.demand(
-    evaluation.call(FINGERPRINT_TASK.name, [encodeValue(datasetValue(record))], frame.job),
-    (settled) => {
-      if (!settled.ok) return evaluation.settle(cell, settled);
-      evaluation.work.async(
-        async () => {
-          const identified = await evaluation.inputs.record(identifiedByRows(record, settled.bytes));
-          return () => settleDataset(evaluation, cell, identified);
-        },
-        (error) => evaluation.fail(cell, frame, error),
-      );
-    },
-  );
+  evaluation.demand(evaluation.call(FINGERPRINT_TASK.name, [encodeValue(datasetValue(record))], frame), (settled) => {
+    if (!settled.ok) return evaluation.settle(cell, settled);
+    evaluation.work.async(
+      async () => {
+        const identified = await evaluation.inputs.record(identifiedByRows(record, settled.bytes));
+        return () => settleDataset(evaluation, cell, identified);
+      },
+      (error) => evaluation.fail(cell, frame, error),
+    );
+  });
 }
 
 function settleDataset(evaluation: Evaluation, cell: Cell, record: DatasetRecord): void {
@@ -211,69 +257,46 @@ async function literalDataset(
   });
 }
 
-/** A form's call of a task that it was given: like JavaScript's own `map`, it takes a function without parameters too. */
-function callBack(evaluation: Evaluation, frame: Frame, name: string, argument: Uint8Array): Cell {
-  const takesNone = evaluation.context.code.tasks.get(name)?.parameters.length === 0;
-  return evaluation.call(name, takesNone ? [] : [argument], frame.job);
-}
-
-/** The list of all results, or the first failure. */
-function collect(evaluation: Evaluation, cells: readonly Cell[], cell: Cell): void {
-  const values: Uint8Array[] = new Array(cells.length);
-  let open = cells.length;
-  if (open === 0) return evaluation.settle(cell, { ok: true, bytes: joinList([]) });
-  cells.forEach((item, i) => {
-    evaluation.demand(item, (settled: Settled) => {
-      if (!settled.ok) return evaluation.settle(cell, settled);
-      values[i] = settled.bytes;
-      if (--open === 0) evaluation.settle(cell, { ok: true, bytes: joinList(values) });
+/** Calls back when each of these has ended. */
+function allSettled(
+  starts: readonly ((then: (settled: Settled) => void) => void)[],
+  then: (results: readonly Settled[]) => void,
+): void {
+  const results: Settled[] = new Array(starts.length);
+  let open = starts.length;
+  if (open === 0) return then(results);
+  starts.forEach((start, i) => {
+    start((settled) => {
+      results[i] = settled;
+      if (--open === 0) then(results);
     });
   });
 }
 
-/** Evaluates a template and goes on with its value; what `then` throws is the cell's failure. */
-function withValue(
-  evaluation: Evaluation,
-  frame: Frame,
-  template: Template,
-  cell: Cell,
-  then: (bytes: Uint8Array) => void,
-): void {
-  const go = guarded(evaluation, frame, cell, then);
-  evaluation.fill(frame, template, (settled) => (settled.ok ? go(settled.bytes) : evaluation.settle(cell, settled)));
+const OK = encodeValue(true);
+const NOT_OK = encodeValue(false);
+
+/** The encoding of `{ ok: true, value }` or `{ ok: false, error }`. */
+function resultOf(settled: Settled): Uint8Array {
+  return settled.ok
+    ? joinRecord(
+        new Map([
+          ["ok", OK],
+          ["value", settled.bytes],
+        ]),
+      )
+    : joinRecord(
+        new Map([
+          ["ok", NOT_OK],
+          ["error", encodeValue(caughtError(settled.error))],
+        ]),
+      );
 }
 
-function guarded<T>(evaluation: Evaluation, frame: Frame, cell: Cell, then: (value: T) => void): (value: T) => void {
-  return (value) => {
-    try {
-      then(value);
-    } catch (error) {
-      evaluation.fail(cell, frame, error);
-    }
-  };
-}
-
-function taskName(bytes: Uint8Array, form: string): string {
-  const value = decodeValue(bytes);
-  if (value instanceof TaskReference) return value.taskName;
-  throw new FiresteelError(Code.invalidArgument, `${form}(...) wants a task, not ${describe(value)}`);
-}
-
-function wantText(bytes: Uint8Array, form: string): string {
-  const value = decodeValue(bytes);
-  if (typeof value === "string" && value !== "") return value;
-  throw new FiresteelError(Code.invalidArgument, `${form} wants a text that is not empty, not ${describe(value)}`);
+function caughtError({ code, name, message, path = [] }: ErrorRecord): CaughtError {
+  return { code, name, message, path };
 }
 
 function catches(names: readonly string[], error: ErrorRecord): boolean {
   return names.length === 0 || names.includes(error.code) || names.includes(error.name);
-}
-
-function describe(value: unknown): string {
-  if (value instanceof DatasetValue) return "a dataset";
-  const text =
-    typeof value === "object" && value !== null
-      ? JSON.stringify(value, (_, item: unknown) => (typeof item === "bigint" ? `${item}n` : item))
-      : String(value);
-  return text.length > 60 ? `${text.slice(0, 60)}...` : text;
 }

@@ -15,6 +15,7 @@ import type { Digest } from "../hash/digest.ts";
 import type { Below } from "./below.ts";
 import type { TaskInfo } from "./code.ts";
 import type { EpochMs, ErrorRecord } from "./ports.ts";
+import type { DeclaredContext, Scope } from "./scope.ts";
 
 /** How a cell ended. */
 export type Settled =
@@ -54,6 +55,10 @@ export interface NewJob {
   readonly evalHash: Digest;
   readonly args: readonly Uint8Array[];
   readonly argDigests: readonly Digest[];
+  /** That of whoever asked first. */
+  readonly scope: Scope;
+  /** The values of the context that the body may read. */
+  readonly context: DeclaredContext;
   readonly executor: string;
   /** Nothing lies below it yet. */
   readonly below: Below;
@@ -68,6 +73,8 @@ export class Job {
   /** Empty after its end: a large execution has many jobs. */
   args: readonly Uint8Array[];
   argDigests: readonly Digest[];
+  readonly scope: Scope;
+  readonly context: DeclaredContext;
   readonly cell: Cell = new Cell();
   readonly startedAt: EpochMs = Date.now();
   executor: string;
@@ -79,12 +86,14 @@ export class Job {
   /** Other calls' jobs that this one joined; with `parent` these are the edges along which a call could wait on itself. */
   waitsOn: Job[] | undefined = undefined;
 
-  constructor({ parent, task, evalHash, args, argDigests, executor, below }: NewJob) {
+  constructor({ parent, task, evalHash, args, argDigests, scope, context, executor, below }: NewJob) {
     this.parent = parent;
     this.task = task;
     this.evalHash = evalHash;
     this.args = args;
     this.argDigests = argDigests;
+    this.scope = scope;
+    this.context = context;
     this.executor = executor;
     this.below = below;
   }

@@ -65,6 +65,8 @@ export interface Invocation {
   readonly evalHash: Digest;
   /** Each argument's canonical encoding. */
   readonly args: readonly Uint8Array[];
+  /** The keys that the task declares as its context, with the encodings of their values; null where nobody set one. */
+  readonly context?: readonly (readonly [key: string, value: Uint8Array | null])[];
   /** The datasets that occur in the arguments. */
   readonly datasets: readonly DatasetRecord[];
   readonly options: InvocationOptions;

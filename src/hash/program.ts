@@ -16,7 +16,7 @@
 import type { Expression, Form } from "../define/expression.ts";
 import { Code, FiresteelError } from "../errors.ts";
 import { type CborWriter, concat, Major, readHead, readText, skipItem, withWriter } from "./cbor.ts";
-import { decodeValue, Tag, visitTags, writeValue } from "./value.ts";
+import { decodeValue, sortKeys, Tag, visitTags, writeValue } from "./value.ts";
 
 /** An encoding with gaps. */
 export interface Template {
@@ -195,6 +195,60 @@ export function joinList(items: readonly Uint8Array[]): Uint8Array {
   return withWriter((writer) => {
     writer.head(Major.array, items.length);
     return concat([writer.view(), ...items]);
+  });
+}
+
+/** The members of an encoded plain object by name, as views; null for anything else. */
+export function recordMembers(bytes: Uint8Array): ReadonlyMap<string, Uint8Array> | null {
+  const head = readHead(bytes, 0);
+  if (head.major !== Major.map) return null;
+  const members = new Map<string, Uint8Array>();
+  let at = head.next;
+  for (let i = 0; i < head.argument; i++) {
+    const name = readText(bytes, at);
+    const end = skipItem(bytes, name.next);
+    members.set(name.value, bytes.subarray(name.next, end));
+    at = end;
+  }
+  return members;
+}
+
+/** The plain object with these encoded members. */
+export function joinRecord(members: ReadonlyMap<string, Uint8Array>): Uint8Array {
+  return withWriter((writer) => {
+    writer.head(Major.map, members.size);
+    for (const name of sortKeys([...members.keys()])) {
+      writer.text(name);
+      writer.raw(members.get(name)!);
+    }
+    return writer.slice();
+  });
+}
+
+/** An encoded task or partial task: its name and its first arguments. */
+export interface EncodedCallee {
+  readonly task: string;
+  readonly bound: readonly Uint8Array[];
+}
+
+/** Reads an encoded task or partial task; null for anything else. */
+export function readCallee(bytes: Uint8Array): EncodedCallee | null {
+  const head = readHead(bytes, 0);
+  if (head.major !== Major.tag) return null;
+  if (head.argument === Tag.task) return { task: readText(bytes, head.next).value, bound: [] };
+  if (head.argument !== Tag.partial) return null;
+  const [name, ...bound] = listItems(bytes.subarray(head.next))!;
+  return { task: readText(name!, 0).value, bound };
+}
+
+/** The encoded partial task of a task and its first arguments. */
+export function joinPartial({ task, bound }: EncodedCallee): Uint8Array {
+  return withWriter((writer) => {
+    writer.head(Major.tag, Tag.partial);
+    writer.head(Major.array, 1 + bound.length);
+    writer.text(task);
+    for (const argument of bound) writer.raw(argument);
+    return writer.slice();
   });
 }
 

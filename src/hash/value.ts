@@ -16,6 +16,7 @@
  * | {@link DatasetValue} | tag 40102, identity |
  * | task | tag 40103, name |
  * | Spark work | tag 40104, map |
+ * | partial task | tag 40105, `[name, ...arguments]` |
  *
  * Everything else (functions, symbols, promises, class instances, invalid dates, ill-formed strings, array holes, cycles, Maps with two keys of one value) is refused with the path of the offending
  * member. Lists, objects, Maps and Sets nest at most {@link MAX_DEPTH} deep, in what is decoded too: evaluation can build deeper ones piece by piece.
@@ -24,6 +25,7 @@
 import type { Expression } from "../define/expression.ts";
 import { DatasetValue, FileValue } from "../define/external.ts";
 import { expressionOf } from "../define/lazy.ts";
+import { makePartial, partialOf } from "../define/partial.ts";
 import { TaskReference, taskNameOf } from "../define/task.ts";
 import { isWork, makeWork, type SparkWork } from "../define/work.ts";
 import { Code, FiresteelError } from "../errors.ts";
@@ -40,6 +42,7 @@ export const Tag = {
   dataset: 40102,
   task: 40103,
   work: 40104,
+  partial: 40105,
   program: 40110,
   reference: 40111,
 } as const;
@@ -144,8 +147,7 @@ function write(writer: CborWriter, value: unknown, refer: Refer | undefined, dep
       throw new Refused("is a symbol, which is no value");
     case "function": {
       const name = taskNameOf(value);
-      if (name === undefined)
-        throw new Refused(`is a function (${value.name || "anonymous"}), which is no value; define a task`);
+      if (name === undefined) return writePartial(writer, value, refer, depth);
       writer.head(Major.tag, Tag.task);
       writer.text(name);
       return;
@@ -201,6 +203,28 @@ function writeObject(writer: CborWriter, value: object, refer: Refer | undefined
     );
 }
 
+function writePartial(
+  writer: CborWriter,
+  value: { readonly name: string },
+  refer: Refer | undefined,
+  depth: number,
+): void {
+  const parts = partialOf(value);
+  if (parts === undefined)
+    throw new Refused(`is a function (${value.name || "anonymous"}), which is no value; define a task`);
+  if (depth > MAX_DEPTH) throw new Refused(`nests deeper than ${MAX_DEPTH} levels, or contains itself`);
+  writer.head(Major.tag, Tag.partial);
+  writer.head(Major.array, 1 + parts.args.length);
+  writer.text(parts.task);
+  parts.args.forEach((arg, i) => {
+    try {
+      write(writer, arg, refer, depth + 1);
+    } catch (error) {
+      throw at(error, `<argument ${i + 1} of ${parts.task}>`);
+    }
+  });
+}
+
 function writeBigInt(writer: CborWriter, value: bigint): void {
   const magnitude = value < 0n ? -1n - value : value;
   const hex = magnitude === 0n ? "" : magnitude.toString(16);
@@ -211,7 +235,7 @@ function writeBigInt(writer: CborWriter, value: bigint): void {
 const ASCII = /^\p{ASCII}*$/u;
 
 /** Keys in the order of their encodings: by length in UTF-8, then bytewise. */
-function sortKeys(keys: string[]): string[] {
+export function sortKeys(keys: string[]): string[] {
   if (keys.length < 2) return keys;
   if (keys.every((key) => ASCII.test(key))) return keys.sort((a, b) => a.length - b.length || (a < b ? -1 : 1));
   const encoded = new Map(keys.map((key) => [key, new TextEncoder().encode(key)]));
@@ -440,6 +464,10 @@ class Decoder {
         return this.#reviveTask(content as string);
       case Tag.work:
         return makeWork(content as SparkWork);
+      case Tag.partial: {
+        const [task, ...args] = content as [string, ...unknown[]];
+        return makePartial({ task, args });
+      }
     }
     const type = TYPED_ARRAYS.get(tag);
     if (type) return new type((content as Uint8Array<ArrayBuffer>).buffer);

@@ -4,6 +4,7 @@
 
 import type { JsonValue } from "@bufbuild/protobuf";
 import { DatasetValue, FileValue } from "../define/external.ts";
+import { makePartial, partialOf } from "../define/partial.ts";
 import { TaskReference, taskNameOf } from "../define/task.ts";
 import { isWork } from "../define/work.ts";
 import { Code, FiresteelError } from "../errors.ts";
@@ -13,7 +14,7 @@ import { datasetAt, fileAt, knownDataset, memberPath } from "./value-message.ts"
  * A value as JSON.
  *
  * `undefined` is null (and left out in an object), -0 is 0, NaN and the infinities are strings, a bigint is a decimal string, bytes are base64, a Date is an ISO 8601 string, typed arrays and Sets are lists, a Map is
- * an object when all its keys are strings, else a list of pairs; files, datasets, tasks and Spark work are objects with the one key `$file`, `$dataset`, `$task`, `$work`.
+ * an object when all its keys are strings, else a list of pairs; files, datasets, tasks (and partial tasks) and Spark work are objects with the one key `$file`, `$dataset`, `$task`, `$work`.
  */
 export function jsonFromValue(value: unknown): JsonValue {
   if (value === undefined || value === null) return null;
@@ -22,6 +23,8 @@ export function jsonFromValue(value: unknown): JsonValue {
   if (typeof value === "bigint") return value.toString();
   const taskName = taskNameOf(value);
   if (taskName !== undefined) return { $task: taskName };
+  const partial = partialOf(value);
+  if (partial) return { $task: { name: partial.task, arguments: partial.args.map(jsonFromValue) } };
   if (typeof value === "object") return jsonFromObject(value);
   throw new FiresteelError(Code.invalidArgument, `value has no JSON form: ${typeof value}`);
 }
@@ -145,7 +148,18 @@ function readFile(content: JsonValue, subject: string, path: string): unknown {
 }
 
 function readTask(content: JsonValue, subject: string, path: string): unknown {
+  if (typeof content === "object") return readPartial(content, subject, path);
   if (typeof content !== "string" || content === "")
     return refuse(subject, path, `is no name of a task: ${JSON.stringify(content)}`);
   return new TaskReference(content);
+}
+
+function readPartial(content: JsonValue, subject: string, path: string): unknown {
+  const given = members(content, ["name", "arguments"], subject, path);
+  const name = text(given, "name", subject, path) ?? "";
+  if (name === "") return refuse(subject, path, "has no name of a task");
+  const { arguments: args } = given;
+  if (!Array.isArray(args) || args.length === 0)
+    return refuse(subject, path, "has no list of arguments; for a task without any write its name");
+  return makePartial({ task: name, args: args.map((arg, i) => read(arg, subject, `${path}.arguments[${i}]`)) });
 }

@@ -6,6 +6,7 @@ import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { NullValue } from "@bufbuild/protobuf/wkt";
 import { DatasetValue, FileValue } from "../define/external.ts";
 import { dataset, file } from "../define/forms.ts";
+import { makePartial, partialOf } from "../define/partial.ts";
 import { TaskReference, taskNameOf } from "../define/task.ts";
 import { isWork, makeWork, type SparkWork } from "../define/work.ts";
 import { Code, FiresteelError } from "../errors.ts";
@@ -13,6 +14,7 @@ import {
   type DatasetReference,
   ElementType,
   type ObjectMember,
+  type TaskReference as Task,
   type Value,
   ValueSchema,
 } from "../gen/firesteel/v1/value_pb.ts";
@@ -81,6 +83,12 @@ function kindOf(value: unknown, depth: number): ValueInit["kind"] {
   }
   const taskName = taskNameOf(value);
   if (taskName !== undefined) return { case: "taskValue", value: { name: taskName } };
+  const partial = partialOf(value);
+  if (partial)
+    return {
+      case: "taskValue",
+      value: { name: partial.task, arguments: partial.args.map((arg) => write(arg, depth + 1)) },
+    };
   if (typeof value === "object") return kindOfObject(value, depth);
   throw new FiresteelError(Code.invalidArgument, `value has no wire form: ${typeof value}`);
 }
@@ -189,11 +197,17 @@ function read(message: Value | undefined, subject: string, path: string, depth: 
     case "datasetValue":
       return readDataset(kind.value, subject, path);
     case "taskValue":
-      if (kind.value.name === "") refuse(subject, path, "is a task without a name");
-      return new TaskReference(kind.value.name);
+      return readTask(kind.value, subject, path, depth);
     case "workValue":
       return makeWork(readObject(kind.value.members, subject, path, depth) as unknown as SparkWork);
   }
+}
+
+function readTask({ name, arguments: first }: Task, subject: string, path: string, depth: number): unknown {
+  if (name === "") refuse(subject, path, "is a task without a name");
+  if (first.length === 0) return new TaskReference(name);
+  const args = first.map((arg, i) => read(arg, subject, `${path}<argument ${i + 1} of ${name}>`, depth + 1));
+  return makePartial({ task: name, args });
 }
 
 function readElements(type: ElementType, data: Uint8Array, subject: string, path: string): Elements {

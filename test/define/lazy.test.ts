@@ -1,7 +1,8 @@
 import { inspect } from "node:util";
 import { describe, expect, it } from "vitest";
-import { apply, catchError, createDataset, dataset, map } from "../../src/define/forms.ts";
+import { apply, catchError, createDataset, dataset } from "../../src/define/forms.ts";
 import { expressionOf, field, isLazy } from "../../src/define/lazy.ts";
+import { map } from "../../src/define/lists.ts";
 import { task } from "../../src/define/task.ts";
 import { FiresteelError } from "../../src/errors.ts";
 

@@ -1,10 +1,25 @@
 /** What the types say; checked by the compiler, this file has no behaviour. */
 import { expect, it } from "vitest";
 import type { DatasetValue } from "../../src/define/external.ts";
-import { all, apply, type CaughtError, catchError, cond, dataset, map, seq } from "../../src/define/forms.ts";
+import {
+  all,
+  apply,
+  type CaughtError,
+  catchAll,
+  catchError,
+  cond,
+  dataset,
+  type Result,
+  raise,
+  seq,
+} from "../../src/define/forms.ts";
 import { field, type Lazy, type LazyOf } from "../../src/define/lazy.ts";
+import { filter, flatMap, map, reduce } from "../../src/define/lists.ts";
+import { add, and, eq, gt, lt, text } from "../../src/define/operators.ts";
+import { partial } from "../../src/define/partial.ts";
+import { contextValue, withContext, withTags } from "../../src/define/scope.ts";
 import { pyspark, sql } from "../../src/define/spark.ts";
-import { task } from "../../src/define/task.ts";
+import { type Task, task } from "../../src/define/task.ts";
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
 /** The type that a lazy stands for. */
@@ -25,6 +40,15 @@ const nested = task("types.nested", (n: number) => ({
 }));
 const recover = task("types.recover", (error: CaughtError) => error.message);
 
+const split = task("types.split", (words: string) => words.split(" "));
+const isLong = task("types.isLong", (word: string) => word.length > 3);
+const plus = task("types.plus", (a: number, b: number) => a + b);
+const compare = task("types.compare", (a: number, b: number) => a < b);
+const adder = task("types.adder", () => plus);
+const repair = task("types.repair", (results: { a: Result<number>; b: Result<number> }) => (results.a.ok ? "a" : "b"));
+const failed = task("types.failed", (results: Result<number>[]) => results.length);
+const recoverWith = task("types.recoverWith", (prefix: string, error: CaughtError) => prefix + error.message);
+
 it("types follow laziness", () => {
   same<Of<ReturnType<typeof inc>>, number>(true);
   same<Of<ReturnType<typeof names>>, { readonly name: string; readonly size: number }[]>(true);
@@ -32,7 +56,7 @@ it("types follow laziness", () => {
   same<Of<ReturnType<typeof single>>, DatasetValue>(true);
   same<Of<ReturnType<typeof job>["outputs"]["daily"]>, DatasetValue>(true);
   same<Of<ReturnType<typeof nested>["a"]>, number>(true);
-  same<Of<ReturnType<typeof nested>["b"][0]>, number | "x">(true);
+  same<Of<ReturnType<typeof nested>["b"][0]>, number>(true);
   same<Of<ReturnType<typeof nested>["c"]>, DatasetValue>(true);
 
   const list = names(["a"]);
@@ -56,6 +80,63 @@ it("types follow laziness", () => {
   same<Of<typeof then>, number>(true);
   expect([chosen, caught, again, applied, both, pair]).toHaveLength(6);
 
+  const truth = lt(inc(1), 2);
+  const grade = cond(truth, "a" as const, and(truth, true), inc(1), eq(first, "x"), null, [inc(1)]);
+  same<Of<typeof grade>, "a" | number | null | number[]>(true);
+  const sum: LazyOf<number> = add(inc(1), 2);
+  const big: LazyOf<bigint> = add(2n, 3n);
+  const line: LazyOf<string> = text`${sum} ${first} ${big} ${true}`;
+  const lists: LazyOf<string[]> = flatMap(split, ["a b"]);
+  const long: LazyOf<string[]> = filter(isLong, lists);
+  const total = reduce(plus, mapped, 0);
+  same<Of<typeof total>, number>(true);
+  const addTwo = partial(plus, 2);
+  same<typeof addTwo, Task<[b: number], number>>(true);
+  const bound: LazyOf<number[]> = map(addTwo, [1, inc(1)]);
+  const later = partial(adder(), 1);
+  const seven: LazyOf<number> = apply(later, inc(6));
+  const tuple = all([inc(1), "x", [true]]);
+  same<Of<(typeof tuple)[0]>, number>(true);
+  same<Of<(typeof tuple)[1]>, string>(true);
+  const ended = catchAll([inc(1), first]);
+  same<Of<(typeof ended)[1]>, Result<string>>(true);
+  const record = catchAll({ a: inc(1), b: names([]) });
+  same<Of<(typeof record)["a"]>, Result<number>>(true);
+  const fixed: LazyOf<{ a: number; b: number } | string> = catchAll({ a: inc(1), b: inc(2) }, repair);
+  const each: LazyOf<Result<number>[]> = catchAll(map(inc, [1]));
+  const eachOr: LazyOf<number[] | number> = catchAll(map(inc, [1]), failed);
+  const listOr: LazyOf<number[] | number> = catchAll([inc(1), inc(2)], failed);
+  const classes: LazyOf<number | string> = catchError(inc(1), recover, [
+    "not_found",
+    TypeError,
+    class Mine extends Error {},
+  ]);
+  const prefixed: LazyOf<number | string> = catchError(inc(1), partial(recoverWith, "x"));
+  const never: LazyOf<number> = cond(truth, inc(1), raise("no", "Empty"));
+  const tagged = withTags(["a"], { a: inc(1) });
+  same<Of<(typeof tagged)["a"]>, number>(true);
+  const contexts: LazyOf<number> = withContext({ region: first, year: 2024 }, inc(1));
+  const numbers: [() => number | undefined, () => number] = [
+    () => contextValue<number>("a"),
+    () => contextValue("a", 1),
+  ];
+  expect([
+    grade,
+    line,
+    long,
+    bound,
+    seven,
+    fixed,
+    each,
+    eachOr,
+    listOr,
+    classes,
+    prefixed,
+    never,
+    contexts,
+  ]).toHaveLength(13);
+  expect(numbers).toHaveLength(2);
+
   // Never run: each line has to be an error for the compiler.
   const wrong = () => {
     // @ts-expect-error a string is no number
@@ -78,6 +159,36 @@ it("types follow laziness", () => {
     map(inc, ["a"]);
     // @ts-expect-error a condition is a boolean
     cond(inc(1), 1, 2);
+    // @ts-expect-error so is a second one
+    cond(truth, 1, inc(1), 2, 3);
+    // @ts-expect-error a condition without a branch for the case that it does not hold
+    cond(truth, 1, truth, 2);
+    // @ts-expect-error a number and a bigint
+    add(inc(1), 1n);
+    // @ts-expect-error texts are joined by text
+    add("a", "b");
+    // @ts-expect-error a number and a text
+    gt(inc(1), "1");
+    // @ts-expect-error two types
+    eq(inc(1), "1");
+    // @ts-expect-error a list has no text
+    text`${list}`;
+    // @ts-expect-error the argument given does not fit
+    partial(plus, "1");
+    // @ts-expect-error what is left does not fit the items
+    map(partial(plus, 1), ["a"]);
+    // @ts-expect-error two arguments are left, not one
+    map(plus, [1]);
+    // @ts-expect-error the task gives no truth
+    filter(inc, [1]);
+    // @ts-expect-error the task gives no list
+    flatMap(inc, [1]);
+    // @ts-expect-error the result is no further operand
+    reduce(compare, [1, 2]);
+    // @ts-expect-error a class that is no error
+    catchError(inc(1), recover, [Map]);
+    // @ts-expect-error the task does not take results
+    catchAll([inc(1)], inc);
     // @ts-expect-error an object of a query is no parameter
     sql`SELECT ${{}}`;
     // @ts-expect-error an unknown output

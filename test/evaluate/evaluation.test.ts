@@ -196,7 +196,7 @@ export const ofNumber = task("$.ofNumber", () => (inc(1) as never as { x: { y: n
   });
 
   it.each<[string, readonly unknown[], RegExp]>([
-    ["truthy", [], /^cond\(condition, \.\.\.\) wants true or false, not 1$/],
+    ["truthy", [], /^cond\(condition, \.\.\.\) wants true or false, not 1; make it one with eq, ne, lt, gt, \.\.\.$/],
     ["caught", [["RangeError"]], /^boom$/],
     ["mapWrong", [], /^map\(\S+inc, items\) wants a list, not 2$/],
     ["chosen", [1], /^not asked for$/],

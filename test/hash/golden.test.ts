@@ -2,7 +2,11 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { expect, it } from "vitest";
 import { DatasetValue, FileValue } from "../../src/define/external.ts";
-import { cond, dataset, file, map } from "../../src/define/forms.ts";
+import { apply, catchAll, catchError, cond, dataset, file, raise, seq } from "../../src/define/forms.ts";
+import { filter, flatMap, map, reduce } from "../../src/define/lists.ts";
+import { add, and, eq, text } from "../../src/define/operators.ts";
+import { partial } from "../../src/define/partial.ts";
+import { withContext, withLimits, withTags } from "../../src/define/scope.ts";
 import { pyspark, sql } from "../../src/define/spark.ts";
 import { task } from "../../src/define/task.ts";
 import { writtenDatasetIdentity } from "../../src/hash/dataset.ts";
@@ -10,6 +14,10 @@ import { digestBytes, digestOf, digestValue } from "../../src/hash/digest.ts";
 import { encodeProgram } from "../../src/hash/program.ts";
 
 const inc = task("golden.inc", (n: number) => n + 1);
+const sum = task("golden.sum", (a: number, b: number) => a + b);
+const words = task("golden.words", (line: string) => line.split(" "));
+const isLong = task("golden.isLong", (word: string) => word.length > 3);
+const recover = task("golden.recover", () => 0);
 const one = "1".repeat(64);
 const input = new DatasetValue(one);
 const values: Readonly<Record<string, unknown>> = {
@@ -40,12 +48,27 @@ const values: Readonly<Record<string, unknown>> = {
   file: new FileValue("data/a.csv", one),
   dataset: input,
   task: inc,
+  partial: partial(partial(sum, 1), 2),
   sql: sql`SELECT * FROM ${input} WHERE a > ${1} AND b IN (${["x", null]})`,
   pyspark: pyspark({ file: "jobs/a.py", inputs: { input }, params: { n: 1 }, outputs: { out: {} } }),
 };
 const programs: Readonly<Record<string, unknown>> = {
   call: inc(1),
   nested: inc(inc(inc(1))),
+  partial: partial(sum, inc(1)),
+  "partial of a lazy": partial(apply(partial(inc as never, 1 as never)) as never, 1 as never),
+  lists: [flatMap(words, ["a b"]), filter(isLong, ["tree"]), reduce(sum, [1, 2]), reduce(sum, [1], 0)],
+  errors: [
+    cond(false, 1, true, 2, 3),
+    catchError(1, recover, ["not_found", TypeError]),
+    catchAll([inc(1)]),
+    catchAll({ b: inc(1), a: 2 }, recover),
+    catchAll(map(inc, [1])),
+    raise("x", "Empty"),
+    seq([inc(1), 2]),
+  ],
+  operators: [text`a${inc(1)}b`, add(inc(1), 2), eq(inc(1), 2), and(eq(1, 1), true)],
+  scopes: [withTags(["a"], inc(1)), withLimits(["a"], inc(1)), withContext({ a: inc(1) }, [inc(2)])],
   forms: { a: cond(true, inc(1), file("x")), b: map(inc, [1, 2]), c: dataset("d", { format: "csv" }) },
 };
 
@@ -58,6 +81,13 @@ it("identities are those of the golden file", () => {
       Object.entries(programs).map(([name, value]) => [name, digestValue(encodeProgram(value).bytes)]),
     ),
     call: digestOf("call", "golden.inc", one, [digestValue(encodeProgram(1).bytes)]),
+    "call that sees a context": digestOf(
+      "call",
+      "golden.inc",
+      one,
+      [],
+      ["context", ["a", digestValue(encodeProgram(1).bytes)], ["b", null]],
+    ),
     "call without arguments": digestOf("call", "golden.inc", one, []),
     bytes: digestBytes("abc"),
     "dataset by rows": writtenDatasetIdentity(

@@ -1,8 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Expression } from "../../src/define/expression.ts";
-import { all, catchError, cond, map } from "../../src/define/forms.ts";
+import { all, catchError, cond } from "../../src/define/forms.ts";
 import { field, type Lazy, lazy } from "../../src/define/lazy.ts";
+import { map } from "../../src/define/lists.ts";
 import { task } from "../../src/define/task.ts";
 import {
   encodeProgram,

@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { DatasetValue, FileValue } from "../../src/define/external.ts";
 import { file } from "../../src/define/forms.ts";
+import { partialOf } from "../../src/define/partial.ts";
 import { sql } from "../../src/define/spark.ts";
 import { TaskReference, task } from "../../src/define/task.ts";
 import { isWork } from "../../src/define/work.ts";
@@ -29,6 +30,7 @@ describe("canonical encoding", () => {
 
   it("hands members out in one order, however the value was built", () => {
     const order = (value: unknown): unknown => {
+      if (typeof value === "function") return order(partialOf(value));
       if (typeof value !== "object" || value === null) return value;
       if (value instanceof Map) return [...value].map(([k, item]) => [order(k), order(item)]);
       if (value instanceof Set || Array.isArray(value)) return [...value].map(order);
@@ -263,6 +265,7 @@ describe("externals", () => {
         const walk = (item: unknown): void => {
           if (item instanceof FileValue) files.add(`${item.path} ${item.digest}`);
           else if (item instanceof DatasetValue) datasets.add(item.identity);
+          else if (typeof item === "function") partialOf(item)?.args.forEach(walk);
           else if (item instanceof Map) [...item].flat().forEach(walk);
           else if (item instanceof Set || Array.isArray(item)) [...item].forEach(walk);
           else if (typeof item === "object" && item !== null && !ArrayBuffer.isView(item))

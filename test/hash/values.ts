@@ -1,6 +1,7 @@
 /** The whole value domain as an arbitrary, and equality in it, written without a look at the encoding. */
 import fc from "fast-check";
 import { DatasetValue, FileValue } from "../../src/define/external.ts";
+import { makePartial, partialOf } from "../../src/define/partial.ts";
 import { TaskReference } from "../../src/define/task.ts";
 
 const digest = fc.uint8Array({ minLength: 32, maxLength: 32 }).map((bytes) => Buffer.from(bytes).toString("hex"));
@@ -74,6 +75,9 @@ export const anyValue: fc.Arbitrary<unknown> = fc.letrec<{ value: unknown }>((ti
       .uniqueArray(fc.tuple(tie("value"), tie("value")), { maxLength: 3, comparator: (a, b) => same(a[0], b[0]) })
       .map((entries) => new Map(entries)),
     fc.uniqueArray(tie("value"), { maxLength: 3, comparator: same }).map((items) => new Set(items)),
+    fc
+      .tuple(fc.constantFrom("a", "sums.add"), fc.array(tie("value"), { minLength: 1, maxLength: 2 }))
+      .map(([task, args]) => makePartial({ task, args })),
   ),
 })).value;
 
@@ -101,6 +105,8 @@ export const fewValues: fc.Arbitrary<unknown> = fc.letrec<{ value: unknown }>((t
 /** Whether two values are one: same types, same content; Maps, Sets and objects whatever the order. */
 export function same(a: unknown, b: unknown): boolean {
   if (typeof a !== typeof b) return false;
+  const [x, y] = [partialOf(a), partialOf(b)];
+  if (x && y) return x.task === y.task && same(x.args, y.args);
   if (typeof a !== "object" || a === null || typeof b !== "object" || b === null) return Object.is(a, b);
   if (kindOf(a) !== kindOf(b)) return false;
   if (a instanceof Date && b instanceof Date) return Object.is(a.getTime(), b.getTime());

@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { DatasetValue, FileValue } from "../../src/define/external.ts";
 import { dataset, file } from "../../src/define/forms.ts";
+import { makePartial } from "../../src/define/partial.ts";
 import { sql } from "../../src/define/spark.ts";
 import { TaskReference } from "../../src/define/task.ts";
 import { encodeProgram } from "../../src/hash/program.ts";
@@ -28,6 +29,11 @@ describe("a value as JSON", () => {
     ["a file", new FileValue("data/x", DIGEST), { $file: { path: "data/x", digest: DIGEST } }],
     ["a dataset", new DatasetValue(DIGEST), { $dataset: { identity: DIGEST } }],
     ["a task", new TaskReference("a.b"), { $task: "a.b" }],
+    [
+      "a partial task",
+      makePartial({ task: "a.b", args: [1n, { c: 2 }] }),
+      { $task: { name: "a.b", arguments: ["1", { c: 2 }] } },
+    ],
     ["a member named __proto__", JSON.parse('{"__proto__": {"a": 1}}'), JSON.parse('{"__proto__": {"a": 1}}')],
   ];
   test.each(cases)("%s", (_name, value, json) => {
@@ -69,6 +75,7 @@ describe("a JSON argument", () => {
     [{ $file: "data/x" }, file("data/x")],
     [{ $file: { path: "data/x" } }, file("data/x")],
     [{ $task: "a.b" }, new TaskReference("a.b")],
+    [{ $task: { name: "a.b", arguments: [1, { $file: "x" }] } }, makePartial({ task: "a.b", args: [1, file("x")] })],
     [
       { $file: "data/x", more: 1 },
       { $file: "data/x", more: 1 },

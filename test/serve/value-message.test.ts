@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { DatasetValue, FileValue } from "../../src/define/external.ts";
 import { dataset, file } from "../../src/define/forms.ts";
+import { partial } from "../../src/define/partial.ts";
 import { sql } from "../../src/define/spark.ts";
 import { task } from "../../src/define/task.ts";
 import { ElementType, ValueSchema } from "../../src/gen/firesteel/v1/value_pb.ts";
@@ -12,6 +13,7 @@ import { messageFromValue, valueFromMessage } from "../../src/serve/value-messag
 
 const digest = fc.uint8Array({ minLength: 32, maxLength: 32 }).map((bytes) => Buffer.from(bytes).toString("hex"));
 const text = fc.string({ unit: "binary" });
+const twoTask = task("test.two", (a: unknown, b: unknown) => [a, b]);
 const someTask = task("test.some", (n: number) => n);
 
 /** Tells values apart as their encodings do: two keys of equal content are refused in a Map. */
@@ -66,6 +68,7 @@ const { value } = fc.letrec<{ value: unknown; leaf: unknown }>((tie) => ({
     fc.dictionary(fc.oneof(text, fc.constantFrom("__proto__", "constructor", "toString")), tie("value"), {
       maxKeys: 4,
     }),
+    tie("value").map((item) => partial(twoTask, item)),
     fc.array(tie("leaf"), { maxLength: 4 }).map((items) => new Set(items)),
     fc
       .uniqueArray(fc.tuple(tie("leaf"), tie("value")), { maxLength: 4, selector: ([key]) => identity(key) })

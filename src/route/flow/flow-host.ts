@@ -94,8 +94,8 @@ export class FlowHost implements DirectExecutor {
     });
   }
 
-  start({ task, code, args, datasets, options }: Invocation, done: Done): () => void {
-    const item: RunItem = { id: this.#nextId++, task, code, args, datasets };
+  start({ task, code, args, context, datasets, options }: Invocation, done: Done): () => void {
+    const item: RunItem = { id: this.#nextId++, task, code, args, context, datasets };
     const { timeoutMs } = options;
     const refused = this.#closing ? closed() : this.#otherVersion(item);
     if (refused) {

@@ -3,7 +3,7 @@
  */
 
 import type { TaskInfo } from "../../evaluate/code.ts";
-import type { DatasetRecord, ErrorRecord, Outcome } from "../../evaluate/ports.ts";
+import type { DatasetRecord, ErrorRecord, Invocation, Outcome } from "../../evaluate/ports.ts";
 import type { SavedCodeIndex } from "../../hash/code/identify.ts";
 import type { PackedItems, PackedResults } from "./packing.ts";
 
@@ -42,6 +42,7 @@ export interface RunItem {
   readonly task: string;
   readonly code: string;
   readonly args: readonly Uint8Array[];
+  readonly context: Invocation["context"];
   readonly datasets: readonly DatasetRecord[];
 }
 

@@ -33,6 +33,8 @@ export interface PackedResults {
   readonly errors: readonly { readonly id: number; readonly error: ErrorRecord }[];
 }
 
+const NOTHING_MORE: Omit<RunItem, "id" | "task" | "code" | "args"> = { context: undefined, datasets: [] };
+
 class Packer {
   #bytes = Buffer.allocUnsafeSlow(4096);
   #at = 0;
@@ -116,7 +118,7 @@ export function packItems(items: readonly RunItem[], tasks: ReadonlyMap<string, 
     packer.u32(tasks.get(task)!);
     packer.u32(args.length);
     for (const arg of args) packer.encoding(arg);
-    if (rest.datasets.length > 0 || Object.keys(rest).length > 1) more.set(place, rest);
+    if (rest.datasets.length > 0 || rest.context) more.set(place, rest);
   });
   return { buffer: packer.done(), large: packer.large, more };
 }
@@ -132,7 +134,7 @@ export function unpackItems(
     const id = unpacker.u32();
     const [task, code] = tasks[unpacker.u32()]!;
     const args = Array.from({ length: unpacker.u32() }, () => unpacker.encoding());
-    items.push({ id, task, code, args, ...(more.get(items.length) ?? { datasets: [] }) });
+    items.push({ id, task, code, args, ...(more.get(items.length) ?? NOTHING_MORE) });
   }
   return items;
 }

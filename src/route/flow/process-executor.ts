@@ -99,7 +99,7 @@ export function createProcessExecutor(request: LoadRequest, workers: number): Ex
   let nextId = 1;
   return {
     name: "process",
-    async run({ task, code, args, datasets, options }, signal) {
+    async run({ task, code, args, context, datasets, options }, signal) {
       const stop = AbortSignal.any([signal, closing.signal]);
       if (stop.aborted) throw FiresteelError.from(stop.reason, Code.cancelled);
       const leave = await places.acquire(["process"], stop);
@@ -114,7 +114,7 @@ export function createProcessExecutor(request: LoadRequest, workers: number): Ex
           child = made;
         }
         try {
-          const result = await child.run({ id: nextId++, task, code, args, datasets }, inner);
+          const result = await child.run({ id: nextId++, task, code, args, context, datasets }, inner);
           if (result.ok) return result.outcome;
           throw errorFromRecord(result.error);
         } finally {

@@ -6,6 +6,7 @@ import { relative } from "node:path";
 import { pathToFileURL } from "node:url";
 import { setProjectRoot } from "../../data/project-root.ts";
 import { rememberDataset } from "../../define/external.ts";
+import { type BodyContext, runInContext } from "../../define/scope.ts";
 import { definedTasks, type TaskDefinition, taskByName, taskNameOf } from "../../define/task.ts";
 import { Code, FiresteelError } from "../../errors.ts";
 import type { TaskInfo } from "../../evaluate/code.ts";
@@ -115,6 +116,13 @@ function describeTask({ name, options, site }: TaskDefinition, code: TaskCode, r
   };
 }
 
+function bodyContext(task: string, context: NonNullable<RunItem["context"]>): BodyContext {
+  const values = context.map(
+    ([key, bytes]) => [key, bytes === null ? undefined : decodeValue(bytes, taskByName)] as const,
+  );
+  return { task, values: new Map(values) };
+}
+
 async function runItem(item: RunItem, codes: ReadonlyMap<string, string>): Promise<RunResult> {
   const { id, task } = item;
   try {
@@ -126,7 +134,8 @@ async function runItem(item: RunItem, codes: ReadonlyMap<string, string>): Promi
     }
     for (const dataset of item.datasets) rememberDataset(dataset.identity, dataset);
     const args = item.args.map((bytes) => decodeValue(bytes, taskByName));
-    const result: unknown = await definition.body(...(args as never[]));
+    const body = () => definition.body(...(args as never[]));
+    const result: unknown = await (item.context ? runInContext(bodyContext(task, item.context), body) : body());
     const { kind, bytes } = encodeProgram(result, `result of ${task}`);
     return { id, ok: true, outcome: { kind, bytes, digest: digestValue(bytes) } };
   } catch (error) {

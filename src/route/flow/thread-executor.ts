@@ -29,8 +29,8 @@ export function createThreadExecutor(request: LoadRequest, workers: number): Exe
   });
   return {
     name: "thread",
-    async run({ task, code, args, datasets, options }, signal) {
-      const item: RunItem = { id: nextId++, task, code, args, datasets };
+    async run({ task, code, args, context, datasets, options }, signal) {
+      const item: RunItem = { id: nextId++, task, code, args, context, datasets };
       const stop = AbortSignal.any([signal, closing.signal]);
       if (stop.aborted) throw FiresteelError.from(stop.reason, Code.cancelled);
       const leave = await places.acquire(["thread"], stop);

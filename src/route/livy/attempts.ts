@@ -58,6 +58,7 @@ async function submit({ prepared, invocation, gateway, store }: AttemptsOptions)
     executionId: invocation.executionId,
     jobId: invocation.jobId,
     user: invocation.user,
+    tags: invocation.options.tags,
     cluster: prepared.cluster,
     request: prepared.request,
     spec: (attempt, base) => prepared.spec(attempt, base, replaced?.submissionId ?? null),

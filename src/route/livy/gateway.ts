@@ -22,6 +22,8 @@ export interface AttemptPlan {
   readonly executionId: string;
   readonly jobId: string;
   readonly user: string;
+  /** Those of the task and of its caller's `withTags`; for people, in the application's configuration. */
+  readonly tags: readonly string[];
   readonly cluster: Cluster;
   /** Without name and arguments. */
   readonly request: LivyBatchRequest;
@@ -114,7 +116,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   }
 
   async function submit(plan: AttemptPlan): Promise<Submission> {
-    const { cluster, spec: specOf, request, ...about } = plan;
+    const { cluster, spec: specOf, request, tags: taskTags, ...about } = plan;
     const id = newAttemptId();
     const location = `${warehouse}/attempts/${id}`;
     const livyName = `${store.storeId}-${id}`.toLowerCase();
@@ -129,6 +131,7 @@ export function createGateway(options: GatewayOptions): Gateway {
         "spark.app.name": `${about.task} ${about.executionId}`,
         "spark.firesteel.task": about.task,
         "spark.firesteel.execution": about.executionId,
+        "spark.firesteel.tags": taskTags.join(","),
         ...request.conf,
         "spark.yarn.tags": tags,
         // A second start of the driver would only race with an attempt of ours.

@@ -63,6 +63,7 @@ describe("a submission", () => {
     expect(request.conf).toMatchObject({
       "spark.yarn.tags": name,
       "spark.yarn.maxAppAttempts": "1",
+      "spark.firesteel.tags": "bulk-data",
       "spark.app.name": "test.task test-execution",
     });
   });

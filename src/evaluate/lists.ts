@@ -1,0 +1,133 @@
+/**
+ * The rules of the forms over lists (`define/lists.ts`).
+ */
+
+import { Form } from "../define/expression.ts";
+import { Code, FiresteelError } from "../errors.ts";
+import { type EncodedCallee, joinList, listItems } from "../hash/program.ts";
+import { decodeValue } from "../hash/value.ts";
+import type { Evaluation, Frame } from "./evaluation.ts";
+import { Cell, type Settled } from "./job.ts";
+import { callBack, collect, describe, guarded, type Rule, settleWith, wantCallee, withValues } from "./rule.ts";
+
+type ListForm = typeof Form.map | typeof Form.flatMap | typeof Form.filter | typeof Form.reduce;
+
+export const LIST_RULES: Readonly<Record<ListForm, Rule>> = {
+  [Form.map]: (evaluation, frame, [task, items], cell) => {
+    withValues(evaluation, frame, [task!, items!], cell, ([given, list]) => {
+      const { values, begin } = callEach(evaluation, frame, Form.map, given!, list!);
+      collect(evaluation, values.length, begin, (settled) => evaluation.settle(cell, settled));
+    });
+  },
+
+  [Form.flatMap]: (evaluation, frame, [task, items], cell) => {
+    withValues(evaluation, frame, [task!, items!], cell, ([given, list]) => {
+      const { callee, values, begin } = callEach(evaluation, frame, Form.flatMap, given!, list!);
+      const join = guarded(evaluation, frame, cell, (bytes: Uint8Array) => {
+        const lists = listItems(bytes)!.map((item, i) => {
+          const inner = listItems(item);
+          if (inner) return inner;
+          throw new FiresteelError(
+            Code.invalidArgument,
+            `flatMap(${callee.task}, items): the task gave no list for item ${i} but ${describe(decodeValue(item))}; for one value an item write map`,
+          );
+        });
+        settleWith(evaluation, cell, joinList(lists.flat()));
+      });
+      collect(evaluation, values.length, begin, (settled) =>
+        settled.ok ? join(settled.bytes) : evaluation.settle(cell, settled),
+      );
+    });
+  },
+
+  [Form.filter]: (evaluation, frame, [task, items], cell) => {
+    withValues(evaluation, frame, [task!, items!], cell, ([given, list]) => {
+      const { callee, values, begin } = callEach(evaluation, frame, Form.filter, given!, list!);
+      const choose = guarded(evaluation, frame, cell, (bytes: Uint8Array) => {
+        const verdicts = decodeValue(bytes) as readonly unknown[];
+        const wrong = verdicts.findIndex((verdict) => typeof verdict !== "boolean");
+        if (wrong >= 0)
+          throw new FiresteelError(
+            Code.invalidArgument,
+            `filter(${callee.task}, items): the task gave neither true nor false for item ${wrong} but ${describe(verdicts[wrong])}`,
+          );
+        settleWith(evaluation, cell, joinList(values.filter((_, i) => verdicts[i] === true)));
+      });
+      collect(evaluation, values.length, begin, (settled) =>
+        settled.ok ? choose(settled.bytes) : evaluation.settle(cell, settled),
+      );
+    });
+  },
+
+  [Form.reduce]: (evaluation, frame, [task, items, ...initial], cell) => {
+    withValues(evaluation, frame, [task!, items!, ...initial], cell, ([given, list, ...first]) => {
+      const callee = wantCallee(given!, Form.reduce);
+      const values = [...first, ...wantItems(list!, Form.reduce, callee)];
+      if (values.length === 0)
+        throw new FiresteelError(
+          Code.invalidArgument,
+          `reduce(${callee.task}, items): the list is empty, so there is no result; give an initial value as the third argument`,
+        );
+      let level = values.map(known);
+      while (level.length > 1) {
+        const next: Cell[] = [];
+        for (let i = 0; i < level.length; i += 2) {
+          const [left, right] = [level[i]!, level[i + 1]];
+          next.push(right ? combine(evaluation, frame, callee, left, right) : left);
+        }
+        level = next;
+      }
+      evaluation.join(level[0]!, cell);
+    });
+  },
+};
+
+/** A task to be called with each item of an encoded list. */
+export interface EachCall {
+  readonly callee: EncodedCallee;
+  readonly values: readonly Uint8Array[];
+  /** Calls it with the item at a place. */
+  readonly begin: (place: number) => Cell;
+}
+
+export function callEach(
+  evaluation: Evaluation,
+  frame: Frame,
+  form: string,
+  given: Uint8Array,
+  list: Uint8Array,
+): EachCall {
+  const callee = wantCallee(given, form);
+  const values = wantItems(list, form, callee);
+  return { callee, values, begin: (place) => callBack(evaluation, frame, callee, [values[place]!]) };
+}
+
+function wantItems(bytes: Uint8Array, form: string, { task }: EncodedCallee): readonly Uint8Array[] {
+  const items = listItems(bytes);
+  if (items) return items;
+  throw new FiresteelError(
+    Code.invalidArgument,
+    `${form}(${task}, items) wants a list, not ${describe(decodeValue(bytes))}`,
+  );
+}
+
+function known(bytes: Uint8Array): Cell {
+  const cell = new Cell();
+  cell.settle({ ok: true, bytes });
+  return cell;
+}
+
+/** The call with the results of two cells, as soon as both are there. */
+function combine(evaluation: Evaluation, frame: Frame, callee: EncodedCallee, left: Cell, right: Cell): Cell {
+  const cell = new Cell();
+  let open = 2;
+  const arrived = (settled: Settled) => {
+    if (!settled.ok) return evaluation.settle(cell, settled);
+    if (--open > 0) return;
+    const values = [left, right].map(({ settled: side }) => (side as Settled & { readonly ok: true }).bytes);
+    evaluation.join(callBack(evaluation, frame, callee, values), cell);
+  };
+  evaluation.demand(left, arrived);
+  evaluation.demand(right, arrived);
+  return cell;
+}

@@ -1,0 +1,138 @@
+/**
+ * What the rules of the forms share.
+ */
+
+import { DatasetValue } from "../define/external.ts";
+import { Code, FiresteelError } from "../errors.ts";
+import { type EncodedCallee, joinList, type ProgramNode, readCallee, type Template } from "../hash/program.ts";
+import { decodeValue } from "../hash/value.ts";
+import type { Evaluation, Frame } from "./evaluation.ts";
+import type { Cell, Settled } from "./job.ts";
+
+export type FormNode = Extract<ProgramNode, { readonly kind: "form" }>;
+
+/** Evaluates a form; the cell gets its result. */
+export type Rule = (evaluation: Evaluation, frame: Frame, args: readonly Template[], cell: Cell) => void;
+
+/** Evaluates a template and goes on with its value; what `then` throws is the cell's failure. */
+export function withValue(
+  evaluation: Evaluation,
+  frame: Frame,
+  template: Template,
+  cell: Cell,
+  then: (bytes: Uint8Array) => void,
+): void {
+  const go = guarded(evaluation, frame, cell, then);
+  evaluation.fill(frame, template, (settled) => (settled.ok ? go(settled.bytes) : evaluation.settle(cell, settled)));
+}
+
+/** Several templates at once. */
+export function withValues(
+  evaluation: Evaluation,
+  frame: Frame,
+  templates: readonly Template[],
+  cell: Cell,
+  then: (values: readonly Uint8Array[]) => void,
+): void {
+  evaluation.fillAll(frame, templates, guarded(evaluation, frame, cell, then), (settled) =>
+    evaluation.settle(cell, settled),
+  );
+}
+
+/** A step whose exceptions are the cell's failure. */
+export function guarded<T>(
+  evaluation: Evaluation,
+  frame: Frame,
+  cell: Cell,
+  then: (value: T) => void,
+): (value: T) => void {
+  return (value) => {
+    try {
+      then(value);
+    } catch (error) {
+      evaluation.fail(cell, frame, error);
+    }
+  };
+}
+
+/** Gives a cell its value. */
+export function settleWith(evaluation: Evaluation, cell: Cell, bytes: Uint8Array): void {
+  evaluation.settle(cell, { ok: true, bytes });
+}
+
+/** Items of a long list that are evaluated at once: enough for full batches, and memory is bounded. */
+const WINDOW = 8192;
+
+/** The list of the results of `begin(0) ... begin(count - 1)`, or the first failure; after one nothing more is begun. A long list is not begun all at once. */
+export function collect(
+  evaluation: Evaluation,
+  count: number,
+  begin: (place: number) => Cell,
+  then: (settled: Settled) => void,
+): void {
+  const values: Uint8Array[] = new Array(count);
+  let begun = 0;
+  let ended = 0;
+  let failed = false;
+  let refilling = false;
+  if (count === 0) return then({ ok: true, bytes: joinList([]) });
+  const refill = (): void => {
+    refilling = false;
+    while (begun < count && begun - ended < WINDOW && !failed) {
+      const place = begun++;
+      evaluation.demand(begin(place), (settled) => arrived(place, settled));
+    }
+  };
+  const arrived = (place: number, settled: Settled): void => {
+    if (failed) return;
+    if (!settled.ok) {
+      failed = true;
+      return then(settled);
+    }
+    values[place] = settled.bytes;
+    if (++ended === count) return then({ ok: true, bytes: joinList(values) });
+    if (refilling || begun === count || begun - ended > WINDOW / 2) return;
+    refilling = true;
+    evaluation.work.push(refill);
+  };
+  refill();
+}
+
+/** The task or partial task of an encoded value. */
+export function wantCallee(bytes: Uint8Array, form: string): EncodedCallee {
+  const callee = readCallee(bytes);
+  if (callee) return callee;
+  throw new FiresteelError(Code.invalidArgument, `${form}(...) wants a task, not ${describe(decodeValue(bytes))}`);
+}
+
+/** A form's call of a task that it was given: like JavaScript's own `map`, it takes a function without (further) parameters too. */
+export function callBack(
+  evaluation: Evaluation,
+  frame: Frame,
+  { task, bound }: EncodedCallee,
+  offered: readonly Uint8Array[],
+): Cell {
+  const parameters = evaluation.context.code.tasks.get(task)?.parameters;
+  const takesNone =
+    parameters !== undefined && offered.length === 1 && parameters.length <= bound.length && !parameters.at(-1)?.rest;
+  return evaluation.call(task, takesNone ? bound : [...bound, ...offered], frame);
+}
+
+export function wantText(bytes: Uint8Array, form: string): string {
+  const value = decodeValue(bytes);
+  if (typeof value === "string" && value !== "") return value;
+  throw new FiresteelError(Code.invalidArgument, `${form} wants a text that is not empty, not ${describe(value)}`);
+}
+
+/** A value for people, short. */
+export function describe(value: unknown): string {
+  if (value instanceof DatasetValue) return "a dataset";
+  if (typeof value === "function") return "a partial task";
+  const text =
+    typeof value === "object" && value !== null
+      ? JSON.stringify(value, (_, item: unknown) => (typeof item === "bigint" ? `${item}n` : item))
+      : typeof value === "bigint"
+        ? `${value}n`
+        : String(value);
+  return text.length > 60 ? `${text.slice(0, 60)}...` : text;
+}
