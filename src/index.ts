@@ -26,6 +26,7 @@ export {
 export { type Arg, field, isLazy, type Lazy, type LazyOf, type Resolved } from "./define/lazy.ts";
 export type { ArrayType, DataType, MapType, StructField, StructType } from "./define/schema.ts";
 export { type Identifier, ident, type PysparkOptions, pyspark, type Sql, type SqlValue, sql } from "./define/spark.ts";
-export { type ExecutorName, type Task, type TaskOptions, task } from "./define/task.ts";
+export { type Namespace, namespace, type Task, task } from "./define/task.ts";
+export type { CallOptions, ExecutorName, Resources, RetryOptions, TaskOptions } from "./define/task-options.ts";
 export type { OutputOptions, PysparkWork, SparkSettings, SqlWork } from "./define/work.ts";
 export { Code, type ErrorInit, FiresteelError } from "./errors.ts";

@@ -2,34 +2,10 @@
  * Tasks: named functions whose calls give lazy expressions and run nothing.
  */
 
-import { inspect } from "node:util";
 import { Code, FiresteelError } from "../errors.ts";
 import { type CallSite, callSite } from "./call-site.ts";
 import { type Arg, type Lazy, lazy, type Resolved } from "./lazy.ts";
-
-/** Where the body of a task runs. Tasks tagged `bulk-data` run their body in place and the Spark work it returns on a cluster. */
-export type ExecutorName = "inline" | "thread" | "process";
-
-/** Options of a task. Only `version` is part of its identity. */
-export interface TaskOptions {
-  /** `bulk-data` sends the Spark work that the body returns to a cluster; other tags are for people and routing. */
-  readonly tags?: readonly string[];
-  /** @default "inline" */
-  readonly executor?: ExecutorName;
-  /** Replaces the code in the task's identity: the task is new when this string changes, and only then. */
-  readonly version?: string;
-  /** Names of limits (from the configuration) of which one unit each is held while the body runs. */
-  readonly limits?: readonly string[];
-  /** `store`: results are kept and reused; `execution`: shared within one execution only; `none`: each call runs. @default "store" */
-  readonly cache?: "store" | "execution" | "none";
-  /** How often a failed body is run again. @default 0 */
-  readonly retries?: number;
-  /** Time for one run of the body in ms. Without it there is none. */
-  readonly timeoutMs?: number;
-  /** Ask for a cluster by name. */
-  readonly cluster?: string;
-  readonly description?: string;
-}
+import { checkTaskOptions, definedOptions, isName, type TaskOptions } from "./task-options.ts";
 
 /** What `task(...)` defined. */
 export interface TaskDefinition {
@@ -60,35 +36,6 @@ const registry = new Map<string, TaskDefinition>();
 const callables = new Map<string, Task>();
 const names = new WeakMap<object, string>();
 
-const NAME = /^[A-Za-z_][\w-]*(?:\.[A-Za-z_][\w-]*)*$/;
-const texts = (value: unknown) => Array.isArray(value) && value.every((item) => typeof item === "string");
-const text = (value: unknown) => typeof value === "string" && value !== "";
-
-/** What each option must be. */
-const OPTIONS: Readonly<
-  Record<keyof TaskOptions, { readonly wanted: string; readonly test: (value: unknown) => boolean }>
-> = {
-  tags: { wanted: "a list of texts", test: texts },
-  executor: {
-    wanted: '"inline", "thread" or "process"',
-    test: (value) => value === "inline" || value === "thread" || value === "process",
-  },
-  version: { wanted: "a text that is not empty", test: text },
-  limits: { wanted: "a list of texts", test: texts },
-  cache: {
-    wanted: '"store", "execution" or "none"',
-    test: (value) => value === "store" || value === "execution" || value === "none",
-  },
-  retries: { wanted: "a whole number from 0", test: (value) => Number.isSafeInteger(value) && (value as number) >= 0 },
-  // Node's timers count no further; a longer one would fire at once.
-  timeoutMs: {
-    wanted: "a number of ms above 0 and below 2^31",
-    test: (value) => typeof value === "number" && value > 0 && value < 2 ** 31,
-  },
-  cluster: { wanted: "a text that is not empty", test: text },
-  description: { wanted: "a text", test: (value) => typeof value === "string" },
-};
-
 /**
  * Defines a task.
  *
@@ -111,14 +58,51 @@ export function task<A extends readonly unknown[], R>(
   body: (...args: A) => R,
 ): Task<A, Resolved<R>>;
 export function task(name: string, second: unknown, third?: unknown): Task {
+  return define(undefined, name, second, third, callSite());
+}
+
+/** `task(...)` with a namespace in front of every name. */
+export interface Namespace {
+  readonly task: typeof task;
+}
+
+/**
+ * A namespace for the tasks of a module.
+ *
+ * @example
+ * ```ts
+ * import { namespace } from "firesteel";
+ *
+ * const sales = namespace("sales");
+ * export const revenue = sales.task("revenue", (year: number) => year); // sales.revenue
+ * ```
+ *
+ * @throws FiresteelError `invalid_argument` for a name that is none
+ */
+export function namespace(name: string): Namespace {
+  if (!isName(name))
+    throw new FiresteelError(Code.invalidArgument, `namespace must be words joined by dots: ${JSON.stringify(name)}`);
+  const within = (short: string, second: unknown, third?: unknown) => define(name, short, second, third, callSite());
+  return Object.freeze({ task: within as typeof task });
+}
+
+function define(
+  outer: string | undefined,
+  short: string,
+  second: unknown,
+  third: unknown,
+  site: CallSite = { url: "unknown:", line: 0, column: 0 },
+): Task {
   const body = third ?? second;
   const options = ((third === undefined ? undefined : second) ?? {}) as TaskOptions;
-  const site = callSite() ?? { url: "unknown:", line: 0, column: 0 };
   const where = `${site.url}:${site.line}:${site.column}`;
-  if (typeof name !== "string" || !NAME.test(name)) {
+  const name = [outer, isName(options.namespace) ? options.namespace : undefined, short]
+    .filter((part) => part !== undefined)
+    .join(".");
+  if (typeof short !== "string" || !isName(name)) {
     throw new FiresteelError(
       Code.invalidArgument,
-      `task name must be words joined by dots (sales.revenue), at ${where}: ${JSON.stringify(name)}`,
+      `task name must be words joined by dots (sales.revenue), at ${where}: ${JSON.stringify(short)}`,
     );
   }
   if (typeof body !== "function")
@@ -126,7 +110,7 @@ export function task(name: string, second: unknown, third?: unknown): Task {
       Code.invalidArgument,
       `task ${name} has no body at ${where}; write task("${name}", (...) => ...)`,
     );
-  checkOptions(name, options, where);
+  checkTaskOptions(name, options, where, []);
   const earlier = registry.get(name);
   if (earlier) {
     throw new FiresteelError(
@@ -139,24 +123,11 @@ export function task(name: string, second: unknown, third?: unknown): Task {
   }
   registry.set(
     name,
-    Object.freeze({ name, options: Object.freeze(defined(options)), body: body as TaskDefinition["body"], site }),
+    Object.freeze({ name, options: definedOptions(options), body: body as TaskDefinition["body"], site }),
   );
   const callable = taskCallable(name);
   callables.set(name, callable);
   return callable;
-}
-
-function checkOptions(name: string, options: TaskOptions, where: string): void {
-  const wrong = (what: string) =>
-    new FiresteelError(Code.invalidArgument, `task ${name} has ${what}`, { details: { task: name } });
-  if (typeof options !== "object" || Array.isArray(options)) throw wrong(`options that are no object at ${where}`);
-  for (const [key, value] of Object.entries(options)) {
-    if (!Object.hasOwn(OPTIONS, key))
-      throw wrong(`an unknown option at ${where}: ${key} (known: ${Object.keys(OPTIONS).join(", ")})`);
-    const { wanted, test } = OPTIONS[key as keyof TaskOptions];
-    if (value !== undefined && !test(value))
-      throw wrong(`a wrong option at ${where}: ${key} must be ${wanted}, not ${inspect(value)}`);
-  }
 }
 
 function taskCallable(name: string): Task {
@@ -180,9 +151,4 @@ export function taskByName(name: string): Task | TaskReference {
 /** All tasks defined on this thread so far. @internal */
 export function definedTasks(): ReadonlyMap<string, TaskDefinition> {
   return registry;
-}
-
-/** The options without those that are undefined. */
-function defined(options: TaskOptions): TaskOptions {
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
 }

@@ -13,6 +13,8 @@ import { Inputs, type InputsContext } from "./inputs.ts";
 import type { Job } from "./job.ts";
 import type { Limits } from "./limits.ts";
 import type { DatasetRecord, Invocation, Outcome, Progress, Store } from "./ports.ts";
+import { readsDigest } from "./reads.ts";
+import { mayRetry, retryPause, retryPolicy } from "./retries.ts";
 import { Running } from "./running.ts";
 
 /** One call to be run. */
@@ -33,8 +35,6 @@ export interface BodyRun {
 }
 
 const CLAIM_POLL_MS = 250;
-const RETRY_BASE_MS = 200;
-const RETRY_MAX_MS = 10_000;
 
 /** The first two bytes of both tags' heads, and the third ones. */
 const EXTERNAL_HEAD = Uint8Array.of(0xd9, Tag.file >> 8);
@@ -117,6 +117,7 @@ export class Bodies {
         ),
       );
       await this.#checkInputs(externals, datasets);
+      await this.#checkReads(job.task, run.inputs);
       if (run.keep) {
         const args = job.args.map((bytes, i) => ({ digest: job.argDigests[i]!, bytes }));
         const recorded = this.#store.recordCall(
@@ -159,7 +160,7 @@ export class Bodies {
     onProgress: Progress,
     attempt: () => Promise<Outcome>,
   ): Promise<Outcome> {
-    const retries = task.options.retries ?? 0;
+    const policy = retryPolicy(task.options.retries);
     for (let tried = 0; ; tried++) {
       const giveBack = task.options.limits?.length
         ? await this.#limits.acquire(task.options.limits, signal)
@@ -168,16 +169,9 @@ export class Bodies {
         return await attempt();
       } catch (error) {
         giveBack?.();
-        if (
-          tried >= retries ||
-          signal.aborted ||
-          !(error instanceof FiresteelError) ||
-          error.code === Code.cancelled ||
-          error.code === Code.aborted
-        )
-          throw error;
-        const pause = Math.min(RETRY_BASE_MS * 2 ** tried, RETRY_MAX_MS);
-        onProgress(`retry ${tried + 1} of ${retries} in ${pause} ms after: ${error.message}`);
+        if (tried >= policy.max || signal.aborted || !mayRetry(policy, error)) throw error;
+        const pause = retryPause(policy, tried);
+        onProgress(`retry ${tried + 1} of ${policy.max} in ${pause} ms after: ${error.message}`);
         await sleep(pause, undefined, { signal }).catch(() => signal.throwIfAborted());
       } finally {
         giveBack?.();
@@ -195,6 +189,15 @@ export class Bodies {
         });
       }),
     );
+  }
+
+  /** Compares what the body read by itself with what the call was identified by. */
+  async #checkReads({ name, options: { reads } }: TaskInfo, inputs: Inputs): Promise<void> {
+    if (!reads || reads.length === 0) return;
+    if ((await readsDigest(new Inputs(this.#inputs), reads)) === (await readsDigest(inputs, reads))) return;
+    throw new FiresteelError(Code.aborted, `what task ${name} reads (${reads.join(", ")}) changed while its body ran`, {
+      details: { kind: "inputChanged", reads },
+    });
   }
 
   /** Compares what the body was given with what is there now. */
@@ -225,6 +228,11 @@ function argumentExternals(args: readonly Uint8Array[]): Externals {
 }
 
 function invocationOptions(task: TaskInfo): Invocation["options"] {
-  const { tags = [], timeoutMs, cluster } = task.options;
-  return { tags, ...(timeoutMs === undefined ? {} : { timeoutMs }), ...(cluster === undefined ? {} : { cluster }) };
+  const { tags = [], timeoutMs, cluster, resources } = task.options;
+  return {
+    tags,
+    ...(timeoutMs === undefined ? {} : { timeoutMs }),
+    ...(cluster === undefined ? {} : { cluster }),
+    ...(resources === undefined ? {} : { resources }),
+  };
 }

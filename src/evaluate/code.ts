@@ -2,7 +2,7 @@
  * The code of a project as the evaluator sees it: its tasks at one version, and where their bodies run.
  */
 
-import type { TaskOptions } from "../define/task.ts";
+import type { TaskOptions } from "../define/task-options.ts";
 import type { Digest } from "../hash/digest.ts";
 import type { Executor } from "./ports.ts";
 

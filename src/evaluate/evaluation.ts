@@ -25,6 +25,7 @@ import {
 import { decodeValue, encodeValue } from "../hash/value.ts";
 import { bindArguments } from "./arguments.ts";
 import { type Bodies, type BodyRun, mentionsExternals } from "./bodies.ts";
+import { callCode } from "./call-identity.ts";
 import type { FlowCode, TaskInfo } from "./code.ts";
 import { errorRecord, isInputChanged } from "./failure.ts";
 import { FINGERPRINT_TASK } from "./fingerprint.ts";
@@ -391,7 +392,16 @@ export class Evaluation {
     // A view of a large list would pin all of it, and be sent to a worker with all of it.
     args = args.map((bytes) => (bytes.byteLength * 2 < bytes.buffer.byteLength ? bytes.slice() : bytes));
     const argDigests = args.map(digestValue);
-    const evalHash = digestOf("call", name, task.code, argDigests);
+    const code = callCode(task, this.inputs);
+    if (typeof code !== "string") {
+      const later = new Cell();
+      this.async(
+        () => code.then(() => () => this.join(this.call(name, given, parent), later)),
+        (error) => this.settle(later, { ok: false, error: errorRecord(error, jobPath(parent)) }),
+      );
+      return later;
+    }
+    const evalHash = digestOf("call", name, code, argDigests);
     const shared = task.options.cache !== "none";
     const known = shared ? this.#jobs.get(evalHash) : undefined;
     if (known) {

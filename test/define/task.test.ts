@@ -2,7 +2,8 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { isLazy } from "../../src/define/lazy.ts";
-import { definedTasks, type TaskOptions, TaskReference, task, taskByName, taskNameOf } from "../../src/define/task.ts";
+import { definedTasks, namespace, TaskReference, task, taskByName, taskNameOf } from "../../src/define/task.ts";
+import type { TaskOptions } from "../../src/define/task-options.ts";
 
 const source = readFileSync(fileURLToPath(import.meta.url), "utf8").split("\n");
 const lineOf = (text: string) => source.findIndex((line) => line.includes(text)) + 1;
@@ -25,6 +26,21 @@ describe("task", () => {
     expect(Object.isFrozen(definition)).toBe(true);
   });
 
+  it("puts a namespace in front of the name, and keeps the place of the call", () => {
+    const ns = namespace("define.ns");
+    const one = ns.task("one", () => 1);
+    const two = ns.task("two", { namespace: "deep" }, () => 1);
+    const three = task("three", { namespace: "define.ns" }, () => 1);
+    expect([one, two, three].map((t) => t.taskName)).toEqual([
+      "define.ns.one",
+      "define.ns.deep.two",
+      "define.ns.three",
+    ]);
+    expect(definedTasks().get("define.ns.one")?.site).toMatchObject({ line: lineOf('ns.task("one"'), column: 20 });
+    expect(() => namespace("a b")).toThrow("namespace must be words joined by dots");
+    expect(() => ns.task("four.", () => 1)).toThrow(/task name must be words .*"four\."$/);
+  });
+
   it("takes options that are undefined for none", () => {
     task("define.undefined", undefined as never, () => 1);
     expect(definedTasks().get("define.undefined")?.options).toEqual({});
@@ -41,9 +57,23 @@ describe("task", () => {
 
   it.each<[string, unknown, string]>([
     ["retry", 1, "retry (known: "],
-    ["executor", "spark", `executor must be "inline", "thread" or "process", not 'spark'`],
-    ["retries", -1, "retries must be a whole number from 0, not -1"],
-    ["retries", "2", "retries must be a whole number from 0, not '2'"],
+    ["executor", "spark", `Spark work is tagged "bulk-data", not 'spark'`],
+    ["executor", "", "executor must be the name of an executor"],
+    ["retries", -1, "retries must be a whole number from 0, or { max"],
+    ["retries", "2", "only: [codes or class names] }, not '2'"],
+    ["retries", {}, "not {}"],
+    ["retries", { max: 1, factor: 0 }, "not { max: 1, factor: 0 }"],
+    ["retries", { max: 1, on: ["x"] }, "not { max: 1, on: [ 'x' ] }"],
+    ["checkValid", "deep", `checkValid must be "full" or "shallow", not 'deep'`],
+    ["reads", ["env:"], `reads must be a list of paths and "env:NAME"s, not [ 'env:' ]`],
+    ["context", [""], "context must be a list of names, not [ '' ]"],
+    ["namespace", "a b", "namespace must be words joined by dots, not 'a b'"],
+    [
+      "resources",
+      { memory: "lots" },
+      `resources must be an object of texts and numbers such as { memory: "4g", cores: 2 }`,
+    ],
+    ["resources", { gpus: {} }, "not { gpus: {} }"],
     ["timeoutMs", 0, "timeoutMs must be a number of ms above 0 and below 2^31, not 0"],
     ["timeoutMs", 2 ** 31, "timeoutMs must be a number of ms above 0 and below 2^31, not 2147483648"],
     ["cache", "never", `cache must be "store", "execution" or "none", not 'never'`],

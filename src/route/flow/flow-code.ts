@@ -2,6 +2,8 @@
  * One version of a project's code with its executors: what the evaluator holds while it evaluates with it.
  */
 
+import { resolve } from "node:path";
+import { pathToFileURL } from "node:url";
 import type { FlowCode, TaskInfo } from "../../evaluate/code.ts";
 import { FINGERPRINT_TASK, fingerprintBody } from "../../evaluate/fingerprint.ts";
 import type { Executor } from "../../evaluate/ports.ts";
@@ -31,6 +33,14 @@ export interface LoadedFlowCode extends FlowCode, AsyncDisposable {
   readonly sources: readonly string[];
   /** Closes it as soon as nobody retains it; settles when it is closed. */
   retire(): Promise<void>;
+}
+
+/** What tasks say that they read, as URLs: a module among it that is imported dynamically is loaded once a thread, so a change of it needs new threads. */
+function modulesRead(tasks: readonly TaskInfo[], root: string): string[] {
+  return tasks
+    .flatMap(({ options }) => options.reads ?? [])
+    .filter((read) => !/^[a-z][a-z0-9+.-]+:/i.test(read))
+    .map((read) => pathToFileURL(resolve(root, read)).href);
 }
 
 /** Loads the code of a project. Rejects with what is wrong with it; then nothing is left behind. */
@@ -65,7 +75,7 @@ export async function loadFlowCode({ root, modules, workers, index, spark }: Flo
     version: host.pinned.version,
     tasks,
     index: host.index,
-    sources: host.pinned.sources.map(([url]) => url),
+    sources: [...host.pinned.sources.map(([url]) => url), ...modulesRead(host.tasks, root)],
     executor: ({ name, options }: TaskInfo) =>
       name === FINGERPRINT_TASK.name && fingerprints
         ? fingerprints

@@ -96,6 +96,8 @@ function constantDigest(loader: Loader, url: string, localName: string): string 
 
 function describeTask({ name, options, site }: TaskDefinition, code: TaskCode, root: string): TaskInfo {
   const pinned = options.version !== undefined;
+  // What is read beside the arguments is known by its content then, whatever the syntax says.
+  const settled = pinned || options.reads !== undefined;
   const show = (url: string) => (url.startsWith("file:") ? relative(root, new URL(url).pathname) : url);
   return {
     name,
@@ -106,7 +108,7 @@ function describeTask({ name, options, site }: TaskDefinition, code: TaskCode, r
     code: digestOf("task", pinned ? ["version", options.version] : ["code", code.digest]),
     options,
     parameters: code.params ?? [{ name: "arguments", optional: false, rest: true, hasDefault: false }],
-    undecided: pinned
+    undecided: settled
       ? []
       : code.undecided.map(({ reason, file, line, column }) => ({ reason, file: show(file), line, column })),
   };
