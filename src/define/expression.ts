@@ -10,6 +10,8 @@
  * A value is not a node: arguments are ordinary JavaScript values in which expressions occur, as {@link Lazy} proxies, at any depth.
  */
 
+import type { CallOptions } from "./task-options.ts";
+
 /** Names of the built-in forms; the evaluator has one rule for each. */
 export const Form = {
   /** `[condition, then, otherwise]`: only the chosen branch is evaluated. */
@@ -39,6 +41,8 @@ export interface CallExpression {
   readonly kind: "call";
   readonly task: string;
   readonly args: readonly unknown[];
+  /** Set for this call by `task.with({ ... })`; no part of its identity. */
+  readonly options?: CallOptions;
 }
 export interface FormExpression {
   readonly kind: "form";

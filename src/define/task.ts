@@ -5,7 +5,14 @@
 import { Code, FiresteelError } from "../errors.ts";
 import { type CallSite, callSite } from "./call-site.ts";
 import { type Arg, type Lazy, lazy, type Resolved } from "./lazy.ts";
-import { checkTaskOptions, definedOptions, isName, type TaskOptions } from "./task-options.ts";
+import {
+  type CallOptions,
+  checkCallOptions,
+  checkTaskOptions,
+  definedOptions,
+  isName,
+  type TaskOptions,
+} from "./task-options.ts";
 
 /** What `task(...)` defined. */
 export interface TaskDefinition {
@@ -19,6 +26,21 @@ export interface TaskDefinition {
 export interface Task<A extends readonly unknown[] = never[], R = unknown> {
   (...args: { readonly [K in keyof A]: Arg<A[K]> }): Lazy<R>;
   readonly taskName: string;
+  /**
+   * The task with other options for the calls that are made by what this returns. They are no part of any identity: a result that is there already is found, and two equal calls of one execution are one job,
+   * which has the options of the first one that is evaluated (but each call with `cache: "none"` is a job of its own).
+   *
+   * @example
+   * ```ts
+   * import { task } from "firesteel";
+   *
+   * const revenue = task("sales.revenue", (year: number) => year * 2);
+   * export const main = task("sales.main", () => revenue.with({ retries: 3, executor: "process" })(2024));
+   * ```
+   *
+   * @throws FiresteelError `invalid_argument` for options that belong to the task itself: `version`, `namespace`, `reads`, `context`, ...
+   */
+  with(options: CallOptions): (...args: { readonly [K in keyof A]: Arg<A[K]> }) => Lazy<R>;
 }
 
 /** A task seen where its code is not loaded (the serving thread): just its name. */
@@ -134,7 +156,19 @@ function taskCallable(name: string): Task {
   const callable = (...args: readonly unknown[]) =>
     lazy<unknown>({ kind: "call", task: name, args: Object.freeze([...args]) });
   names.set(callable, name);
-  return Object.assign(callable, { taskName: name }) as Task;
+  return Object.assign(callable, {
+    taskName: name,
+    with: (options: CallOptions) => withOptions(name, options),
+  }) as Task;
+}
+
+function withOptions(name: string, given: CallOptions): (...args: readonly unknown[]) => Lazy<unknown> {
+  checkCallOptions(name, given);
+  const options = definedOptions(given);
+  const configured = (...args: readonly unknown[]) =>
+    lazy<unknown>({ kind: "call", task: name, args: Object.freeze([...args]), options });
+  // It is no task, so it can be no value; errors that refuse it show this name.
+  return Object.defineProperty(configured, "name", { value: `${name}.with(...)` });
 }
 
 /** The name of a task or task reference; undefined for anything else. @internal */

@@ -2,7 +2,7 @@
  * The code of a project as the evaluator sees it: its tasks at one version, and where their bodies run.
  */
 
-import type { TaskOptions } from "../define/task-options.ts";
+import type { CallOptions, TaskOptions } from "../define/task-options.ts";
 import type { Digest } from "../hash/digest.ts";
 import type { Executor } from "./ports.ts";
 
@@ -52,4 +52,10 @@ export interface FlowCode {
   writeParquet(rows: Uint8Array, columns: Readonly<Record<string, string>>, uri: string): Promise<number>;
   retain(): void;
   release(): void;
+}
+
+/** The task as one call sees it: tags on top of its own, anything else instead. */
+export function withCallOptions(task: TaskInfo, options: CallOptions): TaskInfo {
+  const tags = [...new Set([...(task.options.tags ?? []), ...(options.tags ?? [])])];
+  return { ...task, options: { ...task.options, ...options, ...(tags.length > 0 ? { tags } : {}) } };
 }

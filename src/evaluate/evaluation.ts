@@ -11,6 +11,7 @@
  */
 
 import { randomUUID } from "node:crypto";
+import type { CallOptions } from "../define/task-options.ts";
 import { Code, FiresteelError } from "../errors.ts";
 import { type Digest, digestOf, digestValue } from "../hash/digest.ts";
 import {
@@ -26,7 +27,7 @@ import { decodeValue, encodeValue } from "../hash/value.ts";
 import { bindArguments } from "./arguments.ts";
 import { type Bodies, type BodyRun, mentionsExternals } from "./bodies.ts";
 import { callCode } from "./call-identity.ts";
-import type { FlowCode, TaskInfo } from "./code.ts";
+import { type FlowCode, type TaskInfo, withCallOptions } from "./code.ts";
 import { errorRecord, isInputChanged } from "./failure.ts";
 import { FINGERPRINT_TASK } from "./fingerprint.ts";
 import { reduceForm } from "./forms.ts";
@@ -330,7 +331,7 @@ export class Evaluation {
         this.fillAll(
           frame,
           node.args,
-          (args) => this.join(this.call(node.task, args, frame.job), cell),
+          (args) => this.join(this.call(node.task, args, frame.job, node.options), cell),
           (settled) => this.settle(cell, settled),
         );
         return;
@@ -377,13 +378,14 @@ export class Evaluation {
   // ------------------------------------------------------------------------------------------- calls
 
   /** The result of a call with these encoded arguments. Equal calls of one execution are one job. */
-  call(name: string, given: readonly Uint8Array[], parent: Job | null): Cell {
+  call(name: string, given: readonly Uint8Array[], parent: Job | null, options?: CallOptions): Cell {
     const failed = new Cell();
     let task: TaskInfo | undefined;
     let args: readonly Uint8Array[];
     try {
       task = name === FINGERPRINT_TASK.name ? FINGERPRINT_TASK : this.context.code.tasks.get(name);
       if (!task) throw new FiresteelError(Code.notFound, `task is not known: ${name}`);
+      if (options) task = withCallOptions(task, options);
       args = bindArguments(task, given);
     } catch (error) {
       failed.settle({ ok: false, error: errorRecord(error, jobPath(parent)) });
@@ -396,7 +398,7 @@ export class Evaluation {
     if (typeof code !== "string") {
       const later = new Cell();
       this.async(
-        () => code.then(() => () => this.join(this.call(name, given, parent), later)),
+        () => code.then(() => () => this.join(this.call(name, given, parent, options), later)),
         (error) => this.settle(later, { ok: false, error: errorRecord(error, jobPath(parent)) }),
       );
       return later;

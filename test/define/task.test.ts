@@ -2,9 +2,18 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { isLazy } from "../../src/define/lazy.ts";
-import { definedTasks, namespace, TaskReference, task, taskByName, taskNameOf } from "../../src/define/task.ts";
+import {
+  definedTasks,
+  namespace,
+  type Task,
+  TaskReference,
+  task,
+  taskByName,
+  taskNameOf,
+} from "../../src/define/task.ts";
 import type { TaskOptions } from "../../src/define/task-options.ts";
 
+let withTask: Task<readonly [number], number> | undefined;
 const source = readFileSync(fileURLToPath(import.meta.url), "utf8").split("\n");
 const lineOf = (text: string) => source.findIndex((line) => line.includes(text)) + 1;
 
@@ -85,6 +94,26 @@ describe("task", () => {
       expect.objectContaining({ code: "invalid_argument", message: expect.stringContaining(words) }),
     );
     expect(definedTasks().has("define.wrong")).toBe(false);
+  });
+
+  it.each<[object, string]>([
+    [{ version: "2" }, "define.with.with(...) cannot set version, which belongs to the task itself"],
+    [{ namespace: "a" }, "cannot set namespace"],
+    [{ reads: ["a"] }, "cannot set reads"],
+    [{ description: "a" }, "cannot set description"],
+    [{ tags: ["bulk-data"] }, "define.with.with(...) cannot add the tag bulk-data"],
+    [{ retry: 1 }, "define.with.with(...) has an unknown option: retry (known: tags, executor,"],
+    [{ retries: -1 }, "define.with.with(...) has a wrong option: retries must be a whole number from 0"],
+    [[], "define.with.with(...) has options that are no object"],
+  ])("refuses for one call %j", (options, words) => {
+    withTask ??= task("define.with", (n: number) => n);
+    expect(() => withTask?.with(options)).toThrow(
+      expect.objectContaining({
+        code: "invalid_argument",
+        message: expect.stringContaining(words),
+        details: { task: "define.with" },
+      }),
+    );
   });
 
   it("refuses a second one of the name, with both places", () => {

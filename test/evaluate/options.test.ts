@@ -130,3 +130,64 @@ export const main = task("$.main", ${options}async () => (await import("./" + "p
     expect(await engine.run("main")).toMatchObject({ value: 2, ran: ["main"] });
   });
 });
+
+describe("options of one call", () => {
+  const FLOW = `import { all, seq, task } from "firesteel";
+import { appendFileSync, readFileSync } from "node:fs";
+const note = (log: string) => { appendFileSync(log, "x"); return readFileSync(log, "utf8").length; };
+export const flaky = task("$.flaky", (log: string, fails: number) => {
+  if (note(log) <= fails) throw new Error("busy");
+  return fails;
+});
+export const where = task("$.where", { executor: "thread", tags: ["a"] }, (n: number) => [process.pid, n]);
+export const count = task("$.count", (log: string) => note(log));
+const patient = { max: 5, backoffMs: 0 };
+export const retried = task("$.retried", (log: string) => flaky.with({ retries: patient })(log, 3));
+export const plain = task("$.plain", (log: string) => flaky(log, 3));
+export const first = task("$.first", (log: string) => seq([flaky.with({ retries: patient })(log, 3), flaky(log, 3)]));
+export const moved = task("$.moved", () => where.with({ executor: "process", tags: ["b"] })(1));
+export const still = task("$.still", () => where(1));
+export const each = task("$.each", (log: string) => all([count(log), count.with({ cache: "none" })(log), count.with({ cache: "none" })(log)]));
+export const nowhere = task("$.nowhere", () => where.with({ executor: "moon" })(2));
+export const late = task("$.late", () => all([slow.with({ timeoutMs: 50 })()]));
+export const slow = task("$.slow", () => new Promise<number>((resolve) => setTimeout(() => resolve(1), 20_000)));
+`;
+
+  it("apply to that call's job, and its result is found by the plain call", async () => {
+    await using engine = await start(FLOW);
+    const log = join(engine.root, "log");
+    expect(await engine.run("plain", log)).toMatchObject({ error: { message: "busy" } });
+    await writeFile(log, "");
+    expect(await engine.run("retried", log)).toMatchObject({ value: 3, ran: ["flaky", "retried"] });
+    expect(await engine.run("plain", log)).toMatchObject({ value: 3, ran: [] });
+  });
+
+  it("of the first of two equal calls count", async () => {
+    await using engine = await start(FLOW);
+    const run = await engine.run("first", join(engine.root, "log"));
+    expect(run).toMatchObject({ value: [3, 3], ran: ["first", "flaky"] });
+  });
+
+  it("choose the executor, and change no identity", async () => {
+    await using engine = await start(FLOW);
+    const { value, jobs } = await engine.run("moved");
+    expect((value as number[])[0]).not.toBe(process.pid);
+    expect(jobs.find((job) => job.task === "where")?.executor).toBe("process");
+    expect(await engine.run("still")).toMatchObject({ value, ran: ["still"] });
+    expect(await engine.run("nowhere")).toMatchObject({
+      error: {
+        code: "invalid_argument",
+        message: expect.stringMatching(/^executor is not known \(there are: .*\): moon$/),
+      },
+    });
+    expect(await engine.run("late")).toMatchObject({ error: { code: "deadline_exceeded" } });
+  });
+
+  it("can leave the cache out", async () => {
+    await using engine = await start(FLOW);
+    const log = join(engine.root, "log");
+    const { value, jobs } = await engine.run("each", log);
+    expect([...(value as number[])].sort()).toEqual([1, 2, 3]);
+    expect(jobs.filter((job) => job.task === "count")).toHaveLength(3);
+  });
+});

@@ -46,6 +46,7 @@ const values: Readonly<Record<string, unknown>> = {
 const programs: Readonly<Record<string, unknown>> = {
   call: inc(1),
   nested: inc(inc(inc(1))),
+  "call with options": [inc.with({ retries: { max: 2, only: ["TypeError"] }, executor: "process" })(1), inc(1)],
   forms: { a: cond(true, inc(1), file("x")), b: map(inc, [1, 2]), c: dataset("d", { format: "csv" }) },
 };
 
