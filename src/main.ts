@@ -117,7 +117,11 @@ export async function startOrchestrator({
     watch: (id, signal) => executions.watch(id, signal),
     list: (filter, page) => store.listExecutions(filter, page),
     cancel: (id, reason) => executions.cancel(id, reason),
-    tasks: () => [...code.current.tasks.values()].map((task) => ({ ...task, options: { ...task.options } })),
+    tasks: () =>
+      [...code.current.tasks.values()].map((task) => ({
+        ...task,
+        options: { ...task.options, ...(task.schemas === undefined ? {} : { args: task.schemas }) },
+      })),
     clusters: () => gateway.clusters().map((status) => ({ ...status, labels: labelsOf(status.labels) })),
     submissions: store,
     metrics: (registry) =>

@@ -3,6 +3,7 @@
  */
 
 import { Code, FiresteelError } from "../errors.ts";
+import { type ArgumentSchemas, isArgumentSchemas, type SchemaInputs, type SchemaOutputs } from "./argument-schemas.ts";
 import { type CallSite, callSite } from "./call-site.ts";
 import { type Arg, type Lazy, lazy, type Resolved } from "./lazy.ts";
 import {
@@ -18,6 +19,8 @@ import {
 export interface TaskDefinition {
   readonly name: string;
   readonly options: TaskOptions;
+  /** Schemas of the arguments, where the task has some. */
+  readonly args?: ArgumentSchemas;
   readonly body: (...args: never[]) => unknown;
   readonly site: CallSite;
 }
@@ -71,8 +74,27 @@ const names = new WeakMap<object, string>();
  * export const main = task("sums.main", () => add(add(1, 2), 3));
  * ```
  *
+ * With schemas in the option `args` (of zod, valibot, arktype or any other Standard Schema library: a list with one for each argument, or one for the whole list) the body gets what they make of what is given,
+ * and its parameters have their types. Arguments that they refuse are refused where an execution is started, if that can be said at once, else before the body runs. The identity of a call counts the
+ * arguments as they are given, and the code of the schemas as code of the task.
+ *
+ * @example
+ * ```ts
+ * import { task } from "firesteel";
+ * import { z } from "zod";
+ *
+ * export const report = task("sales.report", { args: [z.int().min(2000), z.string().default("all")] }, (year, region) =>
+ *   `${region} in ${year}`,
+ * );
+ * ```
+ *
  * @throws FiresteelError `invalid_argument` for a bad name or option, `already_exists` when another task has the name.
  */
+export function task<const S extends ArgumentSchemas, R>(
+  name: string,
+  options: TaskOptions & { readonly args: S },
+  body: (...args: SchemaOutputs<S>) => R,
+): Task<SchemaInputs<S>, Resolved<R>>;
 export function task<A extends readonly unknown[], R>(name: string, body: (...args: A) => R): Task<A, Resolved<R>>;
 export function task<A extends readonly unknown[], R>(
   name: string,
@@ -116,9 +138,9 @@ function define(
   site: CallSite = { url: "unknown:", line: 0, column: 0 },
 ): Task {
   const body = third ?? second;
-  const options = ((third === undefined ? undefined : second) ?? {}) as TaskOptions;
+  const given = ((third === undefined ? undefined : second) ?? {}) as TaskOptions & { readonly args?: unknown };
   const where = `${site.url}:${site.line}:${site.column}`;
-  const name = [outer, isName(options.namespace) ? options.namespace : undefined, short]
+  const name = [outer, isName(given.namespace) ? given.namespace : undefined, short]
     .filter((part) => part !== undefined)
     .join(".");
   if (typeof short !== "string" || !isName(name)) {
@@ -132,7 +154,14 @@ function define(
       Code.invalidArgument,
       `task ${name} has no body at ${where}; write task("${name}", (...) => ...)`,
     );
-  checkTaskOptions(name, options, where, []);
+  checkTaskOptions(name, given, where, ["args"]);
+  const { args, ...options } = given;
+  if (args !== undefined && !isArgumentSchemas(args))
+    throw new FiresteelError(
+      Code.invalidArgument,
+      `task ${name} has a wrong option at ${where}: args must be a list of schemas, one for each argument, or one schema for the whole list; schemas are of a Standard Schema library such as zod, valibot or arktype`,
+      { details: { task: name } },
+    );
   const earlier = registry.get(name);
   if (earlier) {
     throw new FiresteelError(
@@ -145,7 +174,13 @@ function define(
   }
   registry.set(
     name,
-    Object.freeze({ name, options: definedOptions(options), body: body as TaskDefinition["body"], site }),
+    Object.freeze({
+      name,
+      options: definedOptions(options),
+      ...(args === undefined ? {} : { args }),
+      body: body as TaskDefinition["body"],
+      site,
+    }),
   );
   const callable = taskCallable(name);
   callables.set(name, callable);

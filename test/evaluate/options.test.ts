@@ -191,3 +191,16 @@ export const slow = task("$.slow", () => new Promise<number>((resolve) => setTim
     expect(jobs.filter((job) => job.task === "count")).toHaveLength(3);
   });
 });
+
+it("an executor that is not known is refused when the code is loaded, with the place of the task", async () => {
+  await using engine = await start(`import { task } from "firesteel";
+export const main = task("$.main", () => 1);`);
+  await expect(
+    engine.edit(`import { task } from "firesteel";
+export const main = task("$.main", { executor: "proces" }, () => 1);`),
+  ).rejects.toMatchObject({
+    code: "invalid_argument",
+    message: expect.stringMatching(/^executor of task \S+main \(flow\.ts:2\) is not known \(there are: .*\): proces$/),
+  });
+  expect((await engine.run("main")).value).toBe(1);
+});

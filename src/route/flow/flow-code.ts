@@ -4,6 +4,7 @@
 
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
+import { Code, FiresteelError } from "../../errors.ts";
 import type { FlowCode, TaskInfo } from "../../evaluate/code.ts";
 import { FINGERPRINT_TASK, fingerprintBody } from "../../evaluate/fingerprint.ts";
 import type { Executor } from "../../evaluate/ports.ts";
@@ -55,8 +56,17 @@ export async function loadFlowCode({ root, modules, workers, index, spark }: Flo
   ]);
   const bulk = spark(host);
   if (bulk) executors.set("spark", bulk);
-  const fingerprints = spark(fingerprintBody);
   const router = createRouter(executors);
+  const unknown = host.tasks.find(({ options }) => options.executor !== undefined && !executors.has(options.executor));
+  if (unknown) {
+    await Promise.all([...executors.values()].map((executor) => executor[Symbol.asyncDispose]()));
+    throw new FiresteelError(
+      Code.invalidArgument,
+      `executor of task ${unknown.name} (${unknown.module}:${unknown.line}) is not known (there are: ${[...executors.keys()].sort().join(", ")}; others are named under \`executors\` in firesteel.config.ts): ${unknown.options.executor}`,
+      { details: { task: unknown.name, executor: unknown.options.executor } },
+    );
+  }
+  const fingerprints = spark(fingerprintBody);
   const tasks = new Map(host.tasks.map((task) => [task.name, task]));
   let users = 0;
   let retired = false;
@@ -81,6 +91,7 @@ export async function loadFlowCode({ root, modules, workers, index, spark }: Flo
         ? fingerprints
         : router.route({ tags: options.tags ?? [], ...(options.executor ? { executor: options.executor } : {}) }),
     writeParquet: (rows, columns, uri) => host.writeParquet(rows, columns, uri),
+    checkArguments: (task, args) => host.checkArguments(task, args),
     retain() {
       users++;
     },
