@@ -9,6 +9,9 @@ import { z } from "zod";
 import { Code, FiresteelError } from "./errors.ts";
 import type { LivyAuth } from "./route/livy/client.ts";
 
+/** The variables that this process was started with; the code of tasks sees the same. */
+export const environment: Readonly<Record<string, string | undefined>> = process.env;
+
 /** A cluster's entry. */
 export interface ClusterConfig {
   readonly name: string;

@@ -32,6 +32,7 @@ export { type Callee, partial } from "./define/partial.ts";
 export type { ArrayType, DataType, MapType, StructField, StructType } from "./define/schema.ts";
 export { contextValue, withContext, withLimits, withTags } from "./define/scope.ts";
 export { type Identifier, ident, type PysparkOptions, pyspark, type Sql, type SqlValue, sql } from "./define/spark.ts";
-export { type ExecutorName, type Task, type TaskOptions, task } from "./define/task.ts";
+export { type Namespace, namespace, type Task, task } from "./define/task.ts";
+export type { CallOptions, ExecutorName, Resources, RetryOptions, TaskOptions } from "./define/task-options.ts";
 export type { OutputOptions, PysparkWork, SparkSettings, SqlWork } from "./define/work.ts";
 export { Code, type ErrorInit, FiresteelError } from "./errors.ts";

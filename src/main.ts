@@ -7,7 +7,7 @@ import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Logger } from "pino";
 import { Cleanup } from "./cleanup.ts";
-import { type Config, configuredClusters } from "./config.ts";
+import { type Config, configuredClusters, environment } from "./config.ts";
 import { Code, FiresteelError } from "./errors.ts";
 import { Bodies } from "./evaluate/bodies.ts";
 import { Executions } from "./evaluate/executions.ts";
@@ -68,7 +68,7 @@ export async function startOrchestrator({
   );
   const storage = createFileStorage();
   const warehouse = locate(root, config.warehouse);
-  const inputs: InputsContext = { root, storages: new Map([[storage.scheme, storage]]), store };
+  const inputs: InputsContext = { root, storages: new Map([[storage.scheme, storage]]), environment, store };
   const staging = createStaging({ storage, warehouse, root });
   const clusters = await configuredClusters(config, localCluster);
   const gateway = createGateway({
@@ -117,7 +117,11 @@ export async function startOrchestrator({
     watch: (id, signal) => executions.watch(id, signal),
     list: (filter, page) => store.listExecutions(filter, page),
     cancel: (id, reason) => executions.cancel(id, reason),
-    tasks: () => [...code.current.tasks.values()].map((task) => ({ ...task, options: { ...task.options } })),
+    tasks: () =>
+      [...code.current.tasks.values()].map((task) => ({
+        ...task,
+        options: { ...task.options, ...(task.schemas === undefined ? {} : { args: task.schemas }) },
+      })),
     clusters: () => gateway.clusters().map((status) => ({ ...status, labels: labelsOf(status.labels) })),
     submissions: store,
     metrics: (registry) =>
@@ -178,7 +182,7 @@ function warnUndecided(
 ): void {
   for (const { reason, file, line, column } of places) {
     log.warn(
-      `results of task ${task} are not kept: ${reason}, at ${file}:${line}:${column}; set \`version\` to decide it yourself`,
+      `results of task ${task} are not kept: ${reason}, at ${file}:${line}:${column}; set \`reads\` (what it depends on) or \`version\` to decide it yourself`,
     );
   }
 }

@@ -10,6 +10,8 @@
  * A value is not a node: arguments are ordinary JavaScript values in which expressions occur, as {@link Lazy} proxies, at any depth.
  */
 
+import type { CallOptions } from "./task-options.ts";
+
 /** Names of the operators on lazy values: evaluated where the expression is, without a job. */
 export const Operator = {
   /** `[texts, ...values]`: the texts with the values between them. */
@@ -84,6 +86,8 @@ export interface CallExpression {
   readonly kind: "call";
   readonly task: string;
   readonly args: readonly unknown[];
+  /** Set for this call by `task.with({ ... })`; no part of its identity. */
+  readonly options?: CallOptions;
 }
 export interface FormExpression {
   readonly kind: "form";

@@ -2,46 +2,25 @@
  * Tasks: named functions whose calls give lazy expressions and run nothing.
  */
 
-import { inspect } from "node:util";
 import { Code, FiresteelError } from "../errors.ts";
+import { type ArgumentSchemas, isArgumentSchemas, type SchemaInputs, type SchemaOutputs } from "./argument-schemas.ts";
 import { type CallSite, callSite } from "./call-site.ts";
 import { type Arg, type Lazy, lazy, type Resolved } from "./lazy.ts";
-
-/** Where the body of a task runs. Tasks tagged `bulk-data` run their body in place and the Spark work it returns on a cluster. */
-export type ExecutorName = "inline" | "thread" | "process";
-
-/** Options of a task. Only `version` is part of its identity. */
-export interface TaskOptions {
-  /** `bulk-data` sends the Spark work that the body returns to a cluster; other tags are for people and routing. */
-  readonly tags?: readonly string[];
-  /** @default "inline" */
-  readonly executor?: ExecutorName;
-  /** Replaces the code in the task's identity: the task is new when this string changes, and only then. */
-  readonly version?: string;
-  /** Names of limits (from the configuration) of which one unit each is held while the body runs. */
-  readonly limits?: readonly string[];
-  /** `store`: results are kept and reused; `execution`: shared within one execution only; `none`: each call runs. @default "store" */
-  readonly cache?: "store" | "execution" | "none";
-  /**
-   * `full`: a stored result is evaluated again step by step, so that every call below checks itself; `shallow`: the final value is taken as long as the code of every task below is unchanged, without a look at
-   * the files and datasets that were read on the way. @default "full"
-   */
-  readonly checkValid?: "full" | "shallow";
-  /** How often a failed body is run again. @default 0 */
-  readonly retries?: number;
-  /** Time for one run of the body in ms. Without it there is none. */
-  readonly timeoutMs?: number;
-  /** Ask for a cluster by name. */
-  readonly cluster?: string;
-  /** Keys that the body reads with `contextValue`; their values, set by any caller above with `withContext`, count like arguments. */
-  readonly context?: readonly string[];
-  readonly description?: string;
-}
+import {
+  type CallOptions,
+  checkCallOptions,
+  checkTaskOptions,
+  definedOptions,
+  isName,
+  type TaskOptions,
+} from "./task-options.ts";
 
 /** What `task(...)` defined. */
 export interface TaskDefinition {
   readonly name: string;
   readonly options: TaskOptions;
+  /** Schemas of the arguments, where the task has some. */
+  readonly args?: ArgumentSchemas;
   readonly body: (...args: never[]) => unknown;
   readonly site: CallSite;
 }
@@ -50,6 +29,21 @@ export interface TaskDefinition {
 export interface Task<A extends readonly unknown[] = never[], R = unknown> {
   (...args: { readonly [K in keyof A]: Arg<A[K]> }): Lazy<R>;
   readonly taskName: string;
+  /**
+   * The task with other options for the calls that are made by what this returns. They are no part of any identity: a result that is there already is found, and two equal calls of one execution are one job,
+   * which has the options of the first one that is evaluated (but each call with `cache: "none"` is a job of its own).
+   *
+   * @example
+   * ```ts
+   * import { task } from "firesteel";
+   *
+   * const revenue = task("sales.revenue", (year: number) => year * 2);
+   * export const main = task("sales.main", () => revenue.with({ retries: 3, executor: "process" })(2024));
+   * ```
+   *
+   * @throws FiresteelError `invalid_argument` for options that belong to the task itself: `version`, `namespace`, `reads`, `context`, ...
+   */
+  with(options: CallOptions): (...args: { readonly [K in keyof A]: Arg<A[K]> }) => Lazy<R>;
 }
 
 /** A task seen where its code is not loaded (the serving thread): just its name. */
@@ -67,40 +61,6 @@ const registry = new Map<string, TaskDefinition>();
 const callables = new Map<string, Task>();
 const names = new WeakMap<object, string>();
 
-const NAME = /^[A-Za-z_][\w-]*(?:\.[A-Za-z_][\w-]*)*$/;
-const texts = (value: unknown) => Array.isArray(value) && value.every((item) => typeof item === "string");
-const text = (value: unknown) => typeof value === "string" && value !== "";
-
-/** What each option must be. */
-const OPTIONS: Readonly<
-  Record<keyof TaskOptions, { readonly wanted: string; readonly test: (value: unknown) => boolean }>
-> = {
-  tags: { wanted: "a list of texts", test: texts },
-  executor: {
-    wanted: '"inline", "thread" or "process"',
-    test: (value) => value === "inline" || value === "thread" || value === "process",
-  },
-  version: { wanted: "a text that is not empty", test: text },
-  limits: { wanted: "a list of texts", test: texts },
-  cache: {
-    wanted: '"store", "execution" or "none"',
-    test: (value) => value === "store" || value === "execution" || value === "none",
-  },
-  checkValid: {
-    wanted: '"full" or "shallow"',
-    test: (value) => value === "full" || value === "shallow",
-  },
-  retries: { wanted: "a whole number from 0", test: (value) => Number.isSafeInteger(value) && (value as number) >= 0 },
-  // Node's timers count no further; a longer one would fire at once.
-  timeoutMs: {
-    wanted: "a number of ms above 0 and below 2^31",
-    test: (value) => typeof value === "number" && value > 0 && value < 2 ** 31,
-  },
-  cluster: { wanted: "a text that is not empty", test: text },
-  context: { wanted: "a list of texts", test: texts },
-  description: { wanted: "a text", test: (value) => typeof value === "string" },
-};
-
 /**
  * Defines a task.
  *
@@ -114,8 +74,27 @@ const OPTIONS: Readonly<
  * export const main = task("sums.main", () => add(add(1, 2), 3)); // 6
  * ```
  *
+ * With schemas in the option `args` (of zod, valibot, arktype or any other Standard Schema library: a list with one for each argument, or one for the whole list) the body gets what they make of what is given,
+ * and its parameters have their types. Arguments that they refuse are refused where an execution is started, if that can be said at once, else before the body runs. The identity of a call counts the
+ * arguments as they are given, and the code of the schemas as code of the task.
+ *
+ * @example
+ * ```ts
+ * import { task } from "firesteel";
+ * import { z } from "zod";
+ *
+ * export const report = task("sales.report", { args: [z.int().min(2000), z.string().default("all")] }, (year, region) =>
+ *   `${region} in ${year}`,
+ * );
+ * ```
+ *
  * @throws FiresteelError `invalid_argument` for a bad name or option, `already_exists` when another task has the name.
  */
+export function task<const S extends ArgumentSchemas, R>(
+  name: string,
+  options: TaskOptions & { readonly args: S },
+  body: (...args: SchemaOutputs<S>) => R,
+): Task<SchemaInputs<S>, Resolved<R>>;
 export function task<A extends readonly unknown[], R>(name: string, body: (...args: A) => R): Task<A, Resolved<R>>;
 export function task<A extends readonly unknown[], R>(
   name: string,
@@ -123,14 +102,51 @@ export function task<A extends readonly unknown[], R>(
   body: (...args: A) => R,
 ): Task<A, Resolved<R>>;
 export function task(name: string, second: unknown, third?: unknown): Task {
+  return define(undefined, name, second, third, callSite());
+}
+
+/** `task(...)` with a namespace in front of every name. */
+export interface Namespace {
+  readonly task: typeof task;
+}
+
+/**
+ * A namespace for the tasks of a module.
+ *
+ * @example
+ * ```ts
+ * import { namespace } from "firesteel";
+ *
+ * const sales = namespace("sales");
+ * export const revenue = sales.task("revenue", (year: number) => year); // sales.revenue
+ * ```
+ *
+ * @throws FiresteelError `invalid_argument` for a name that is none
+ */
+export function namespace(name: string): Namespace {
+  if (!isName(name))
+    throw new FiresteelError(Code.invalidArgument, `namespace must be words joined by dots: ${JSON.stringify(name)}`);
+  const within = (short: string, second: unknown, third?: unknown) => define(name, short, second, third, callSite());
+  return Object.freeze({ task: within as typeof task });
+}
+
+function define(
+  outer: string | undefined,
+  short: string,
+  second: unknown,
+  third: unknown,
+  site: CallSite = { url: "unknown:", line: 0, column: 0 },
+): Task {
   const body = third ?? second;
-  const options = ((third === undefined ? undefined : second) ?? {}) as TaskOptions;
-  const site = callSite() ?? { url: "unknown:", line: 0, column: 0 };
+  const given = ((third === undefined ? undefined : second) ?? {}) as TaskOptions & { readonly args?: unknown };
   const where = `${site.url}:${site.line}:${site.column}`;
-  if (typeof name !== "string" || !NAME.test(name)) {
+  const name = [outer, isName(given.namespace) ? given.namespace : undefined, short]
+    .filter((part) => part !== undefined)
+    .join(".");
+  if (typeof short !== "string" || !isName(name)) {
     throw new FiresteelError(
       Code.invalidArgument,
-      `task name must be words joined by dots (sales.revenue), at ${where}: ${JSON.stringify(name)}`,
+      `task name must be words joined by dots (sales.revenue), at ${where}: ${JSON.stringify(short)}`,
     );
   }
   if (typeof body !== "function")
@@ -138,7 +154,14 @@ export function task(name: string, second: unknown, third?: unknown): Task {
       Code.invalidArgument,
       `task ${name} has no body at ${where}; write task("${name}", (...) => ...)`,
     );
-  checkOptions(name, options, where);
+  checkTaskOptions(name, given, where, ["args"]);
+  const { args, ...options } = given;
+  if (args !== undefined && !isArgumentSchemas(args))
+    throw new FiresteelError(
+      Code.invalidArgument,
+      `task ${name} has a wrong option at ${where}: args must be a list of schemas, one for each argument, or one schema for the whole list; schemas are of a Standard Schema library such as zod, valibot or arktype`,
+      { details: { task: name } },
+    );
   const earlier = registry.get(name);
   if (earlier) {
     throw new FiresteelError(
@@ -151,31 +174,36 @@ export function task(name: string, second: unknown, third?: unknown): Task {
   }
   registry.set(
     name,
-    Object.freeze({ name, options: Object.freeze(defined(options)), body: body as TaskDefinition["body"], site }),
+    Object.freeze({
+      name,
+      options: definedOptions(options),
+      ...(args === undefined ? {} : { args }),
+      body: body as TaskDefinition["body"],
+      site,
+    }),
   );
   const callable = taskCallable(name);
   callables.set(name, callable);
   return callable;
 }
 
-function checkOptions(name: string, options: TaskOptions, where: string): void {
-  const wrong = (what: string) =>
-    new FiresteelError(Code.invalidArgument, `task ${name} has ${what}`, { details: { task: name } });
-  if (typeof options !== "object" || Array.isArray(options)) throw wrong(`options that are no object at ${where}`);
-  for (const [key, value] of Object.entries(options)) {
-    if (!Object.hasOwn(OPTIONS, key))
-      throw wrong(`an unknown option at ${where}: ${key} (known: ${Object.keys(OPTIONS).join(", ")})`);
-    const { wanted, test } = OPTIONS[key as keyof TaskOptions];
-    if (value !== undefined && !test(value))
-      throw wrong(`a wrong option at ${where}: ${key} must be ${wanted}, not ${inspect(value)}`);
-  }
-}
-
 function taskCallable(name: string): Task {
   const callable = (...args: readonly unknown[]) =>
     lazy<unknown>({ kind: "call", task: name, args: Object.freeze([...args]) });
   names.set(callable, name);
-  return Object.assign(callable, { taskName: name }) as Task;
+  return Object.assign(callable, {
+    taskName: name,
+    with: (options: CallOptions) => withOptions(name, options),
+  }) as Task;
+}
+
+function withOptions(name: string, given: CallOptions): (...args: readonly unknown[]) => Lazy<unknown> {
+  checkCallOptions(name, given);
+  const options = definedOptions(given);
+  const configured = (...args: readonly unknown[]) =>
+    lazy<unknown>({ kind: "call", task: name, args: Object.freeze([...args]), options });
+  // It is no task, so it can be no value; errors that refuse it show this name.
+  return Object.defineProperty(configured, "name", { value: `${name}.with(...)` });
 }
 
 /** The name of a task or task reference; undefined for anything else. @internal */
@@ -192,9 +220,4 @@ export function taskByName(name: string): Task | TaskReference {
 /** All tasks defined on this thread so far. @internal */
 export function definedTasks(): ReadonlyMap<string, TaskDefinition> {
   return registry;
-}
-
-/** The options without those that are undefined. */
-function defined(options: TaskOptions): TaskOptions {
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
 }

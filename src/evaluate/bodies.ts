@@ -8,11 +8,13 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Code, FiresteelError } from "../errors.ts";
 import { type Externals, findExternals, Tag } from "../hash/value.ts";
-import type { FlowCode } from "./code.ts";
+import type { FlowCode, TaskInfo } from "./code.ts";
 import { Inputs, type InputsContext } from "./inputs.ts";
 import type { Job } from "./job.ts";
 import type { Limits } from "./limits.ts";
 import type { CallRecord, DatasetRecord, DirectExecutor, Invocation, Outcome, Progress, Store } from "./ports.ts";
+import { readsDigest } from "./reads.ts";
+import { mayRetry, retryPause, retryPolicy } from "./retries.ts";
 import { type Run, Running, type RunResult, type Waiter } from "./running.ts";
 
 /** One call to be run, and who waits for its one-step result. */
@@ -30,8 +32,6 @@ export interface BodyRequest extends Waiter<Outcome> {
 }
 
 const CLAIM_POLL_MS = 250;
-const RETRY_BASE_MS = 200;
-const RETRY_MAX_MS = 10_000;
 
 /** The first two bytes of both tags' heads, and the third ones. */
 const EXTERNAL_HEAD = Uint8Array.of(0xd9, Tag.file >> 8);
@@ -120,6 +120,7 @@ export class Bodies {
         executor.run(invocationOf(request, datasets, onProgress), signal),
       );
       await this.#checkInputs(externals, datasets);
+      await this.#checkReads(job.task, request.inputs);
       this.#record(request, outcome, executor.name, startedAt);
       return outcome;
     } finally {
@@ -173,7 +174,7 @@ export class Bodies {
     onProgress: Progress,
     attempt: () => Promise<Outcome>,
   ): Promise<Outcome> {
-    const retries = task.options.retries ?? 0;
+    const policy = retryPolicy(task.options.retries);
     const limits = [...(task.options.limits ?? []), ...scope.limits];
     for (let tried = 0; ; tried++) {
       const giveBack = limits.length > 0 ? await this.#limits.acquire(limits, signal) : undefined;
@@ -181,16 +182,9 @@ export class Bodies {
         return await attempt();
       } catch (error) {
         giveBack?.();
-        if (
-          tried >= retries ||
-          signal.aborted ||
-          !(error instanceof FiresteelError) ||
-          error.code === Code.cancelled ||
-          error.code === Code.aborted
-        )
-          throw error;
-        const pause = Math.min(RETRY_BASE_MS * 2 ** tried, RETRY_MAX_MS);
-        onProgress(`retry ${tried + 1} of ${retries} in ${pause} ms after: ${error.message}`);
+        if (tried >= policy.max || signal.aborted || !mayRetry(policy, error)) throw error;
+        const pause = retryPause(policy, tried);
+        onProgress(`retry ${tried + 1} of ${policy.max} in ${pause} ms after: ${error.message}`);
         await sleep(pause, undefined, { signal }).catch(() => signal.throwIfAborted());
       } finally {
         giveBack?.();
@@ -208,6 +202,15 @@ export class Bodies {
         });
       }),
     );
+  }
+
+  /** Compares what the body read by itself with what the call was identified by. */
+  async #checkReads({ name, options: { reads } }: TaskInfo, inputs: Inputs): Promise<void> {
+    if (!reads || reads.length === 0) return;
+    if ((await readsDigest(new Inputs(this.#inputs), reads)) === (await readsDigest(inputs, reads))) return;
+    throw new FiresteelError(Code.aborted, `what task ${name} reads (${reads.join(", ")}) changed while its body ran`, {
+      details: { kind: "inputChanged", reads },
+    });
   }
 
   /** Compares what the body was given with what is there now. */
@@ -239,8 +242,9 @@ function argumentExternals(args: readonly Uint8Array[]): Externals {
 
 /** The executor, where the body can be handed to it at once: it takes many at little cost, and nothing has to be claimed, waited for, looked at or tried again. */
 function direct({ job, code }: BodyRequest): DirectExecutor | null {
-  const { limits, retries = 0 } = job.task.options;
-  if (limits?.length || job.scope.limits.length > 0 || retries > 0 || job.args.some(mentionsExternals)) return null;
+  const { limits, retries = 0, reads } = job.task.options;
+  if (limits?.length || job.scope.limits.length > 0 || retries !== 0 || reads?.length) return null;
+  if (job.args.some(mentionsExternals)) return null;
   try {
     const executor = code.executor(job.task);
     return "start" in executor ? (executor as DirectExecutor) : null;
@@ -255,7 +259,7 @@ function invocationOf(
   datasets: readonly DatasetRecord[],
   onProgress: Progress,
 ): Invocation {
-  const { tags: own = [], timeoutMs, cluster } = job.task.options;
+  const { tags: own = [], timeoutMs, cluster, resources } = job.task.options;
   const tags = job.scope.tags.length === 0 ? own : [...new Set([...own, ...job.scope.tags])];
   return {
     jobId: job.id,
@@ -268,7 +272,12 @@ function invocationOf(
       ? {}
       : { context: job.context.map(([key, value]) => [key, value?.bytes ?? null] as const) }),
     datasets,
-    options: { tags, ...(timeoutMs === undefined ? {} : { timeoutMs }), ...(cluster === undefined ? {} : { cluster }) },
+    options: {
+      tags,
+      ...(timeoutMs === undefined ? {} : { timeoutMs }),
+      ...(cluster === undefined ? {} : { cluster }),
+      ...(resources === undefined ? {} : { resources }),
+    },
     user,
     onProgress,
   };

@@ -4,12 +4,14 @@
  * Equal calls are one job. Look-ups of one turn are one query, and so are the bodies that are started and the jobs that are recorded.
  */
 
+import type { CallOptions } from "../define/task-options.ts";
 import { Code, FiresteelError } from "../errors.ts";
 import { type Digest, digestOf, digestValue } from "../hash/digest.ts";
 import { bindArguments } from "./arguments.ts";
 import { Below } from "./below.ts";
 import { type BodyRequest, mentionsExternals } from "./bodies.ts";
-import type { TaskInfo } from "./code.ts";
+import { callCode, hashCall } from "./call-identity.ts";
+import { type TaskInfo, withCallOptions } from "./code.ts";
 import type { EvaluationContext, Frame } from "./evaluation.ts";
 import { errorRecord, isInputChanged } from "./failure.ts";
 import { FINGERPRINT_TASK } from "./fingerprint.ts";
@@ -17,7 +19,7 @@ import type { Inputs } from "./inputs.ts";
 import { Cell, findCycle, Job, jobPath, type Settled } from "./job.ts";
 import type { CachedCall, ErrorRecord, JobRecord, JobState, Outcome } from "./ports.ts";
 import type { RunResult } from "./running.ts";
-import { type DeclaredContext, declaredContext } from "./scope.ts";
+import { declaredContext } from "./scope.ts";
 import type { WorkList } from "./work-list.ts";
 
 /** A query of this many look-ups is sent without waiting for the turn to end. */
@@ -34,6 +36,8 @@ export interface CallsOwner {
   /** Reduces what a body gave. */
   evaluate(job: Job, outcome: Outcome, then: (settled: Settled) => void): void;
   settle(cell: Cell, settled: Settled): void;
+  /** Lets a cell have the result of another. */
+  join(from: Cell, to: Cell): void;
   /** Asks to start over because an input changed; false when that was done too often. */
   restart(): boolean;
 }
@@ -60,12 +64,14 @@ export class Calls {
   }
 
   /** The result of a call with these encoded arguments. */
-  call(name: string, given: readonly Uint8Array[], { job: parent, scope }: Frame): Cell {
+  call(name: string, given: readonly Uint8Array[], frame: Frame, options?: CallOptions): Cell {
+    const { job: parent, scope } = frame;
     let task: TaskInfo | undefined;
     let args: readonly Uint8Array[];
     try {
       task = name === FINGERPRINT_TASK.name ? FINGERPRINT_TASK : this.#owner.context.code.tasks.get(name);
       if (!task) throw new FiresteelError(Code.notFound, `task is not known: ${name}`);
+      if (options) task = withCallOptions(task, options);
       args = bindArguments(task, given);
     } catch (error) {
       const failed = new Cell();
@@ -76,7 +82,9 @@ export class Calls {
     args = args.map((bytes) => (bytes.byteLength * 2 < bytes.buffer.byteLength ? bytes.slice() : bytes));
     const argDigests = args.map(digestValue);
     const context = declaredContext(task, scope.context);
-    const evalHash = hashCall(task, argDigests, context);
+    const code = callCode(task, this.#owner.inputs);
+    if (typeof code !== "string") return this.#callLater(code, () => this.call(name, given, frame, options), parent);
+    const evalHash = hashCall(name, code, argDigests, context);
     const { cache = "store", executor = "inline", tags } = task.options;
     const key = scope.context.id === "" ? evalHash : `${evalHash} ${scope.context.id}`;
     const known = cache === "none" ? undefined : this.#jobs.get(key);
@@ -104,6 +112,16 @@ export class Calls {
     else this.#lookups.push(job);
     if (this.#lookups.length >= LOOKUP_BATCH) this.#lookUp();
     return job.cell;
+  }
+
+  /** A call whose identity is known only after a look at what its body reads. */
+  #callLater(code: Promise<Digest>, call: () => Cell, parent: Job | null): Cell {
+    const later = new Cell();
+    this.#owner.work.async(
+      () => code.then(() => () => this.#owner.join(call(), later)),
+      (error) => this.#owner.settle(later, { ok: false, error: errorRecord(error, jobPath(parent)) }),
+    );
+    return later;
   }
 
   /** Sends off what was gathered. */
@@ -347,12 +365,6 @@ export class Calls {
       note: ended ? null : job.note,
     });
   }
-}
-
-function hashCall(task: TaskInfo, argDigests: readonly Digest[], context: DeclaredContext): Digest {
-  if (context.length === 0) return digestOf("call", task.name, task.code, argDigests);
-  const values = context.map(([key, value]) => [key, value?.digest ?? null]);
-  return digestOf("call", task.name, task.code, argDigests, ["context", ...values]);
 }
 
 /** Names the final value of a call, which depends on everything that calls below it may see. */

@@ -2,7 +2,7 @@
  * The code of a project as the evaluator sees it: its tasks at one version, and where their bodies run.
  */
 
-import type { TaskOptions } from "../define/task.ts";
+import type { CallOptions, TaskOptions } from "../define/task-options.ts";
 import type { Digest } from "../hash/digest.ts";
 import type { Executor } from "./ports.ts";
 
@@ -37,6 +37,8 @@ export interface TaskInfo {
   readonly code: Digest;
   readonly options: TaskOptions;
   readonly parameters: readonly ParameterInfo[];
+  /** The libraries of its arguments' schemas; absent without any. */
+  readonly schemas?: string;
   /** Not empty: the identity cannot be trusted, so results are not kept. */
   readonly undecided: readonly UndecidedPlace[];
 }
@@ -50,6 +52,19 @@ export interface FlowCode {
   executor(task: TaskInfo): Executor;
   /** Writes rows (canonical encoding of a list of objects) as one Parquet file; returns the number of rows. Throws `invalid_argument` for what Parquet cannot hold exactly. */
   writeParquet(rows: Uint8Array, columns: Readonly<Record<string, string>>, uri: string): Promise<number>;
+  /**
+   * Checks arguments (encodings; null for those without a value yet) against the task's schemas, where these can say at once. A host that is too busy to answer lets them pass: they are checked again
+   * before the body runs.
+   *
+   * @throws FiresteelError `invalid_argument` with the place in the arguments
+   */
+  checkArguments(task: string, args: readonly (Uint8Array | null)[]): Promise<void>;
   retain(): void;
   release(): void;
+}
+
+/** The task as one call sees it: tags on top of its own, anything else instead. */
+export function withCallOptions(task: TaskInfo, options: CallOptions): TaskInfo {
+  const tags = [...new Set([...(task.options.tags ?? []), ...(options.tags ?? [])])];
+  return { ...task, options: { ...task.options, ...options, ...(tags.length > 0 ? { tags } : {}) } };
 }

@@ -9,6 +9,7 @@
  * A call that waits on itself leaves the loop idle with cells unsettled; only then is the cycle looked for.
  */
 
+import type { CallOptions } from "../define/task-options.ts";
 import { Code, FiresteelError } from "../errors.ts";
 import type { Digest } from "../hash/digest.ts";
 import {
@@ -278,7 +279,7 @@ export class Evaluation implements WorkListOwner, CallsOwner {
         this.fillAll(
           frame,
           node.args,
-          (args) => this.join(this.call(node.task, args, frame), cell),
+          (args) => this.join(this.call(node.task, args, frame, node.options), cell),
           (settled) => this.settle(cell, settled),
         );
         return;
@@ -323,8 +324,8 @@ export class Evaluation implements WorkListOwner, CallsOwner {
   }
 
   /** The result of a call with these encoded arguments. Equal calls of one execution under one context are one job. */
-  call(name: string, given: readonly Uint8Array[], frame: Frame): Cell {
-    return this.#calls.call(name, given, frame);
+  call(name: string, given: readonly Uint8Array[], frame: Frame, options?: CallOptions): Cell {
+    return this.#calls.call(name, given, frame, options);
   }
 
   /** Reduces what a body gave, in a frame of its own. */

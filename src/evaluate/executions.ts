@@ -8,7 +8,7 @@
 import { randomUUID } from "node:crypto";
 import { Code, FiresteelError } from "../errors.ts";
 import { compareBytes, readHead } from "../hash/cbor.ts";
-import { isProgram, listItems } from "../hash/program.ts";
+import { isProgram, listItems, parseProgram } from "../hash/program.ts";
 import { decodeValue } from "../hash/value.ts";
 import { bindArguments, checkArguments } from "./arguments.ts";
 import type { Bodies } from "./bodies.ts";
@@ -86,6 +86,7 @@ export class Executions {
     const task = code.tasks.get(request.task);
     if (!task) throw unknownTask(request.task, code);
     checkRequest(task, request.args.bytes);
+    if (task.schemas !== undefined) await code.checkArguments(task.name, knownArguments(request.args.bytes));
     const { execution, created } = await this.#context.store.createExecution({
       id: randomUUID(),
       requestId: request.requestId ?? null,
@@ -273,6 +274,17 @@ function checkRequest(task: TaskInfo, bytes: Uint8Array): void {
   }
   bindArguments(task, listItems(bytes) ?? []);
   checkArguments(task, decodeValue(bytes) as readonly unknown[]);
+}
+
+/** The arguments that have a value already; null for those that data has to be looked at for. */
+function knownArguments(bytes: Uint8Array): readonly (Uint8Array | null)[] {
+  const { root } = parseProgram(bytes);
+  const base = root.bytes.byteOffset;
+  return (listItems(root.bytes) ?? []).map((item) => {
+    const start = item.byteOffset - base;
+    const lazy = root.holes.some((hole) => hole.start >= start && hole.start < start + item.length);
+    return lazy ? null : item.slice();
+  });
 }
 
 function elsewhere(id: string): FiresteelError {

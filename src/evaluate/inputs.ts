@@ -31,6 +31,8 @@ export interface InputsContext {
   /** The project's root, an absolute path. */
   readonly root: string;
   readonly storages: ReadonlyMap<string, Storage>;
+  /** The orchestrator's environment variables. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
   readonly store: DatasetStore & FileStatStore;
 }
 
@@ -50,6 +52,11 @@ export class Inputs {
 
   constructor(context: InputsContext) {
     this.#context = context;
+  }
+
+  /** An environment variable's value. */
+  environment(name: string): string | undefined {
+    return this.#context.environment[name];
   }
 
   /** The absolute URI of a location or path that an author wrote. */

@@ -9,6 +9,7 @@
  */
 
 import type { StructType } from "../define/schema.ts";
+import type { Resources } from "../define/task-options.ts";
 import type { Digest } from "../hash/digest.ts";
 
 export type { Digest } from "../hash/digest.ts";
@@ -82,6 +83,8 @@ export interface InvocationOptions {
   readonly timeoutMs?: number;
   /** Ask for a cluster of this name. */
   readonly cluster?: string;
+  /** What the body needs; executors take what they understand. */
+  readonly resources?: Resources;
 }
 
 /** Runs bodies. Returns promises and knows nothing of the scheduler. */

@@ -6,6 +6,7 @@
  * node     = [ 0, task name, template* ]        a call and its arguments
  *          | [ 1, form name, template* ]        a form and its arguments
  *          | [ 2, template, key ]               a field of a value
+ *          | [ 3, task name, options, template* ]   a call with options of its own
  * template = a value's canonical encoding in which tag 40111 <n> stands for the value of node n
  * ```
  *
@@ -14,6 +15,7 @@
  */
 
 import type { Expression, Form } from "../define/expression.ts";
+import type { CallOptions } from "../define/task-options.ts";
 import { Code, FiresteelError } from "../errors.ts";
 import { type CborWriter, concat, Major, readHead, readText, skipItem, withWriter } from "./cbor.ts";
 import { decodeValue, sortKeys, Tag, visitTags, writeValue } from "./value.ts";
@@ -31,7 +33,12 @@ export interface Hole {
 }
 
 export type ProgramNode =
-  | { readonly kind: "call"; readonly task: string; readonly args: readonly Template[] }
+  | {
+      readonly kind: "call";
+      readonly task: string;
+      readonly args: readonly Template[];
+      readonly options?: CallOptions;
+    }
   | { readonly kind: "form"; readonly form: Form; readonly args: readonly Template[] }
   | { readonly kind: "field"; readonly of: Template; readonly key: string | number };
 
@@ -40,7 +47,7 @@ export interface Program {
   readonly nodes: readonly ProgramNode[];
 }
 
-const NODE_KINDS = { call: 0, form: 1, field: 2 } as const;
+const NODE_KINDS = { call: 0, form: 1, field: 2, callWithOptions: 3 } as const;
 
 /**
  * Encodes a result: as a plain value when no lazy is in it, else as a program.
@@ -89,9 +96,11 @@ function writeNode(writer: CborWriter, expression: Expression, refer: (expressio
     return;
   }
   const name = expression.kind === "call" ? expression.task : expression.form;
-  writer.head(Major.array, 2 + expression.args.length);
-  writer.number(NODE_KINDS[expression.kind]);
+  const options = expression.kind === "call" ? expression.options : undefined;
+  writer.head(Major.array, (options ? 3 : 2) + expression.args.length);
+  writer.number(options ? NODE_KINDS.callWithOptions : NODE_KINDS[expression.kind]);
   writer.text(name);
+  if (options) writeValue(writer, options);
   expression.args.forEach((arg, i) => {
     writeValue(writer, arg, refer, `argument ${i + 1} of ${name}`);
   });
@@ -142,11 +151,12 @@ function parseNode(bytes: Uint8Array, offset: number): { readonly node: ProgramN
   }
   const name = readText(bytes, at);
   at = name.next;
+  const options = kind.argument === NODE_KINDS.callWithOptions ? (decodeValue(next().bytes) as CallOptions) : undefined;
   const args: Template[] = [];
-  for (let i = 2; i < head.argument; i++) args.push(next());
+  for (let i = options ? 3 : 2; i < head.argument; i++) args.push(next());
   const node: ProgramNode =
-    kind.argument === NODE_KINDS.call
-      ? { kind: "call", task: name.value, args }
+    kind.argument !== NODE_KINDS.form
+      ? { kind: "call", task: name.value, args, ...(options ? { options } : {}) }
       : { kind: "form", form: name.value as Form, args };
   return { node, end: at };
 }

@@ -65,6 +65,7 @@ export function createSparkExecutor(options: SparkExecutorOptions): Executor {
       datasets: await locate(work, invocation),
       cluster: gateway.choose(invocation.options.cluster),
       staging,
+      resources: invocation.options.resources,
     });
     const shared = running.get(prepared.key) ?? share(prepared, invocation);
     const result = await join(shared, prepared.key, invocation, signal);

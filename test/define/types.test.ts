@@ -59,6 +59,8 @@ it("types follow laziness", () => {
   same<Of<ReturnType<typeof nested>["b"][0]>, number>(true);
   same<Of<ReturnType<typeof nested>["c"]>, DatasetValue>(true);
 
+  const few = inc.with({ retries: 3 })(inc(1));
+  same<Of<typeof few>, number>(true);
   const list = names(["a"]);
   const first: Lazy<string> = list[0]!.name;
   const size: LazyOf<number> = list.length;
@@ -141,6 +143,10 @@ it("types follow laziness", () => {
   const wrong = () => {
     // @ts-expect-error a string is no number
     inc("1");
+    // @ts-expect-error the arguments are those of the task
+    inc.with({ retries: 3 })("1");
+    // @ts-expect-error a version belongs to the task
+    inc.with({ version: "1" });
     // @ts-expect-error a lazy of a string is no lazy of a number
     inc(first);
     // @ts-expect-error one argument is missing

@@ -60,7 +60,12 @@ export class Engine implements AsyncDisposable {
     this.#store = store;
     this.#limits = limits;
     const storage = createFileStorage();
-    const inputs: InputsContext = { root, storages: new Map([[storage.scheme, storage]]), store };
+    const inputs: InputsContext = {
+      root,
+      storages: new Map([[storage.scheme, storage]]),
+      environment: process.env,
+      store,
+    };
     this.executions = new Executions({
       store,
       bodies: new Bodies(store, new Limits(this.#limits), inputs),

@@ -69,6 +69,7 @@ const programs: Readonly<Record<string, unknown>> = {
   ],
   operators: [text`a${inc(1)}b`, add(inc(1), 2), eq(inc(1), 2), and(eq(1, 1), true)],
   scopes: [withTags(["a"], inc(1)), withLimits(["a"], inc(1)), withContext({ a: inc(1) }, [inc(2)])],
+  "call with options": [inc.with({ retries: { max: 2, only: ["TypeError"] }, executor: "process" })(1), inc(1)],
   forms: { a: cond(true, inc(1), file("x")), b: map(inc, [1, 2]), c: dataset("d", { format: "csv" }) },
 };
 

@@ -53,6 +53,19 @@ describe("programs", () => {
     expect(fifth?.kind === "call" && fifth.args.map((arg) => arg.holes.map((hole) => hole.node))).toEqual([[0], []]);
   });
 
+  it("keep the options of a call, and are as before where there are none", () => {
+    const options = { retries: { max: 2, only: ["TypeError"] }, tags: ["x"], timeoutMs: undefined as never };
+    const { bytes } = encodeProgram(inc.with(options)(inc(1)));
+    expect(parseProgram(bytes).nodes).toMatchObject([
+      { kind: "call", task: "hash.program.inc", options: { retries: { max: 2, only: ["TypeError"] }, tags: ["x"] } },
+      { kind: "call", task: "hash.program.inc", args: [{ bytes: encodeValue(1) }] },
+    ]);
+    expect(parseProgram(bytes).nodes[1]).not.toHaveProperty("options");
+    expect(() => encodeProgram([inc.with({ retries: 1 })])).toThrow(
+      "value at [0] is a function (hash.program.inc.with(...)), which is no value; define a task",
+    );
+  });
+
   it("store a shared node once, so a graph of 2^100 paths is small", () => {
     let node: unknown = inc(0);
     for (let i = 0; i < 100; i++) node = pair(node, node);

@@ -5,8 +5,8 @@ import { type CodeNode, createLinker, type Linker, type Oracles, type Part, type
 import { findMisuse, type Misuse } from "./misuse.ts";
 import { summarise } from "./module-graph.ts";
 import type { GraphModule, LoadedModule } from "./resolve.ts";
-import type { ModuleSummary, Parameter, Unit } from "./summary.ts";
-import { CODE_VERSION } from "./tokens.ts";
+import type { ModuleSummary, Parameter, Site } from "./summary.ts";
+import { CODE_VERSION, codeDigest } from "./tokens.ts";
 
 /** A task and the place of its `task(...)` call, as V8 gives it. */
 export interface TaskPlace {
@@ -14,6 +14,8 @@ export interface TaskPlace {
   readonly url: string;
   readonly line: number;
   readonly column: number;
+  /** It has schemas of its arguments: their code is code of the task. */
+  readonly schemas?: boolean;
 }
 
 /** The identity of a task's code, and what it is made of. */
@@ -78,7 +80,7 @@ export function createCodeIndex(saved?: SavedCodeIndex): CodeIndex {
     identify(request) {
       const linker = createLinker(modules, request, request.root);
       const nodes = request.tasks.map((task) => bodyOf(linker, modules, task));
-      digestGraph(nodes.map(({ node }) => node));
+      digestGraph(nodes.flatMap(({ node, schemas }) => (schemas ? [node, schemas] : [node])));
       return new Map(request.tasks.map(({ name }, index) => [name, describe(name, nodes[index] as Body)]));
     },
     findMisuse: (taskNameOf) => findMisuse(modules, taskNameOf),
@@ -105,6 +107,8 @@ function textKey({ url, text, kind }: LoadedModule): string {
 
 interface Body {
   readonly node: CodeNode;
+  /** The schemas of its arguments. */
+  readonly schemas?: CodeNode;
   readonly params: readonly Parameter[] | undefined;
 }
 
@@ -112,31 +116,42 @@ function bodyOf(linker: Linker, modules: ReadonlyMap<string, GraphModule>, task:
   const { name, line, column, url } = task;
   const module = modules.get(url) ?? { url, text: "", kind: "json", imports: {}, summary: summarise(url, "", "json") };
   const offset = (module.summary.lines[line - 1] ?? Number.NaN) + column - 1;
-  const unit = sitesOf(module.summary).get(offset);
+  const site = sitesOf(module.summary).get(offset);
+  const unit = site?.unit;
   if (unit === undefined) {
     const reason = "the call of task(...) is not found in the syntax; call it by that name";
     return { node: linker.unknown(module, name, { reason, line, column }), params: undefined };
   }
   const named = unit.base === undefined ? undefined : unit.references[unit.base];
   const params = unit.parameters ?? (named && linker.unitOf(module, named)?.parameters);
-  return { node: linker.body(module, unit), params };
+  const node = linker.body(module, unit);
+  if (task.schemas !== true) return { node, params };
+  const reason = "the schemas of the arguments are not found in the syntax; write them in the options of task(...)";
+  const schemas = site?.schemas
+    ? linker.body(module, site.schemas)
+    : linker.unknown(module, `${name} args`, { reason, line, column });
+  return { node, schemas, params };
 }
 
-const sitesBySummary = new WeakMap<ModuleSummary, ReadonlyMap<number, Unit>>();
+const sitesBySummary = new WeakMap<ModuleSummary, ReadonlyMap<number, Site>>();
 
-function sitesOf(summary: ModuleSummary): ReadonlyMap<number, Unit> {
+function sitesOf(summary: ModuleSummary): ReadonlyMap<number, Site> {
   const known = sitesBySummary.get(summary);
   if (known !== undefined) return known;
-  const sites = new Map(summary.sites.flatMap(({ offsets, unit }) => offsets.map((offset) => [offset, unit] as const)));
+  const sites = new Map(summary.sites.flatMap((site) => site.offsets.map((offset) => [offset, site] as const)));
   sitesBySummary.set(summary, sites);
   return sites;
 }
 
-function describe(name: string, { node: root, params }: Body): TaskCode {
+function describe(name: string, { node: root, schemas, params }: Body): TaskCode {
   const parts: Part[] = [];
   const undecided = new Map<string, UndecidedPlace>();
   const seen = new Set<CodeNode>([root]);
   const stack = [root];
+  if (schemas) {
+    seen.add(schemas);
+    stack.unshift(schemas);
+  }
   for (let node = stack.pop(); node !== undefined; node = stack.pop()) {
     parts.push(node === root ? { ...node.part, name } : node.part);
     for (const finding of node.undecided)
@@ -149,5 +164,6 @@ function describe(name: string, { node: root, params }: Body): TaskCode {
       stack.push(to);
     }
   }
-  return { digest: root.digest, parts, undecided: [...undecided.values()], params };
+  const digest = schemas ? codeDigest("body and schemas", [root.digest, schemas.digest]) : root.digest;
+  return { digest, parts, undecided: [...undecided.values()], params };
 }

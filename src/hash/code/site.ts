@@ -3,6 +3,7 @@ import type { CallExpression, Node } from "oxc-parser";
 import { bare } from "./mutation.ts";
 import { describeParameters } from "./parameters.ts";
 import type { Scope } from "./scope.ts";
+import type { Unit } from "./summary.ts";
 import { finishUnit, newWriter, undecided, type Writer, write } from "./writer.ts";
 
 /** Notes a call whose callee is called `task` here, or was where it was imported from. */
@@ -21,7 +22,30 @@ export function writeSite(w: Writer, node: CallExpression, scope: Scope): void {
   w.module.sites.push({
     offsets: callOffsets(w.module.text, node),
     unit: finishUnit(own, "", body, ["body"], extra),
+    ...schemasUnit(w, node, scope),
   });
+}
+
+/** The code of the argument schemas, where the options may hold some. */
+function schemasUnit(w: Writer, node: CallExpression, scope: Scope): { readonly schemas?: Unit } {
+  const options = node.arguments.length < 3 ? undefined : node.arguments.at(-2);
+  const given = options && schemasOf(bare(options));
+  if (given === undefined) return {};
+  const own = newWriter(w.module, "body", scope.depth);
+  write(own, given, scope);
+  return { schemas: finishUnit(own, "", given, ["schemas"]) };
+}
+
+function schemasOf(options: Node): Node | undefined {
+  if (options.type !== "ObjectExpression") return options;
+  let found: Node | undefined;
+  for (const property of options.properties) {
+    if (property.type === "SpreadElement" || property.computed) return options;
+    const { key, value } = property;
+    if ((key.type === "Identifier" && key.name === "args") || (key.type === "Literal" && key.value === "args"))
+      found = value;
+  }
+  return found;
 }
 
 function isTaskCallee(w: Writer, callee: Node): boolean {

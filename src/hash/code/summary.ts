@@ -73,6 +73,8 @@ export interface Site {
   /** Offsets at which V8 may place the call. */
   readonly offsets: readonly number[];
   readonly unit: Unit;
+  /** The option `args` of the call, or all options where it may be anywhere in them. */
+  readonly schemas?: Unit;
 }
 
 /** Where an export or import comes from. */

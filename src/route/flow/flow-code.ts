@@ -2,6 +2,9 @@
  * One version of a project's code with its executors: what the evaluator holds while it evaluates with it.
  */
 
+import { resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+import { Code, FiresteelError } from "../../errors.ts";
 import type { FlowCode, TaskInfo } from "../../evaluate/code.ts";
 import { FINGERPRINT_TASK, fingerprintBody } from "../../evaluate/fingerprint.ts";
 import type { Executor } from "../../evaluate/ports.ts";
@@ -33,6 +36,14 @@ export interface LoadedFlowCode extends FlowCode, AsyncDisposable {
   retire(): Promise<void>;
 }
 
+/** What tasks say that they read, as URLs: a module among it that is imported dynamically is loaded once a thread, so a change of it needs new threads. */
+function modulesRead(tasks: readonly TaskInfo[], root: string): string[] {
+  return tasks
+    .flatMap(({ options }) => options.reads ?? [])
+    .filter((read) => !/^[a-z][a-z0-9+.-]+:/i.test(read))
+    .map((read) => pathToFileURL(resolve(root, read)).href);
+}
+
 /** Loads the code of a project. Rejects with what is wrong with it; then nothing is left behind. */
 export async function loadFlowCode({ root, modules, workers, index, spark }: FlowCodeOptions): Promise<LoadedFlowCode> {
   const request: LoadRequest = { root, modules };
@@ -45,8 +56,17 @@ export async function loadFlowCode({ root, modules, workers, index, spark }: Flo
   ]);
   const bulk = spark(host);
   if (bulk) executors.set("spark", bulk);
-  const fingerprints = spark(fingerprintBody);
   const router = createRouter(executors);
+  const unknown = host.tasks.find(({ options }) => options.executor !== undefined && !executors.has(options.executor));
+  if (unknown) {
+    await Promise.all([...executors.values()].map((executor) => executor[Symbol.asyncDispose]()));
+    throw new FiresteelError(
+      Code.invalidArgument,
+      `executor of task ${unknown.name} (${unknown.module}:${unknown.line}) is not known (there are: ${[...executors.keys()].sort().join(", ")}; others are named under \`executors\` in firesteel.config.ts): ${unknown.options.executor}`,
+      { details: { task: unknown.name, executor: unknown.options.executor } },
+    );
+  }
+  const fingerprints = spark(fingerprintBody);
   const tasks = new Map(host.tasks.map((task) => [task.name, task]));
   let users = 0;
   let retired = false;
@@ -65,12 +85,13 @@ export async function loadFlowCode({ root, modules, workers, index, spark }: Flo
     version: host.pinned.version,
     tasks,
     index: host.index,
-    sources: host.pinned.sources.map(([url]) => url),
+    sources: [...host.pinned.sources.map(([url]) => url), ...modulesRead(host.tasks, root)],
     executor: ({ name, options }: TaskInfo) =>
       name === FINGERPRINT_TASK.name && fingerprints
         ? fingerprints
         : router.route({ tags: options.tags ?? [], ...(options.executor ? { executor: options.executor } : {}) }),
     writeParquet: (rows, columns, uri) => host.writeParquet(rows, columns, uri),
+    checkArguments: (task, args) => host.checkArguments(task, args),
     retain() {
       users++;
     },

@@ -19,6 +19,8 @@ import { packItems, unpackResults } from "./packing.ts";
 
 /** How long a thread may take to answer a ping before it counts as hung. */
 const HUNG_AFTER_MS = 1000;
+/** How long a front door waits for the check of arguments. */
+const CHECK_WITHIN_MS = 1000;
 /** How often an innocent body is run again because others ended its thread. */
 const MAX_RERUNS = 3;
 
@@ -148,6 +150,26 @@ export class FlowHost implements DirectExecutor {
     return this.#ask((id) => ({ kind: "parquet", id, rows, columns, uri }));
   }
 
+  /** Checks arguments against the task's schemas; lets them pass when the thread has no time for it. */
+  async checkArguments(task: string, args: readonly (Uint8Array | null)[]): Promise<void> {
+    const id = this.#nextId;
+    const answer = this.#ask((asked) => ({ kind: "check", id: asked, task, args }));
+    const timer = setTimeout(() => {
+      this.#pass(id);
+      if (Atomics.load(this.#shared, 0) !== id) return;
+      // It is the check itself that does not come back.
+      this.#hung = true;
+      void this.#worker?.terminate();
+    }, CHECK_WITHIN_MS);
+    await answer.finally(() => clearTimeout(timer));
+  }
+
+  /** Answers for a thread that cannot. */
+  #pass(id: number): void {
+    this.#asked.get(id)?.resolve(0);
+    this.#asked.delete(id);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing = true;
     await this.#restarting;
@@ -266,7 +288,7 @@ export class FlowHost implements DirectExecutor {
     const asked = this.#asked.get(message.id);
     if (!asked) return;
     this.#asked.delete(message.id);
-    if (message.kind === "parquet" && message.error) asked.reject(errorFromRecord(message.error));
+    if (message.kind !== "pong" && message.error) asked.reject(errorFromRecord(message.error));
     else asked.resolve(message.kind === "parquet" ? (message.count ?? 0) : 0);
   }
 
@@ -277,6 +299,8 @@ export class FlowHost implements DirectExecutor {
     const started = this.#hung ? 0 : Atomics.load(this.#shared, 1);
     this.#hung = false;
     this.#worker = undefined;
+    // It was the check of some arguments: those are not given to the next thread.
+    this.#pass(current);
     const how = error ? `an error that nobody caught: ${error.message}` : `process.exit(${exitCode})`;
     for (const [id, pending] of this.#pending) {
       const guilty = current > 0 ? id === current : id <= started;

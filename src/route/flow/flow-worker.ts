@@ -58,6 +58,11 @@ try {
       case "ping":
         send({ kind: "pong", id: message.id });
         break;
+      case "check":
+        Atomics.store(shared, 0, message.id);
+        send({ kind: "checked", id: message.id, error: runtime.check(message.task, message.args) });
+        Atomics.store(shared, 0, 0);
+        break;
       case "parquet":
         writeParquet(decodeValue(message.rows) as readonly unknown[], message.columns, message.uri).then(
           (count) => send({ kind: "parquet", id: message.id, count, error: null }),

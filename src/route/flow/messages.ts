@@ -60,6 +60,12 @@ export type ToWorker =
       readonly columns: Readonly<Record<string, string>>;
       readonly uri: string;
     }
+  | {
+      readonly kind: "check";
+      readonly id: number;
+      readonly task: string;
+      readonly args: readonly (Uint8Array | null)[];
+    }
   | { readonly kind: "ping"; readonly id: number };
 
 export type FromWorker =
@@ -67,4 +73,5 @@ export type FromWorker =
   | { readonly kind: "failed"; readonly error: ErrorRecord }
   | { readonly kind: "results"; readonly results: PackedResults }
   | { readonly kind: "parquet"; readonly id: number; readonly count: number | null; readonly error: ErrorRecord | null }
+  | { readonly kind: "checked"; readonly id: number; readonly error: ErrorRecord | null }
   | { readonly kind: "pong"; readonly id: number };

@@ -5,18 +5,21 @@
 import { relative } from "node:path";
 import { pathToFileURL } from "node:url";
 import { setProjectRoot } from "../../data/project-root.ts";
+import { schemaVendors } from "../../define/argument-schemas.ts";
 import { rememberDataset } from "../../define/external.ts";
 import { type BodyContext, runInContext } from "../../define/scope.ts";
 import { definedTasks, type TaskDefinition, taskByName, taskNameOf } from "../../define/task.ts";
 import { Code, FiresteelError } from "../../errors.ts";
 import type { TaskInfo } from "../../evaluate/code.ts";
 import { errorRecord } from "../../evaluate/failure.ts";
+import type { ErrorRecord } from "../../evaluate/ports.ts";
 import { createCodeIndex, type TaskCode } from "../../hash/code/identify.ts";
 import { installLoader, type Loader } from "../../hash/code/loader.ts";
 import { digestOf, digestValue } from "../../hash/digest.ts";
 import { encodeProgram } from "../../hash/program.ts";
 import { decodeValue, encodeValue } from "../../hash/value.ts";
 import { codeExtension, packageVersion } from "../../package-info.ts";
+import { checkKnownArguments, parseArguments, schemaParameters } from "./argument-check.ts";
 import type { LoadedCode, LoadRequest, PinnedCode, RunItem, RunResult } from "./messages.ts";
 
 /** Loaded flow code on this thread. */
@@ -27,6 +30,8 @@ export interface Runtime {
   readonly codes: PinnedCode["codes"];
   /** Runs one body; never rejects. Its synchronous part has run when this returns. */
   run(item: RunItem): Promise<RunResult>;
+  /** What is wrong with arguments by the task's schemas, as far as can be said at once. */
+  check(task: string, args: readonly (Uint8Array | null)[]): ErrorRecord | null;
 }
 
 /**
@@ -60,13 +65,13 @@ export async function loadRuntime(request: LoadRequest): Promise<Runtime> {
   const code = index ? identify(request, loader, index) : null;
   const { codes } = code ? code.pinned : request.pinned!;
   const byName = new Map(codes);
-  return { code, codes, run: (item) => runItem(item, byName) };
+  return { code, codes, run: (item) => runItem(item, byName), check };
 }
 
 function identify(request: LoadRequest, loader: Loader, index: ReturnType<typeof createCodeIndex>): LoadedCode {
   const definitions = [...definedTasks().values()];
   const identified = index.identify({
-    tasks: definitions.map(({ name, site }) => ({ name, ...site })),
+    tasks: definitions.map(({ name, site, args }) => ({ name, ...site, schemas: args !== undefined })),
     root: pathToFileURL(`${request.root}/`).href,
     taskNameOf: (url, localName) => taskNameOf(loader.binding(url, localName)?.value),
     constantValue: (url, localName) => constantDigest(loader, url, localName),
@@ -98,8 +103,11 @@ function constantDigest(loader: Loader, url: string, localName: string): string 
   }
 }
 
-function describeTask({ name, options, site }: TaskDefinition, code: TaskCode, root: string): TaskInfo {
+function describeTask(definition: TaskDefinition, code: TaskCode, root: string): TaskInfo {
+  const { name, options, site, args } = definition;
   const pinned = options.version !== undefined;
+  // What is read beside the arguments is known by its content then, whatever the syntax says.
+  const settled = pinned || options.reads !== undefined;
   const show = (url: string) => (url.startsWith("file:") ? relative(root, new URL(url).pathname) : url);
   return {
     name,
@@ -109,8 +117,12 @@ function describeTask({ name, options, site }: TaskDefinition, code: TaskCode, r
     // The tag of a task is no part of its identity, but its version option is all of it.
     code: digestOf("task", pinned ? ["version", options.version] : ["code", code.digest]),
     options,
-    parameters: code.params ?? [{ name: "arguments", optional: false, rest: true, hasDefault: false }],
-    undecided: pinned
+    parameters: schemaParameters(
+      definition,
+      code.params ?? [{ name: "arguments", optional: false, rest: true, hasDefault: false }],
+    ),
+    ...(args === undefined ? {} : { schemas: schemaVendors(args) }),
+    undecided: settled
       ? []
       : code.undecided.map(({ reason, file, line, column }) => ({ reason, file: show(file), line, column })),
   };
@@ -123,6 +135,20 @@ function bodyContext(task: string, context: NonNullable<RunItem["context"]>): Bo
   return { task, values: new Map(values) };
 }
 
+function check(task: string, args: readonly (Uint8Array | null)[]): ErrorRecord | null {
+  const definition = definedTasks().get(task);
+  if (!definition) return null;
+  try {
+    checkKnownArguments(
+      definition,
+      args.map((bytes) => bytes && { value: decodeValue(bytes, taskByName) }),
+    );
+    return null;
+  } catch (error) {
+    return errorRecord(error instanceof FiresteelError ? error : FiresteelError.from(error, Code.unknown));
+  }
+}
+
 async function runItem(item: RunItem, codes: ReadonlyMap<string, string>): Promise<RunResult> {
   const { id, task } = item;
   try {
@@ -133,7 +159,9 @@ async function runItem(item: RunItem, codes: ReadonlyMap<string, string>): Promi
       });
     }
     for (const dataset of item.datasets) rememberDataset(dataset.identity, dataset);
-    const args = item.args.map((bytes) => decodeValue(bytes, taskByName));
+    const given = item.args.map((bytes) => decodeValue(bytes, taskByName));
+    // Without schemas nothing is awaited: the synchronous part of the body belongs to this turn.
+    const args = definition.args === undefined ? given : await parseArguments(definition, given);
     const body = () => definition.body(...(args as never[]));
     const result: unknown = await (item.context ? runInContext(bodyContext(task, item.context), body) : body());
     const { kind, bytes } = encodeProgram(result, `result of ${task}`);

@@ -2,6 +2,7 @@
  * Preparing bulk work: staging its files, merging its settings, computing its key. Everything that can be refused without a cluster is refused here.
  */
 
+import type { Resources } from "../../define/task-options.ts";
 import type { SparkSettings, SparkWork } from "../../define/work.ts";
 import { Code, FiresteelError } from "../../errors.ts";
 import type { DatasetRecord, Digest } from "../../evaluate/ports.ts";
@@ -28,10 +29,19 @@ export interface PrepareOptions {
   readonly datasets: ReadonlyMap<string, DatasetRecord>;
   readonly cluster: Cluster;
   readonly staging: Staging;
+  /** What the task asks for, where the work's own settings say nothing. */
+  readonly resources?: Resources | undefined;
 }
 
 /** Stages and keys a piece of work. Rejects with `not_found` and the path when one of its files does not exist. */
-export async function preparedWork({ work, task, datasets, cluster, staging }: PrepareOptions): Promise<PreparedWork> {
+export async function preparedWork({
+  work,
+  task,
+  datasets,
+  cluster,
+  staging,
+  resources: asked = {},
+}: PrepareOptions): Promise<PreparedWork> {
   const { settings } = work;
   const stageAll = (paths: readonly string[] | undefined, what: string) =>
     Promise.all((paths ?? []).map((path) => staging.stage(path, `${what} of task ${task}`)));
@@ -54,7 +64,7 @@ export async function preparedWork({ work, task, datasets, cluster, staging }: P
       ...(jars.length > 0 ? { jars: uris(jars) } : {}),
       ...(files.length > 0 ? { files: uris(files) } : {}),
       ...(archives.length > 0 ? { archives: uris(archives) } : {}),
-      ...resources(settings),
+      ...resources({ ...sparkSettings(asked), ...settings }),
       conf,
     },
     spec: (attempt, base, replaces) =>
@@ -83,6 +93,15 @@ const RESOURCES = [
   "queue",
   "proxyUser",
 ] as const;
+
+/** A task's resources in Spark's words; what Spark does not know is for other executors. */
+function sparkSettings({ memory, cores, executors }: Resources): SparkSettings {
+  return {
+    ...(memory === undefined ? {} : { executorMemory: memory }),
+    ...(cores === undefined ? {} : { executorCores: cores }),
+    ...(executors === undefined ? {} : { numExecutors: executors }),
+  };
+}
 
 /** The settings that Livy takes by name; it refuses nulls. */
 function resources(settings: SparkSettings): Partial<LivyBatchRequest> {

@@ -67,11 +67,11 @@ it.each<[string, Readonly<Record<string, string>>, object]>([
   ],
   [
     "a wrong option, with its place",
-    { "flow.ts": `${ONE}export const t = task("t", { executor: "proces" }, () => 1);\n` },
+    { "flow.ts": `${ONE}export const t = task("t", { cache: "nowhere" }, () => 1);\n` },
     {
       code: "invalid_argument",
       message: expect.stringMatching(
-        /^task t has a wrong option at .*flow\.ts:2:18: executor must be "inline", "thread" or "process", not 'proces'$/,
+        /^task t has a wrong option at .*flow\.ts:2:18: cache must be "store", "execution" or "none", not 'nowhere'$/,
       ),
     },
   ],
