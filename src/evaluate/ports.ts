@@ -218,6 +218,13 @@ export interface CallStore {
   releaseCall(evalHash: Digest): Promise<void>;
   /** A value by its digest, or null. Only values that are too large for the row of their call (256 bytes) can be found so. */
   findValue(digest: Digest): Promise<Uint8Array | null>;
+  /** Stores a large value piece by piece, once; durable when this resolves. A call that is recorded later with the same value finds it stored. */
+  putValue(digest: Digest, chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>): Promise<void>;
+  /** Like `findValue`, piece by piece. With `verify` the digest is compared first; a value that differs is removed and not found. */
+  openValue(
+    digest: Digest,
+    verify?: boolean,
+  ): Promise<{ readonly length: number; readonly chunks: AsyncIterable<Uint8Array> } | null>;
 }
 
 /** Executions and their jobs. */

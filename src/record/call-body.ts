@@ -1,14 +1,12 @@
 /**
  * The packed part of a call's row: everything but its eval hash and its task.
  *
- * Small values are in it, so that a call is one row to write and one to read; larger ones are named by digest. In order: kind, start, duration, result, then the arguments behind their length (who looks a result up
- * skips them).
+ * Small values are in it, so that a call is one row to write and one to read; larger ones are named by digest. In order: kind, start, duration, result, and the arguments up to the end.
  */
 
 import type { CallRecord, Digest, EpochMs, Outcome } from "../evaluate/ports.ts";
 import { digestValue } from "../hash/digest.ts";
 import type { ByteReader, ByteWriter } from "./bytes.ts";
-import { ByteWriter as Writer } from "./bytes.ts";
 
 /** Where a value is: in the call's row, in a row of its own, or in a file of its own. */
 export type ValuePlace = "inline" | "row" | "file";
@@ -59,18 +57,15 @@ export function writeCallBody(writer: ByteWriter, call: CallRecord, placeOf: Pla
     writer.raw(outcome.bytes);
     taken += outcome.bytes.length;
   }
-  const args = new Writer(64);
   for (const { digest, bytes } of call.args) {
     const place = placeOf(bytes.length, taken);
-    args.byte(PLACES.indexOf(place));
-    args.int(bytes.length);
+    writer.byte(PLACES.indexOf(place));
+    writer.int(bytes.length);
     if (place === "inline") {
-      args.raw(bytes);
+      writer.raw(bytes);
       taken += bytes.length;
-    } else args.digest(digest);
+    } else writer.digest(digest);
   }
-  writer.int(args.length);
-  writer.raw(args.finish());
 }
 
 /** Calls back with each value of a call that is not in its row. */
@@ -89,14 +84,15 @@ export function eachOutside(
   for (const arg of call.args) look(arg.digest, arg.bytes);
 }
 
-/** Reads the result of a body and goes to the body's end. */
+/** Reads the result of a body that stands behind its length, and goes to the body's end. */
 export function readOutcome(reader: ByteReader): StoredOutcome {
+  const length = reader.uint32();
+  const end = reader.at + length;
   const flags = reader.byte();
   reader.int();
   reader.signed();
   const outcome = readResult(reader, flags);
-  const args = reader.int();
-  reader.at += args;
+  reader.at = end;
   return outcome;
 }
 
@@ -106,9 +102,8 @@ export function readCallBody(reader: ByteReader): CallBody {
   const startedAt = reader.int();
   const endedAt = startedAt + reader.signed();
   const outcome = readResult(reader, flags);
-  const end = reader.int() + reader.at;
   const args: StoredArgument[] = [];
-  while (reader.at < end) {
+  while (!reader.done) {
     const place = PLACES[reader.byte()] as ValuePlace;
     const length = reader.int();
     if (place === "inline") {

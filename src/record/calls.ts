@@ -138,7 +138,7 @@ export async function findCalls(
     if (request !== undefined) pending.set(evalHash, request);
   }
   const { rows } = await sql<{ packed: Uint8Array | null }>`
-    select string_agg(int4send(k.at::int) || c.body, '') as packed
+    select string_agg(int4send(k.at::int) || int4send(length(c.body)) || c.body, '') as packed
     from unnest(${digestsParameter(evalHashes)}::bytea[]) with ordinality as k(hash, at)
     cross join lateral (select body from call where eval_hash = k.hash ${BY_KEY}) c`.execute(db);
   const stored: [Digest, StoredOutcome][] = [];

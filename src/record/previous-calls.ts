@@ -47,7 +47,7 @@ export async function* previousCalls(
         where execution_id = ${executionId} and seq in (select unnest(${plainArray(run.map(({ seq }) => Number(seq)))}::int8[]))
         order by first_started_ms, seq
       )
-      select string_agg(c.eval_hash || c.body, '') as packed from b
+      select string_agg(c.eval_hash || int4send(length(c.body)) || c.body, '') as packed from b
       cross join lateral generate_series(0, b.count - 1) as i
       cross join lateral (select eval_hash, body from call where eval_hash = substring(b.hashes from 32 * i + 1 for 32) ${BY_KEY}) c`.execute(
       db,

@@ -28,7 +28,7 @@ import {
   UPDATE_SUBMISSION,
 } from "./submissions.ts";
 import { openValueFiles } from "./value-files.ts";
-import { findValue, valuePlaces } from "./values.ts";
+import { findValue, joinChunks, openValue, RECORD_VALUE, valuePlaces } from "./values.ts";
 import type { Lane, WriteKind } from "./write-kind.ts";
 import { Writer } from "./writer.ts";
 
@@ -196,6 +196,13 @@ function assemble({ opened, lease, writer, storeId, lost, logLines, calls, onNot
     claimCall: (evalHash) => writer.push(CLAIM, { kind: "call", key: evalHash }, 200),
     releaseCall: (evalHash) => writer.push(RELEASE, { kind: "call", key: evalHash }, 200),
     findValue: (digest) => read("call", "value cannot be read", () => findValue(db, calls.files, digest)),
+    putValue: async (digest, chunks) => {
+      if (calls.files !== null) return await calls.files.put(digest, chunks);
+      const bytes = await joinChunks(chunks);
+      await writer.push(RECORD_VALUE, { digest, bytes }, bytes.length);
+    },
+    openValue: (digest, verify = false) =>
+      read("call", "value cannot be read", () => openValue(db, calls.files, digest, verify)),
 
     createExecution: (execution) => writer.push(CREATE_EXECUTION, execution, execution.args.length + 500),
     updateExecution: (id, change) => writer.push(UPDATE_EXECUTION, { id, change }, (change.result?.length ?? 0) + 300),

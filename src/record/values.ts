@@ -6,7 +6,8 @@ import { digestBytes } from "./arrays.ts";
 import { ArrayWriter, digestsParameter } from "./bytes.ts";
 import type { PlaceValue, ValueName } from "./call-body.ts";
 import type { Db } from "./database.ts";
-import type { ValueFiles } from "./value-files.ts";
+import type { Chunks, ValueFiles } from "./value-files.ts";
+import { noAnswers, type WriteKind } from "./write-kind.ts";
 
 /**
  * A value of up to this many bytes is part of its call's row. Larger ones cost a row of their own (110 bytes and about 7 us) and save it when they occur again.
@@ -74,4 +75,50 @@ export async function readValues(
 export async function findValue(db: Db, files: ValueFiles | null, digest: Digest): Promise<Uint8Array | null> {
   const row = await db.selectFrom("value").select("bytes").where("digest", "=", digestBytes(digest)).executeTakeFirst();
   return row?.bytes ?? (await files?.read(digest)) ?? null;
+}
+
+/** Stores a value where there is no folder for files. */
+export const RECORD_VALUE: WriteKind<{ readonly digest: Digest; readonly bytes: Uint8Array }, undefined> = {
+  name: "value",
+  lane: "call",
+  repeatable: false,
+  prepare: (values) => {
+    const statement = insertValues(new Map(values.map(({ digest, bytes }) => [digest, bytes])));
+    return async (db) => {
+      await statement?.execute(db);
+      return noAnswers(values);
+    };
+  },
+};
+
+/** A value of some length, piece by piece. */
+export interface ValueStream {
+  readonly length: number;
+  readonly chunks: AsyncIterable<Uint8Array>;
+}
+
+/** Opens a value that has a row or a file of its own. */
+export async function openValue(
+  db: Db,
+  files: ValueFiles | null,
+  digest: Digest,
+  verify: boolean,
+): Promise<ValueStream | null> {
+  if (files !== null && (!verify || (await files.verify(digest)))) {
+    const stream = await files.open(digest);
+    if (stream !== null) return stream;
+  }
+  const bytes = await findValue(db, null, digest);
+  return bytes === null ? null : { length: bytes.length, chunks: oneChunk(bytes) };
+}
+
+async function* oneChunk(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes;
+}
+
+/** All pieces as one. */
+export async function joinChunks(chunks: Chunks): Promise<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  for await (const chunk of chunks) parts.push(chunk);
+  return Buffer.concat(parts);
 }
