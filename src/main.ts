@@ -104,10 +104,8 @@ export async function startOrchestrator({
 
   const orchestrator: Orchestrator = {
     start: (request) => executions.start(request),
-    async get(id) {
-      const execution = await store.findExecution(id);
-      return execution && { execution, jobs: await store.listJobs(id) };
-    },
+    get: (id) => store.findExecution(id),
+    jobs: store,
     wait: (id, timeoutMs, signal) => executions.wait(id, timeoutMs, signal),
     watch: (id, signal) => executions.watch(id, signal),
     list: (filter, page) => store.listExecutions(filter, page),

@@ -69,9 +69,12 @@ function historyOf(store: RecordStore | null, tasks: readonly TaskInfo[], { clus
     wait: async () => needsServer(),
     watch: () => needsServer(),
     cancel: async () => needsServer(),
-    async get(id) {
-      const execution = (await store?.findExecution(id)) ?? null;
-      return execution && { execution, jobs: await store!.listJobs(id) };
+    get: async (id) => (await store?.findExecution(id)) ?? null,
+    jobs: {
+      pageJobs: async (id, page) => (store ? store.pageJobs(id, page) : { jobs: [], count: 0 }),
+      async *readJobs(id) {
+        if (store) yield* store.readJobs(id);
+      },
     },
     list: async (filter, page) => (store ? store.listExecutions(filter, page) : nothing),
     tasks: () => tasks,

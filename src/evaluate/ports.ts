@@ -194,6 +194,12 @@ export interface PageRequest {
   readonly cursor?: string;
 }
 
+/** Some of an execution's jobs: `limit` at most, after the first `from`. */
+export interface JobPageRequest {
+  readonly from: number;
+  readonly limit: number;
+}
+
 /** Calls and their results. */
 export interface CallStore {
   /** Looks many calls up in one query (1,000 to 4,000 at a time are cheapest); sees what was recorded in this process even before it is durable. A call whose result is lost (a large value's file is gone) is not found. */
@@ -252,6 +258,11 @@ export interface ExecutionStore {
   recordJobs(jobs: readonly JobRecord[]): Promise<void>;
   /** All jobs of an execution, oldest first. */
   listJobs(executionId: string): Promise<readonly JobRecord[]>;
+  /** The number of jobs, and those from a place on: oldest first, or roughly so where there are more than 10,000 (then only the blocks that hold the page are read). */
+  pageJobs(
+    executionId: string,
+    page: JobPageRequest,
+  ): Promise<{ readonly jobs: readonly JobRecord[]; readonly count: number }>;
   /** The jobs of an execution some thousand at a time, roughly oldest first, those that have not ended last: for executions of which not all jobs should be in memory. */
   readJobs(executionId: string): AsyncIterable<readonly JobRecord[]>;
 }

@@ -6,7 +6,7 @@
  */
 
 import { type RawBuilder, type Selectable, sql } from "kysely";
-import type { JobRecord, JobState } from "../evaluate/ports.ts";
+import type { JobPageRequest, JobRecord, JobState } from "../evaluate/ports.ts";
 import { digestArray, hexOf, plainArray, textArray } from "./arrays.ts";
 import { ArrayWriter } from "./bytes.ts";
 import type { Db, JobTable } from "./database.ts";
@@ -128,19 +128,29 @@ export function* runsOf(blocks: readonly BlockName[], jobs: number): Generator<r
   if (run.length > 0) yield run;
 }
 
+/** Reads blocks in their order. */
+async function readBlocks(db: Db, executionId: string, blocks: readonly BlockName[]): Promise<readonly JobRecord[]> {
+  if (blocks.length === 0) return [];
+  const { rows } = await sql<{ count: number; data: Uint8Array }>`
+    select count, data from job_block where execution_id = ${executionId} and seq in (select unnest(${plainArray(blocks.map(({ seq }) => Number(seq)))}::int8[]))
+    order by first_started_ms, seq`.execute(db);
+  return rows.flatMap(({ count, data }) => unpackJobs(executionId, count, data));
+}
+
+async function readRows(db: Db, executionId: string): Promise<Map<string, JobRecord>> {
+  const rows = await db.selectFrom("job").selectAll().where("execution_id", "=", executionId).execute();
+  return new Map(rows.map((row) => [row.id, fromRow(row)] as const));
+}
+
 /**
  * The jobs of an execution, some thousand at a time: the ended ones in the order of their blocks, then those that have not ended.
  *
  * The rows are read before the blocks: a job that ends meanwhile is then in both and its end counts, and none is in neither.
  */
 export async function* readJobs(db: Db, executionId: string): AsyncGenerator<readonly JobRecord[]> {
-  const rows = await db.selectFrom("job").selectAll().where("execution_id", "=", executionId).execute();
-  const live = new Map(rows.map((row) => [row.id, fromRow(row)] as const));
+  const live = await readRows(db, executionId);
   for (const run of runsOf(await listBlocks(db, executionId), READ_JOBS)) {
-    const { rows: blocks } = await sql<{ count: number; data: Uint8Array }>`
-      select count, data from job_block where execution_id = ${executionId} and seq in (select unnest(${plainArray(run.map(({ seq }) => Number(seq)))}::int8[]))
-      order by first_started_ms, seq`.execute(db);
-    const jobs = blocks.flatMap(({ count, data }) => unpackJobs(executionId, count, data));
+    const jobs = await readBlocks(db, executionId, run);
     if (live.size > 0) for (const { id } of jobs) live.delete(id);
     yield jobs;
   }
@@ -152,6 +162,33 @@ export async function listJobs(db: Db, executionId: string): Promise<readonly Jo
   const jobs = new Map<string, JobRecord>();
   for await (const some of readJobs(db, executionId)) for (const job of some) jobs.set(job.id, job);
   return [...jobs.values()].sort((a, b) => a.startedAt - b.startedAt || (a.id < b.id ? -1 : 1));
+}
+
+/** Some jobs of an execution. Many are not sorted across their blocks: that would take all of them for each page. */
+export async function pageJobs(
+  db: Db,
+  executionId: string,
+  { from, limit }: JobPageRequest,
+): Promise<{ readonly jobs: readonly JobRecord[]; readonly count: number }> {
+  const blocks = await listBlocks(db, executionId);
+  const packed = blocks.reduce((sum, { count }) => sum + count, 0);
+  if (packed <= READ_JOBS) {
+    const jobs = await listJobs(db, executionId);
+    return { jobs: jobs.slice(from, from + limit), count: jobs.length };
+  }
+  const live = await readRows(db, executionId);
+  const wanted: BlockName[] = [];
+  let skipped = 0;
+  let end = 0;
+  for (const block of blocks) {
+    if (end + block.count <= from) skipped += block.count;
+    else if (end < from + limit) wanted.push(block);
+    end += block.count;
+  }
+  const ended = (await readBlocks(db, executionId, wanted)).slice(from - skipped, from - skipped + limit);
+  const open = Math.max(0, from - packed);
+  const rest = limit - ended.length;
+  return { jobs: [...ended, ...[...live.values()].slice(open, open + rest)], count: packed + live.size };
 }
 
 function fromRow(row: Selectable<JobTable>): JobRecord {

@@ -11,7 +11,7 @@ import { findDataset, findFileStats, RECORD_DATASET, RECORD_FILE_STAT } from "./
 import { fromDatabase } from "./errors.ts";
 import { ADOPT_EXECUTIONS, CREATE_EXECUTION, findExecution, listExecutions, UPDATE_EXECUTION } from "./executions.ts";
 import { lockFolder } from "./folder-lock.ts";
-import { createJobWrites, jobBytes, listJobs, readJobs } from "./jobs.ts";
+import { createJobWrites, jobBytes, listJobs, pageJobs, readJobs } from "./jobs.ts";
 import { endExpired, type Lease, takeLease } from "./lease.ts";
 import { migrate } from "./migrate.ts";
 import { openPGlite } from "./pglite/client.ts";
@@ -212,6 +212,7 @@ function assemble({ opened, lease, writer, storeId, lost, logLines, calls, onNot
     adoptExecutions: () => adopt(ADOPT_EXECUTIONS),
     recordJob: (job) => recordJobs([job]),
     recordJobs,
+    pageJobs: (executionId, page) => read("job", "jobs cannot be read", () => pageJobs(db, executionId, page)),
     readJobs: (executionId) => readEach(writer, "job", "jobs cannot be read", () => readJobs(db, executionId)),
     listJobs: (executionId) => read("job", "jobs cannot be read", () => listJobs(db, executionId)),
 

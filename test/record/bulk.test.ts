@@ -106,6 +106,24 @@ describe.each([
     expect(await store.listJobs("unknown")).toEqual([]);
   });
 
+  it.each([4, 12_000])("pages through %i jobs and those that have not ended", async (count) => {
+    const id = `paged ${count}`;
+    const jobs = Array.from({ length: count }, (_, i) => ended(`${id} ${i}`, id, { startedAt: 1_700_000_000_000 + i }));
+    const live = [0, 1, 2].map((i) =>
+      sampleJob(`${id} live ${i}`, { executionId: id, startedAt: 1_700_000_000_000 + count + i }),
+    );
+    for (let to = count; to > 0; to -= 1_000) await store.recordJobs(jobs.slice(Math.max(0, to - 1_000), to));
+    await store.recordJobs(live);
+    const all = [...jobs, ...live];
+    for (const limit of [1_500, 10_000])
+      for (let from = 0; from <= count + 3; from += limit - 1)
+        expect(await store.pageJobs(id, { from, limit })).toEqual({
+          jobs: all.slice(from, from + limit),
+          count: all.length,
+        });
+    expect((await store.pageJobs(id, { from: count + 1, limit: 1 })).jobs).toEqual([live[1]]);
+  });
+
   it("keeps values of every size, in the row, in rows and in files of their own", async () => {
     const calls = [
       sized("sizes 1", 0, 1, 255, 256, 257),
