@@ -40,6 +40,8 @@ export interface FiresteelConfig {
   readonly warehouse?: string;
   /** `embedded` keeps the database in `.firesteel/db`; otherwise a `postgres://` URL. @default "embedded" */
   readonly database?: string;
+  /** Folder of large values (over 64 KiB) when the database is Postgres: a path from the root that all orchestrators of the database can see. @default "values" in the warehouse */
+  readonly values?: string;
   readonly clusters?: readonly ClusterConfig[];
   /** Limit name to the number of bodies that may hold it at once. */
   readonly limits?: Readonly<Record<string, number>>;
@@ -52,7 +54,7 @@ export interface FiresteelConfig {
 }
 
 /** The configuration with all defaults filled in. */
-export type Config = Required<FiresteelConfig>;
+export type Config = Required<Omit<FiresteelConfig, "values">> & Pick<FiresteelConfig, "values">;
 
 const name = z.string().regex(/^[A-Za-z][\w-]*$/, "must be a word of letters, digits, _ and -");
 const port = z.number().int().min(0).max(65535);
@@ -83,6 +85,7 @@ const schema: z.ZodType<Config> = z.strictObject({
   flows: z.array(z.string().min(1)).min(1),
   warehouse: z.string().default(".firesteel/warehouse"),
   database: database.default("embedded"),
+  values: z.string().min(1).exactOptional(),
   clusters: z.array(cluster).default([]),
   limits: z.record(z.string(), count).default({}),
   workers: count.default(() => availableParallelism()),

@@ -24,6 +24,7 @@ import { createSparkExecutor } from "./route/spark-executor.ts";
 import { createFileStorage } from "./route/storage/file-storage.ts";
 import type { Orchestrator } from "./serve/orchestrator.ts";
 import { startServer } from "./serve/server.ts";
+import { storeLocation } from "./store-location.ts";
 
 /** What {@link startOrchestrator} takes. */
 export interface OrchestratorOptions {
@@ -56,13 +57,7 @@ export async function startOrchestrator({
   await using cleanup = new Cleanup();
   await mkdir(join(root, ".firesteel"), { recursive: true });
   const notice = (line: string) => log.warn(line);
-  const opened = cleanup.use(
-    await openStore(
-      config.database === "embedded"
-        ? { kind: "embedded", directory: join(root, ".firesteel", "db"), onNotice: notice }
-        : { kind: "postgres", url: config.database, onNotice: notice },
-    ),
-  );
+  const opened = cleanup.use(await openStore({ ...storeLocation(root, config), onNotice: notice }));
   const store: Store = observeSubmissions(opened, (submission) =>
     executions.emit(submission.executionId, { kind: "submission", submission }),
   );
@@ -109,10 +104,8 @@ export async function startOrchestrator({
 
   const orchestrator: Orchestrator = {
     start: (request) => executions.start(request),
-    async get(id) {
-      const execution = await store.findExecution(id);
-      return execution && { execution, jobs: await store.listJobs(id) };
-    },
+    get: (id) => store.findExecution(id),
+    jobs: store,
     wait: (id, timeoutMs, signal) => executions.wait(id, timeoutMs, signal),
     watch: (id, signal) => executions.watch(id, signal),
     list: (filter, page) => store.listExecutions(filter, page),

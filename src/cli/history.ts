@@ -13,6 +13,7 @@ import { openStore, type RecordStore } from "../record/store.ts";
 import { loadFlowCode } from "../route/flow/flow-code.ts";
 import type { Orchestrator, TaskInfo } from "../serve/orchestrator.ts";
 import { type RunningServer, startServer } from "../serve/server.ts";
+import { storeLocation } from "../store-location.ts";
 
 /** What of a project is asked for: its records, or its tasks. */
 export type HistoryPart = "records" | "tasks";
@@ -36,10 +37,9 @@ export async function serveHistory(root: string, config: Config, part: HistoryPa
 }
 
 /** The store; null where nothing has been recorded yet. */
-async function openRecords(root: string, { database }: Config): Promise<RecordStore | null> {
-  if (database !== "embedded") return openStore({ kind: "postgres", url: database });
-  const directory = join(root, ".firesteel", "db");
-  return existsSync(join(directory, "data")) ? openStore({ kind: "embedded", directory }) : null;
+async function openRecords(root: string, config: Config): Promise<RecordStore | null> {
+  const location = storeLocation(root, config);
+  return location.kind === "postgres" || existsSync(join(location.directory, "data")) ? openStore(location) : null;
 }
 
 async function loadTasks(root: string, { flows }: Config): Promise<readonly TaskInfo[]> {
@@ -69,9 +69,12 @@ function historyOf(store: RecordStore | null, tasks: readonly TaskInfo[], { clus
     wait: async () => needsServer(),
     watch: () => needsServer(),
     cancel: async () => needsServer(),
-    async get(id) {
-      const execution = (await store?.findExecution(id)) ?? null;
-      return execution && { execution, jobs: await store!.listJobs(id) };
+    get: async (id) => (await store?.findExecution(id)) ?? null,
+    jobs: {
+      pageJobs: async (id, page) => (store ? store.pageJobs(id, page) : { jobs: [], count: 0 }),
+      async *readJobs(id) {
+        if (store) yield* store.readJobs(id);
+      },
     },
     list: async (filter, page) => (store ? store.listExecutions(filter, page) : nothing),
     tasks: () => tasks,

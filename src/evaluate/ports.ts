@@ -220,24 +220,47 @@ export interface PageRequest {
   readonly cursor?: string;
 }
 
+/** Some of an execution's jobs: `limit` at most, after the first `from`. */
+export interface JobPageRequest {
+  readonly from: number;
+  readonly limit: number;
+}
+
 /** Calls and their results. */
 export interface CallStore {
-  /** Looks many calls up in one query; sees what was recorded in this process even before it is durable. */
+  /** Looks many calls up in one query (1,000 to 4,000 at a time are cheapest); sees what was recorded in this process even before it is durable. A call whose result is lost (a large value's file is gone) is not found. */
   findCalls(evalHashes: readonly Digest[]): Promise<ReadonlyMap<Digest, CachedCall>>;
+  /**
+   * Reads ahead: the calls of the last execution of this root that recorded jobs, those first whose jobs started first, some thousand at a time.
+   *
+   * Their order is a hint and not a promise; what the code of now does not ask for is among them. Nothing is read before the first `next()`, and each block when it is asked for.
+   *
+   * @param args the root's arguments as its execution record has them
+   */
+  previousCalls(task: string, args: Uint8Array): AsyncIterable<readonly CachedCall[]>;
   /** Records a finished call with its arguments and result. The first record of an eval hash wins; `replace` (the old result is invalid) overwrites it. */
   recordCall(call: CallRecord, replace?: boolean): Promise<void>;
-  /** Many finished calls at once. */
-  recordCalls(calls: readonly CallRecord[], replace?: boolean): Promise<void>;
   /** Final values of calls of tasks that are checked shallowly. */
   findShallow(evalHashes: readonly Digest[]): Promise<ReadonlyMap<Digest, ShallowRecord>>;
   /** Records the final value of a call; the last record of an eval hash counts. */
   recordShallow(record: ShallowRecord): Promise<void>;
+  /** Many at once, which costs a fraction: one promise for all, which rejects when one of them is refused (the others are recorded all the same). */
+  recordCalls(calls: readonly CallRecord[], replace?: boolean): Promise<void>;
+  /** The whole record of a call with its arguments; null when it is not known or some of it is lost. */
+  findCallRecord(evalHash: Digest): Promise<CallRecord | null>;
   /** Takes or renews the lease on a call; false when another live owner holds it. */
   claimCall(evalHash: Digest): Promise<boolean>;
   /** Gives a lease back. */
   releaseCall(evalHash: Digest): Promise<void>;
-  /** A value by its digest (an argument or a result), or null. */
+  /** A value by its digest, or null. Only values that are too large for the row of their call (256 bytes) can be found so. */
   findValue(digest: Digest): Promise<Uint8Array | null>;
+  /** Stores a large value piece by piece, once; durable when this resolves. A call that is recorded later with the same value finds it stored. */
+  putValue(digest: Digest, chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>): Promise<void>;
+  /** Like `findValue`, piece by piece. With `verify` the digest is compared first; a value that differs is removed and not found. */
+  openValue(
+    digest: Digest,
+    verify?: boolean,
+  ): Promise<{ readonly length: number; readonly chunks: AsyncIterable<Uint8Array> } | null>;
 }
 
 /** Executions and their jobs. */
@@ -259,11 +282,19 @@ export interface ExecutionStore {
   ): Promise<Page<ExecutionRecord>>;
   /** Takes over running executions whose owner is dead (or this process's former self); each is returned to one caller only. */
   adoptExecutions(): Promise<readonly ExecutionRecord[]>;
-  /** Inserts or updates jobs by id, batched with everything else. */
+  /** Inserts or updates a job by id, batched with everything else. An end is final: a record of the same job as running or waiting that comes after it does not count. */
   recordJob(job: JobRecord): Promise<void>;
-  /** Many jobs at once. */
+  /** Many at once, which costs a fraction: one promise for all. */
   recordJobs(jobs: readonly JobRecord[]): Promise<void>;
+  /** All jobs of an execution, oldest first. */
   listJobs(executionId: string): Promise<readonly JobRecord[]>;
+  /** The number of jobs, and those from a place on: oldest first, or roughly so where there are more than 10,000 (then only the blocks that hold the page are read). */
+  pageJobs(
+    executionId: string,
+    page: JobPageRequest,
+  ): Promise<{ readonly jobs: readonly JobRecord[]; readonly count: number }>;
+  /** The jobs of an execution some thousand at a time, roughly oldest first, those that have not ended last: for executions of which not all jobs should be in memory. */
+  readJobs(executionId: string): AsyncIterable<readonly JobRecord[]>;
 }
 
 /** Datasets by identity, with the places where they were verified. */

@@ -2,7 +2,7 @@
  * Digests: SHA-256 over canonical CBOR of `[tag, ...]`. The tag says what kind of identity it is, so that two identities of different kinds are never equal.
  */
 
-import { createHash, hash } from "node:crypto";
+import { createHash, type Hash, hash } from "node:crypto";
 import { Major, withWriter } from "./cbor.ts";
 import { writeValue } from "./value.ts";
 
@@ -41,6 +41,11 @@ export function digestValue(encoding: Uint8Array): Digest {
     });
   }
   return createHash("sha256").update(VALUE_PREFIX).update(encoding).digest("hex");
+}
+
+/** A hash that gives {@link digestValue} (as hex) of an encoding that is fed to it piece by piece. */
+export function valueHash(): Hash {
+  return createHash("sha256").update(VALUE_PREFIX);
 }
 
 /** SHA-256 of plain bytes: the identity of a file's content. */

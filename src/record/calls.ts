@@ -1,12 +1,25 @@
-/** Values, calls, their arguments and the code of tasks. */
+/** Calls: writing them many at a time, and looking them up. */
 
+import { hash } from "node:crypto";
 import { type RawBuilder, sql } from "kysely";
 import type { CachedCall, CallRecord, Digest } from "../evaluate/ports.ts";
-import { bytesArray, digestArray, digestBytes, plainArray, textArray } from "./arrays.ts";
+import { digestBytes, storable, textArray } from "./arrays.ts";
+import { ArrayWriter, ByteReader, digestsParameter } from "./bytes.ts";
+import {
+  eachOutside,
+  type PlaceValue,
+  readCallBody,
+  readOutcome,
+  type StoredOutcome,
+  type ValueName,
+  writeCallBody,
+} from "./call-body.ts";
 import type { Db } from "./database.ts";
+import type { ValueFiles } from "./value-files.ts";
+import { insertValues, readValues } from "./values.ts";
 import { noAnswers, type WriteKind } from "./write-kind.ts";
 
-/** Digests (and task versions) known to be in the database; beyond this many the set starts again. About 100 bytes each. */
+/** Values and tasks known to be in the database; beyond this many the set starts again. About 100 bytes each. */
 const KNOWN_AT_MOST = 200_000;
 
 /** SQL with its parameters, not run yet. */
@@ -19,92 +32,166 @@ export interface CallRequest {
 
 /** Calls in the order of their recording, with a memory of what needs no second insert, and of calls that are not durable yet. */
 export interface CallWrites {
-  readonly kind: WriteKind<CallRequest, undefined>;
-  /** Calls among these that wait to be written. */
-  pending(evalHashes: readonly Digest[]): ReadonlyMap<Digest, CallRequest>;
+  readonly kind: WriteKind<readonly CallRequest[], undefined>;
+  readonly files: ValueFiles | null;
+  /** Makes requests of records. One that was found without its result replaces, so that the call can be found again. */
+  requests(calls: readonly CallRecord[], replace: boolean): readonly CallRequest[];
+  /** Remembers a call whose result is lost. */
+  noteLost(evalHash: Digest): void;
+  /** What the records of a call that wait to be written come to. */
+  pending(evalHash: Digest): CallRequest | undefined;
 }
 
-/** Bytes that a call holds in the queue, about. */
-export function callBytes(call: CallRecord): number {
-  return call.args.reduce((sum, arg) => sum + arg.bytes.length + 64, call.outcome.bytes.length + 400);
+/** Bytes that calls hold in the queue, about. */
+export function callBytes(calls: readonly CallRecord[]): number {
+  let bytes = 0;
+  for (const call of calls) {
+    bytes += call.outcome.bytes.length + 400;
+    for (const arg of call.args) bytes += arg.bytes.length + 64;
+  }
+  return bytes;
 }
 
-export function createCallWrites(): CallWrites {
+export function createCallWrites(files: ValueFiles | null, placeOf: PlaceValue): CallWrites {
   // Nothing removes values or tasks, so what was committed once is there. Forgetting only costs an insert that does nothing.
   const known = new Set<string>();
-  const pending = new Map<Digest, CallRequest[]>();
+  const lost = new Set<Digest>();
+  const pending = new Map<Digest, CallRequest | readonly CallRequest[]>();
   return {
+    files,
     kind: {
       name: "call",
       lane: "call",
       repeatable: false,
-      prepare: (requests) => {
-        const calls = lastOfEach(requests);
-        const statements = [
-          ...valueStatements(calls, known),
-          ...taskStatements(calls, known),
-          ...callStatements(calls),
-          ...argumentStatements(calls),
-        ];
+      before: async (payloads) => {
+        if (files === null) return;
+        for (const requests of payloads)
+          for (const { call } of requests) {
+            const large: [Digest, Uint8Array][] = [];
+            eachOutside(call, placeOf, (place, digest, bytes) => {
+              if (place === "file") large.push([digest, bytes]);
+            });
+            for (const [digest, bytes] of large) await files.put(digest, [bytes], bytes.length);
+          }
+      },
+      halve: (requests) =>
+        requests.length < 2 ? null : [requests.slice(0, requests.length >> 1), requests.slice(requests.length >> 1)],
+      prepare: (payloads) => {
+        const requests = lastOfEach(payloads);
+        const values = new Map<Digest, Uint8Array>();
+        for (const { call } of requests)
+          eachOutside(call, placeOf, (place, digest, bytes) => {
+            if (place === "row" && !known.has(digest)) values.set(digest, bytes);
+          });
+        const statements = [insertValues(values), insertTasks(requests, known), ...insertCalls(requests, placeOf)];
         return async (db) => {
-          for (const statement of statements) await statement.execute(db);
-          return noAnswers(requests);
+          for (const statement of statements) await statement?.execute(db);
+          return noAnswers(payloads);
         };
       },
-      queued: (request) => {
-        const waiting = pending.get(request.call.evalHash);
-        if (waiting === undefined) pending.set(request.call.evalHash, [request]);
-        else waiting.push(request);
+      queued: (requests) => {
+        for (const request of requests) {
+          const waiting = pending.get(request.call.evalHash);
+          pending.set(request.call.evalHash, waiting === undefined ? request : [waiting, request].flat());
+        }
       },
-      settled: (requests, committed) => {
-        for (const request of requests) forget(pending, request);
+      settled: (payloads, committed) => {
+        for (const requests of payloads) for (const request of requests) forget(pending, request);
+        if (!committed) return;
         // The value of a record that lost against another one of its batch was not written.
-        if (committed) for (const { call } of lastOfEach(requests)) remember(known, call);
+        for (const { call } of lastOfEach(payloads)) {
+          if (known.size >= KNOWN_AT_MOST) known.clear();
+          known.add(taskKey(call));
+          eachOutside(call, placeOf, (place, digest) => {
+            if (place === "row") known.add(digest);
+          });
+        }
       },
     },
-    pending: (evalHashes) => {
-      const found = new Map<Digest, CallRequest>();
-      if (pending.size === 0) return found;
-      for (const evalHash of evalHashes) {
-        const waiting = pending.get(evalHash);
-        if (waiting !== undefined) found.set(evalHash, winner(waiting));
-      }
-      return found;
+    requests: (calls, replace) =>
+      calls.map((call) => ({ call, replace: replace || (lost.size > 0 && lost.delete(call.evalHash)) })),
+    noteLost: (evalHash) => lost.add(evalHash),
+    pending: (evalHash) => {
+      const waiting = pending.get(evalHash);
+      return waiting === undefined || !isList(waiting) ? waiting : winner(waiting);
     },
   };
 }
 
+/** Appended to what looks calls up: the subquery may not be merged, or the planner reads the whole table for 1,000 keys of 60,000. */
+export const BY_KEY: Statement = sql`offset 0`;
+
 /**
- * Looks calls up in the database and among the pending ones; one query.
+ * Looks calls up in the database and among the pending ones; one query, and another where results are not in the rows of their calls.
  *
- * The pending ones are read before the query: one that becomes durable meanwhile would otherwise be missed by both.
+ * The answer is one row of one column: reading 1,000 rows costs both drivers more than finding them. The pending ones are read before the query: one that becomes durable meanwhile would otherwise be missed by both.
  */
 export async function findCalls(
   db: Db,
   writes: CallWrites,
   evalHashes: readonly Digest[],
 ): Promise<ReadonlyMap<Digest, CachedCall>> {
-  const found = new Map<Digest, CachedCall>();
-  if (evalHashes.length === 0) return found;
-  const pending = writes.pending(evalHashes);
-  const { rows } = await sql<{ eval_hash: string; kind: "value" | "expression"; result: string; bytes: Uint8Array }>`
-    select encode(c.eval_hash, 'hex') as eval_hash, c.kind, encode(c.result, 'hex') as result, v.bytes
-    from unnest(${digestArray(evalHashes)}::bytea[]) as k(hash)
-    join call c on c.eval_hash = k.hash
-    join value v on v.digest = c.result`.execute(db);
-  for (const row of rows)
-    found.set(row.eval_hash, {
-      evalHash: row.eval_hash,
-      outcome: { kind: row.kind, bytes: row.bytes, digest: row.result },
-    });
+  if (evalHashes.length === 0) return new Map();
+  const pending = new Map<Digest, CallRequest>();
+  for (const evalHash of evalHashes) {
+    const request = writes.pending(evalHash);
+    if (request !== undefined) pending.set(evalHash, request);
+  }
+  const { rows } = await sql<{ packed: Uint8Array | null }>`
+    select string_agg(int4send(k.at::int) || int4send(length(c.body)) || c.body, '') as packed
+    from unnest(${digestsParameter(evalHashes)}::bytea[]) with ordinality as k(hash, at)
+    cross join lateral (select body from call where eval_hash = k.hash ${BY_KEY}) c`.execute(db);
+  const stored: [Digest, StoredOutcome][] = [];
+  const reader = new ByteReader(rows[0]?.packed ?? new Uint8Array());
+  while (!reader.done) {
+    const evalHash = evalHashes[reader.uint32() - 1] as Digest;
+    stored.push([evalHash, readOutcome(reader)]);
+  }
+  const found = await withBytes(db, writes, stored);
   for (const [evalHash, { call, replace }] of pending)
     if (replace || !found.has(evalHash)) found.set(evalHash, { evalHash, outcome: call.outcome });
   return found;
 }
 
-export async function findValue(db: Db, digest: Digest): Promise<Uint8Array | null> {
-  const row = await db.selectFrom("value").select("bytes").where("digest", "=", digestBytes(digest)).executeTakeFirst();
-  return row?.bytes ?? null;
+/** Fetches what is not in the rows. A call whose result is lost is left out: it counts as never made, and the next record of it replaces. */
+export async function withBytes(
+  db: Db,
+  writes: CallWrites,
+  stored: readonly (readonly [Digest, StoredOutcome])[],
+): Promise<Map<Digest, CachedCall>> {
+  const names: ValueName[] = [];
+  for (const [, { bytes }] of stored) if (!(bytes instanceof Uint8Array)) names.push(bytes);
+  const values = names.length === 0 ? null : await readValues(db, writes.files, names);
+  const found = new Map<Digest, CachedCall>();
+  for (const [evalHash, { kind, digest, bytes: place }] of stored) {
+    const bytes = place instanceof Uint8Array ? place : values?.get(digest);
+    if (bytes === undefined) writes.noteLost(evalHash);
+    else found.set(evalHash, { evalHash, outcome: { kind, digest, bytes } });
+  }
+  return found;
+}
+
+/** The whole record of a call; null where it is not known, or some of it is lost. */
+export async function findCallRecord(db: Db, writes: CallWrites, evalHash: Digest): Promise<CallRecord | null> {
+  const row = await db
+    .selectFrom("call as c")
+    .innerJoin("task as t", "t.id", "c.task")
+    .select(["c.body", "t.name", "t.code", "t.executor"])
+    .where("c.eval_hash", "=", digestBytes(evalHash))
+    .executeTakeFirst();
+  if (row === undefined) return null;
+  const { outcome, args, startedAt, endedAt } = readCallBody(new ByteReader(row.body));
+  const outside = [outcome, ...args].flatMap(({ bytes }) => (bytes instanceof Uint8Array ? [] : [bytes]));
+  const values = await readValues(db, writes.files, outside);
+  const whole = <T extends { readonly digest: Digest; readonly bytes: Uint8Array | ValueName }>(part: T) => {
+    const bytes = part.bytes instanceof Uint8Array ? part.bytes : values.get(part.digest);
+    return bytes === undefined ? null : { ...part, bytes };
+  };
+  const result = whole(outcome);
+  const given = args.map(whole).filter((arg) => arg !== null);
+  if (result === null || given.length < args.length) return null;
+  const code = Buffer.from(row.code).toString("hex");
+  return { evalHash, task: row.name, code, args: given, outcome: result, executor: row.executor, startedAt, endedAt };
 }
 
 /** What a sequence of records of one call comes to: the first one, or the last that replaces. */
@@ -113,105 +200,88 @@ function winner(requests: readonly CallRequest[]): CallRequest {
 }
 
 /** One request for each call, sorted: every process inserts in the same order and so never deadlocks with another. */
-function lastOfEach(requests: readonly CallRequest[]): readonly CallRequest[] {
+function lastOfEach(payloads: readonly (readonly CallRequest[])[]): readonly CallRequest[] {
   const byHash = new Map<Digest, CallRequest>();
-  for (const request of requests) {
-    if (request.replace || !byHash.has(request.call.evalHash)) byHash.set(request.call.evalHash, request);
-  }
+  for (const requests of payloads)
+    for (const request of requests)
+      if (request.replace || !byHash.has(request.call.evalHash)) byHash.set(request.call.evalHash, request);
   return [...byHash.values()].sort((a, b) => (a.call.evalHash < b.call.evalHash ? -1 : 1));
 }
 
-function valueStatements(requests: readonly CallRequest[], known: ReadonlySet<string>): readonly Statement[] {
-  const values = new Map<Digest, Uint8Array>();
+function insertTasks(requests: readonly CallRequest[], known: ReadonlySet<string>): Statement | null {
+  const tasks = new Map<bigint, CallRecord>();
+  const seen = new Set<string>();
   for (const { call } of requests) {
-    if (!known.has(call.outcome.digest)) values.set(call.outcome.digest, call.outcome.bytes);
-    for (const arg of call.args) if (!known.has(arg.digest)) values.set(arg.digest, arg.bytes);
+    const key = taskKey(call);
+    if (known.has(key) || seen.has(key)) continue;
+    seen.add(key);
+    tasks.set(taskId(key), call);
   }
-  if (values.size === 0) return [];
-  const digests = [...values.keys()].sort();
-  const bytes = digests.map((digest) => values.get(digest) as Uint8Array);
-  const statement = sql`
-    insert into value (digest, size, bytes)
-    select digest, length(bytes), bytes from unnest(${digestArray(digests)}::bytea[], ${bytesArray(bytes)}::bytea[]) as t(digest, bytes)
-    on conflict (digest) do nothing`;
-  return [statement];
+  if (tasks.size === 0) return null;
+  const ids = [...tasks.keys()].sort((a, b) => (a < b ? -1 : 1));
+  const calls = ids.map((id) => tasks.get(id) as CallRecord);
+  return sql`
+    insert into task (id, name, code, executor)
+    select id, name, code, executor from unnest(
+      ${`{${ids.join(",")}}`}::int8[], ${textArray(calls.map((call) => call.task))}::text[],
+      ${digestsParameter(calls.map((call) => call.code))}::bytea[], ${textArray(calls.map((call) => call.executor))}::text[]
+    ) as t(id, name, code, executor) on conflict (id) do nothing`;
 }
 
-function taskStatements(requests: readonly CallRequest[], known: ReadonlySet<string>): readonly Statement[] {
-  const tasks = new Map<string, CallRecord>();
-  for (const { call } of requests) {
-    const name = taskKey(call);
-    if (!known.has(name)) tasks.set(name, call);
-  }
-  if (tasks.size === 0) return [];
-  const calls = [...tasks.keys()].sort().map((key) => tasks.get(key) as CallRecord);
-  const statement = sql`
-    insert into task (name, code)
-    select name, code from unnest(${textArray(calls.map((call) => call.task))}::text[], ${digestArray(calls.map((call) => call.code))}::bytea[]) as t(name, code)
-    on conflict (name, code) do nothing`;
-  return [statement];
-}
-
-function callStatements(requests: readonly CallRequest[]): readonly Statement[] {
-  const first = requests.filter((request) => !request.replace).map((request) => request.call);
-  const replacing = requests.filter((request) => request.replace).map((request) => request.call);
+function insertCalls(requests: readonly CallRequest[], placeOf: PlaceValue): readonly Statement[] {
+  const first = requests.filter((request) => !request.replace);
+  const replacing = requests.length === first.length ? [] : requests.filter((request) => request.replace);
   const statements: Statement[] = [];
-  if (first.length > 0) statements.push(sql`${callRows(first)} on conflict (eval_hash) do nothing`);
-  if (replacing.length > 0) {
-    statements.push(sql`${callRows(replacing)} on conflict (eval_hash) do update set
-      task = excluded.task, code = excluded.code, kind = excluded.kind, result = excluded.result,
-      executor = excluded.executor, started_at = excluded.started_at, ended_at = excluded.ended_at`);
-  }
+  if (first.length > 0) statements.push(sql`${callRows(first, placeOf)} on conflict (eval_hash) do nothing`);
+  if (replacing.length > 0)
+    statements.push(
+      sql`${callRows(replacing, placeOf)} on conflict (eval_hash) do update set task = excluded.task, body = excluded.body`,
+    );
   return statements;
 }
 
-function callRows(calls: readonly CallRecord[]): Statement {
+function callRows(requests: readonly CallRequest[], placeOf: PlaceValue): Statement {
+  const hashes = new ArrayWriter("bytea", 20 + requests.length * 36);
+  const tasks = new ArrayWriter("int8", 20 + requests.length * 12);
+  const bodies = new ArrayWriter("bytea", 20 + requests.length * 128);
+  const ids = new Map<string, bigint>();
+  for (const { call } of requests) {
+    const key = taskKey(call);
+    let id = ids.get(key);
+    if (id === undefined) {
+      id = taskId(key);
+      ids.set(key, id);
+    }
+    hashes.addDigest(call.evalHash);
+    tasks.addInt64(id);
+    bodies.add((writer) => writeCallBody(writer, call, placeOf));
+  }
   return sql`
-    insert into call (eval_hash, task, code, kind, result, executor, started_at, ended_at)
-    select eval_hash, task, code, kind, result, executor, to_timestamp(started_ms / 1000), to_timestamp(ended_ms / 1000)
-    from unnest(
-      ${digestArray(calls.map((call) => call.evalHash))}::bytea[],
-      ${textArray(calls.map((call) => call.task))}::text[],
-      ${digestArray(calls.map((call) => call.code))}::bytea[],
-      ${textArray(calls.map((call) => call.outcome.kind))}::text[],
-      ${digestArray(calls.map((call) => call.outcome.digest))}::bytea[],
-      ${textArray(calls.map((call) => call.executor))}::text[],
-      ${plainArray(calls.map((call) => call.startedAt))}::float8[],
-      ${plainArray(calls.map((call) => call.endedAt))}::float8[]
-    ) as t(eval_hash, task, code, kind, result, executor, started_ms, ended_ms)`;
-}
-
-function argumentStatements(requests: readonly CallRequest[]): readonly Statement[] {
-  const rows = requests.flatMap(({ call }) =>
-    call.args.map((arg, position) => ({ evalHash: call.evalHash, position, digest: arg.digest })),
-  );
-  if (rows.length === 0) return [];
-  // The eval hash contains the arguments' digests, so a row that exists is the same row.
-  const statement = sql`
-    insert into argument (eval_hash, position, value)
-    select * from unnest(
-      ${digestArray(rows.map((row) => row.evalHash))}::bytea[],
-      ${plainArray(rows.map((row) => row.position))}::int[],
-      ${digestArray(rows.map((row) => row.digest))}::bytea[]
-    ) on conflict (eval_hash, position) do nothing`;
-  return [statement];
-}
-
-function remember(known: Set<string>, call: CallRecord): void {
-  if (known.size >= KNOWN_AT_MOST) known.clear();
-  known.add(call.outcome.digest);
-  for (const arg of call.args) known.add(arg.digest);
-  known.add(taskKey(call));
+    insert into call (eval_hash, task, body)
+    select * from unnest(${hashes.finish()}::bytea[], ${tasks.finish()}::int8[], ${bodies.finish()}::bytea[])`;
 }
 
 function taskKey(call: CallRecord): string {
-  return `${call.code} ${call.task}`;
+  return `${call.code} ${call.executor} ${storable(call.task)}`;
 }
 
-function forget(pending: Map<Digest, CallRequest[]>, request: CallRequest): void {
-  const waiting = pending.get(request.call.evalHash);
-  if (waiting === undefined) return;
-  const rest = waiting.filter((other) => other !== request);
-  if (rest.length === 0) pending.delete(request.call.evalHash);
-  else pending.set(request.call.evalHash, rest);
+/** The id of a task's version where it runs: made from what it names, so that no writer has to ask for it. */
+function taskId(key: string): bigint {
+  return Buffer.from(hash("sha256", key, "hex"), "hex").readBigInt64BE(0);
+}
+
+function forget(pending: Map<Digest, CallRequest | readonly CallRequest[]>, request: CallRequest): void {
+  const { evalHash } = request.call;
+  const waiting = pending.get(evalHash);
+  if (waiting === undefined || waiting === request) pending.delete(evalHash);
+  else if (isList(waiting)) {
+    const rest = waiting.filter((other) => other !== request);
+    const [only] = rest;
+    if (only === undefined) pending.delete(evalHash);
+    else pending.set(evalHash, rest.length === 1 ? only : rest);
+  }
+}
+
+function isList(waiting: CallRequest | readonly CallRequest[]): waiting is readonly CallRequest[] {
+  return Array.isArray(waiting);
 }

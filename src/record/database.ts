@@ -2,7 +2,7 @@
  * The tables of the store, as Kysely sees them. The SQL that makes them is in `migrations/`.
  *
  * Digests are `bytea`, times `timestamptz`, structured fields `json` (not `jsonb`: it refuses U+0000 and reorders members). There are no foreign keys: every row is written by one
- * FIFO writer in the order of its causes, and the hot tables (value, call, argument, job) would pay for each check.
+ * FIFO writer in the order of its causes, and the hot tables (value, call, job_block) would pay for each check.
  */
 
 import type { ColumnType, Generated, Kysely } from "kysely";
@@ -47,36 +47,26 @@ export interface ClaimTable {
   taken_at: Generated<Date>;
 }
 
-/** Values by digest: arguments and results. */
+/** Values of calls that are neither so small that they are in the call's row nor so large that they are files. */
 export interface ValueTable {
   digest: Uint8Array;
-  size: number;
   bytes: Uint8Array;
 }
 
-/** Each version of a task's code that ever ran. */
+/** Each version of a task's code that ever ran, and where it ran. The id is made from the other columns. */
 export interface TaskTable {
+  id: Big;
   name: string;
   code: Uint8Array;
+  executor: string;
   first_seen: Generated<Date>;
 }
 
-/** Finished calls; `result` names a value. */
+/** Finished calls; `body` is packed (`call-body.ts`). */
 export interface CallTable {
   eval_hash: Uint8Array;
-  task: string;
-  code: Uint8Array;
-  kind: "value" | "expression";
-  result: Uint8Array;
-  executor: string;
-  started_at: Time;
-  ended_at: Time;
-}
-
-export interface ArgumentTable {
-  eval_hash: Uint8Array;
-  position: number;
-  value: Uint8Array;
+  task: Big;
+  body: Uint8Array;
 }
 
 /** The final value of a call of a task that is checked shallowly. */
@@ -95,6 +85,8 @@ export interface ExecutionTable {
   request_id: string | null;
   task: string;
   args: Uint8Array;
+  /** Digest of task and arguments: executions of the same root have the same. */
+  root: Uint8Array;
   reason: string;
   user_name: string;
   state: string;
@@ -110,6 +102,7 @@ export interface ExecutionTable {
   adoption: string | null;
 }
 
+/** Jobs that run or wait. */
 export interface JobTable {
   id: string;
   execution_id: string;
@@ -120,10 +113,18 @@ export interface JobTable {
   executor: string;
   cached: boolean;
   started_at: Time;
-  ended_at: NullableTime;
   error: NullableJson<ErrorRecord>;
   submission_id: string | null;
   note: string | null;
+}
+
+/** Ended jobs, many to a row; `data` is packed (`job-block.ts`). */
+export interface JobBlockTable {
+  execution_id: string;
+  seq: GeneratedBig;
+  count: number;
+  first_started_ms: Big;
+  data: Uint8Array;
 }
 
 /** What is part of a dataset's identity. */
@@ -212,10 +213,10 @@ export interface Database {
   value: ValueTable;
   task: TaskTable;
   call: CallTable;
-  argument: ArgumentTable;
   shallow_result: ShallowResultTable;
   execution: ExecutionTable;
   job: JobTable;
+  job_block: JobBlockTable;
   dataset: DatasetTable;
   dataset_location: DatasetLocationTable;
   file_stat: FileStatTable;

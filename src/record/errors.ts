@@ -59,10 +59,12 @@ export function isTransient(error: unknown): boolean {
   return error instanceof Error && TRANSIENT_TEXT.test(error.message);
 }
 
+/** Our own refusals of single records. */
+const DATA_CODES: ReadonlySet<Code> = new Set<Code>([Code.notFound, Code.alreadyExists, Code.invalidArgument]);
+
 /** Sorts a failed write; an error that is not the database's own is the fault of the row that caused it. */
 export function classify(error: unknown): Failure {
-  if (error instanceof FiresteelError)
-    return error.code === Code.notFound || error.code === Code.alreadyExists ? "data" : "permanent";
+  if (error instanceof FiresteelError) return DATA_CODES.has(error.code) ? "data" : "permanent";
   if (isTransient(error)) return "transient";
   const code = errorCode(error);
   if (code === null || !/^[0-9A-Z]{5}$/.test(code)) return "data";

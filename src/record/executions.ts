@@ -6,6 +6,7 @@ import type { ExecutionRecord, ExecutionState, ExecutionStore, Page, PageRequest
 import { storable } from "./arrays.ts";
 import type { Db, ExecutionTable } from "./database.ts";
 import { cutPage, planPage, toMs, toTime } from "./page.ts";
+import { rootDigest } from "./previous-calls.ts";
 import { noAnswers, type WriteKind } from "./write-kind.ts";
 
 export type ExecutionChange = Parameters<ExecutionStore["updateExecution"]>[1];
@@ -119,6 +120,7 @@ function toRow(execution: ExecutionRecord) {
   return {
     task: storable(execution.task),
     args: execution.args,
+    root: rootDigest(execution.task, execution.args),
     reason: storable(execution.reason),
     user_name: storable(execution.user),
     state: execution.state,

@@ -3,19 +3,20 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { join } from "node:path";
 import type { FiresteelError } from "../errors.ts";
-import type { Store } from "../evaluate/ports.ts";
-import { callBytes, createCallWrites, findCalls, findValue } from "./calls.ts";
+import type { CallRecord, JobRecord, Store } from "../evaluate/ports.ts";
+import { type CallWrites, callBytes, createCallWrites, findCallRecord, findCalls } from "./calls.ts";
 import { CLAIM, RELEASE } from "./claims.ts";
 import type { Db } from "./database.ts";
 import { findDataset, findFileStats, RECORD_DATASET, RECORD_FILE_STAT } from "./datasets.ts";
 import { fromDatabase } from "./errors.ts";
 import { ADOPT_EXECUTIONS, CREATE_EXECUTION, findExecution, listExecutions, UPDATE_EXECUTION } from "./executions.ts";
 import { lockFolder } from "./folder-lock.ts";
-import { listJobs, RECORD_JOB } from "./jobs.ts";
+import { createJobWrites, jobBytes, listJobs, pageJobs, readJobs } from "./jobs.ts";
 import { endExpired, type Lease, takeLease } from "./lease.ts";
 import { migrate } from "./migrate.ts";
 import { openPGlite } from "./pglite/client.ts";
 import { openPostgres } from "./postgres.ts";
+import { previousCalls } from "./previous-calls.ts";
 import { COMMIT_RESULT, findResult } from "./results.ts";
 import { findShallow, RECORD_SHALLOW } from "./shallow.ts";
 import { appendLogKind, LOG_LINES, readLog } from "./submission-logs.ts";
@@ -27,6 +28,8 @@ import {
   listTransitions,
   UPDATE_SUBMISSION,
 } from "./submissions.ts";
+import { openValueFiles } from "./value-files.ts";
+import { findValue, joinChunks, openValue, RECORD_VALUE, valuePlaces } from "./values.ts";
 import type { Lane, WriteKind } from "./write-kind.ts";
 import { Writer } from "./writer.ts";
 
@@ -34,8 +37,8 @@ import { Writer } from "./writer.ts";
 export type StoreLocation =
   /** A folder of this machine, made when missing; one process at a time. */
   | { readonly kind: "embedded"; readonly directory: string }
-  /** A Postgres database, 15 or newer (tried: 18); any number of processes. */
-  | { readonly kind: "postgres"; readonly url: string };
+  /** A Postgres database, 15 or newer (tried: 18); any number of processes. `values` is the folder of large values, which all these processes should see; without one they are in the database. */
+  | { readonly kind: "postgres"; readonly url: string; readonly values?: string };
 
 /** What may be set about a store; every default fits. */
 export interface StoreSettings {
@@ -43,6 +46,8 @@ export interface StoreSettings {
   readonly leaseMs?: number;
   /** Lines kept of each submission's log. @default 2,000 */
   readonly logLines?: number;
+  /** Values of more bytes are files: below `values` in an embedded database's folder, or in the folder named for Postgres. @default 65,536 */
+  readonly fileBytes?: number;
   /** Told in one line when the database cannot be reached and when it can again. @default nobody */
   readonly onNotice?: (line: string) => void;
 }
@@ -54,6 +59,10 @@ export interface RecordStore extends Store {
   /** Writes asked for and not settled. */
   readonly waitingWrites: number;
 }
+
+const FILE_BYTES = 64 * 1024;
+/** Records in one request at most: longer lists are divided, so that a batch stays short. */
+const REQUEST_RECORDS = 1_000;
 
 interface Opened extends AsyncDisposable {
   readonly db: Db;
@@ -87,12 +96,19 @@ export async function openStore(options: StoreOptions): Promise<RecordStore> {
       storeId,
       lost: lost.promise,
       logLines: options.logLines ?? LOG_LINES,
+      calls: callWrites(options, onNotice),
       onNotice,
     });
   } catch (error) {
     await opened[Symbol.asyncDispose]();
     throw fromDatabase(error, "database cannot be opened");
   }
+}
+
+function callWrites(options: StoreOptions, onNotice: (line: string) => void): CallWrites {
+  const directory = options.kind === "embedded" ? join(options.directory, "values") : options.values;
+  const files = directory === undefined ? null : openValueFiles(directory, onNotice);
+  return createCallWrites(files, valuePlaces(files, options.fileBytes ?? FILE_BYTES));
 }
 
 async function openDatabase(location: StoreLocation, onNotice: (line: string) => void): Promise<Opened> {
@@ -133,12 +149,17 @@ interface Parts {
   readonly storeId: string;
   readonly lost: Promise<Error>;
   readonly logLines: number;
+  readonly calls: CallWrites;
   readonly onNotice: (line: string) => void;
 }
 
-function assemble({ opened, lease, writer, storeId, lost, logLines, onNotice }: Parts): RecordStore {
+function assemble({ opened, lease, writer, storeId, lost, logLines, calls, onNotice }: Parts): RecordStore {
   const { db } = opened;
-  const calls = createCallWrites();
+  const jobs = createJobWrites();
+  const recordCalls = (records: readonly CallRecord[], replace: boolean): Promise<void> =>
+    inParts(records, (part) => writer.push(calls.kind, calls.requests(part, replace), callBytes(part), part.length));
+  const recordJobs = (records: readonly JobRecord[]): Promise<void> =>
+    inParts(records, (part) => writer.push(jobs, part, jobBytes(part), part.length));
   const APPEND_LOG = appendLogKind(logLines);
   /** Reads after this process's writes to a lane, with the database's errors translated. */
   const read = async <T>(lane: Lane, what: string, run: () => Promise<T>): Promise<T> => {
@@ -166,18 +187,23 @@ function assemble({ opened, lease, writer, storeId, lost, logLines, onNotice }: 
     storeId,
     lost,
     findCalls: (evalHashes) => translated("calls cannot be read", () => findCalls(db, calls, evalHashes)),
-    recordCall: (call, replace = false) => writer.push(calls.kind, { call, replace }, callBytes(call)),
-    // The last one tells for all: the writer is first in, first out.
-    recordCalls: (records, replace = false) =>
-      records.reduce(
-        (_, call) => writer.push(calls.kind, { call, replace }, callBytes(call)),
-        Promise.resolve() as Promise<void>,
-      ),
+    previousCalls: (task, args) =>
+      readEach(writer, "job", "previous calls cannot be read", () => previousCalls(db, calls, task, args)),
+    recordCall: (call, replace = false) => recordCalls([call], replace),
+    recordCalls: (records, replace = false) => recordCalls(records, replace),
+    findCallRecord: (evalHash) => read("call", "call cannot be read", () => findCallRecord(db, calls, evalHash)),
     findShallow: (evalHashes) => read("shallow", "shallow results cannot be read", () => findShallow(db, evalHashes)),
     recordShallow: (record) => writer.push(RECORD_SHALLOW, record, record.bytes.length + 200),
     claimCall: (evalHash) => writer.push(CLAIM, { kind: "call", key: evalHash }, 200),
     releaseCall: (evalHash) => writer.push(RELEASE, { kind: "call", key: evalHash }, 200),
-    findValue: (digest) => read("call", "value cannot be read", () => findValue(db, digest)),
+    findValue: (digest) => read("call", "value cannot be read", () => findValue(db, calls.files, digest)),
+    putValue: async (digest, chunks) => {
+      if (calls.files !== null) return await calls.files.put(digest, chunks);
+      const bytes = await joinChunks(chunks);
+      await writer.push(RECORD_VALUE, { digest, bytes }, bytes.length);
+    },
+    openValue: (digest, verify = false) =>
+      read("call", "value cannot be read", () => openValue(db, calls.files, digest, verify)),
 
     createExecution: (execution) => writer.push(CREATE_EXECUTION, execution, execution.args.length + 500),
     updateExecution: (id, change) => writer.push(UPDATE_EXECUTION, { id, change }, (change.result?.length ?? 0) + 300),
@@ -185,12 +211,10 @@ function assemble({ opened, lease, writer, storeId, lost, logLines, onNotice }: 
     listExecutions: (filter, page) =>
       read("execution", "executions cannot be read", () => listExecutions(db, filter, page)),
     adoptExecutions: () => adopt(ADOPT_EXECUTIONS),
-    recordJob: (job) => writer.push(RECORD_JOB, job, 500 + (job.error?.stack?.length ?? 0)),
-    recordJobs: (jobs) =>
-      jobs.reduce(
-        (_, job) => writer.push(RECORD_JOB, job, 500 + (job.error?.stack?.length ?? 0)),
-        Promise.resolve() as Promise<void>,
-      ),
+    recordJob: (job) => recordJobs([job]),
+    recordJobs,
+    pageJobs: (executionId, page) => read("job", "jobs cannot be read", () => pageJobs(db, executionId, page)),
+    readJobs: (executionId) => readEach(writer, "job", "jobs cannot be read", () => readJobs(db, executionId)),
     listJobs: (executionId) => read("job", "jobs cannot be read", () => listJobs(db, executionId)),
 
     recordDataset: (dataset) => writer.push(RECORD_DATASET, dataset, 500 + dataset.files.length * 150),
@@ -231,6 +255,28 @@ function assemble({ opened, lease, writer, storeId, lost, logLines, onNotice }: 
       return closed;
     },
   };
+}
+
+/** Asks for a long list in parts; one promise for all. */
+function inParts<T>(records: readonly T[], ask: (part: readonly T[]) => Promise<void>): Promise<void> {
+  if (records.length === 0) return Promise.resolve();
+  if (records.length <= REQUEST_RECORDS) return ask(records);
+  const parts: Promise<void>[] = [];
+  for (let at = 0; at < records.length; at += REQUEST_RECORDS) parts.push(ask(records.slice(at, at + REQUEST_RECORDS)));
+  const all = Promise.all(parts).then(() => undefined);
+  // The same failure is told by `flushed()`.
+  all.catch(() => undefined);
+  return all;
+}
+
+/** Reads piece by piece after this process's writes to a lane. */
+async function* readEach<T>(writer: Writer, lane: Lane, what: string, run: () => AsyncGenerator<T>): AsyncGenerator<T> {
+  await writer.settled(lane);
+  try {
+    yield* run();
+  } catch (error) {
+    throw fromDatabase(error, what);
+  }
 }
 
 async function translated<T>(what: string, run: () => Promise<T>): Promise<T> {

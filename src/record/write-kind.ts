@@ -45,6 +45,10 @@ export interface WriteKind<P, R> {
    * batch has to be sent again.
    */
   prepare(payloads: readonly P[]): Prepared<R>;
+  /** Done and awaited before the transaction begins: what must be durable outside of the database before a row names it. */
+  before?(payloads: readonly P[]): Promise<void>;
+  /** The halves of a payload of several records, or null for one that cannot be divided: when some of it is refused, the rest is still written. */
+  halve?(payload: P): readonly [P, P] | null;
   /** Told when a request was accepted into the queue. */
   queued?(payload: P): void;
   /** Told after the commit (or the final failure) of the payloads, before the requests' promises settle. */

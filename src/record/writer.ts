@@ -20,14 +20,14 @@ import { classify, fromDatabase } from "./errors.ts";
 import { LANES, type Lane, type Prepared, type WriteKind, type Writing } from "./write-kind.ts";
 
 /**
- * Requests in one transaction at most. Tried with 500, 1,000, 2,000 and 4,000 on two busy cores: throughput differs by a quarter, but a reader of an embedded database waits for the transaction under way (median 23, 46,
+ * Records in one transaction at most (one request of more goes alone). Tried with 500, 1,000, 2,000 and 4,000 on two busy cores: throughput differs by a quarter, but a reader of an embedded database waits for the transaction under way (median 23, 46,
  * 168 and 419 ms under full load), and making a batch ready holds up the event loop (27, 46 ms, then hundreds).
  */
-const BATCH_REQUESTS = 1_000;
+const BATCH_RECORDS = 2_000;
 /** Payload bytes in one transaction at most (one larger request goes alone). */
 const BATCH_BYTES = 4 * 1024 * 1024;
 /** Above this much in the queue, `room` waits. */
-const ROOM_REQUESTS = 50_000;
+const ROOM_RECORDS = 50_000;
 const ROOM_BYTES = 64 * 1024 * 1024;
 const BACKOFF_FIRST_MS = 50;
 const BACKOFF_LAST_MS = 2_000;
@@ -40,6 +40,8 @@ interface Entry {
   readonly kind: AnyKind;
   readonly payload: unknown;
   readonly bytes: number;
+  /** Records in the payload. */
+  readonly records: number;
   readonly resolve: (answer: unknown) => void;
   readonly reject: (error: FiresteelError) => void;
 }
@@ -78,6 +80,7 @@ export class Writer implements AsyncDisposable {
   #queue: Entry[] = [];
   #head = 0;
   #queuedBytes = 0;
+  #queuedRecords = 0;
   #batch = 0;
   #running: Promise<void> | null = null;
   #failed: FiresteelError | null = null;
@@ -98,7 +101,7 @@ export class Writer implements AsyncDisposable {
    *
    * A caller may drop the promise: a rejection then shows in the next `flushed()` and, when it is permanent, in the store's `lost`.
    */
-  push<P, R>(kind: WriteKind<P, R>, payload: P, bytes: number): Promise<R> {
+  push<P, R>(kind: WriteKind<P, R>, payload: P, bytes: number, records = 1): Promise<R> {
     if (this.#failed !== null) return handled(Promise.reject(this.#failed));
     if (this.#closing.signal.aborted) return handled(Promise.reject(closedError()));
     const promise = new Promise<R>((resolve, reject) => {
@@ -106,6 +109,7 @@ export class Writer implements AsyncDisposable {
         kind: kind as AnyKind,
         payload,
         bytes,
+        records,
         resolve: resolve as (answer: unknown) => void,
         reject,
       });
@@ -113,6 +117,7 @@ export class Writer implements AsyncDisposable {
     kind.queued?.(payload);
     this.#asked += 1;
     this.#queuedBytes += bytes;
+    this.#queuedRecords += records;
     this.#tails.set(kind.lane, promise);
     // The rest of this turn of the event loop still gets into the first batch.
     this.#running ??= nextTurn().then(() => this.#run());
@@ -139,7 +144,7 @@ export class Writer implements AsyncDisposable {
   }
 
   get #crowded(): boolean {
-    return this.#failed === null && (this.#queue.length - this.#head > ROOM_REQUESTS || this.#queuedBytes > ROOM_BYTES);
+    return this.#failed === null && (this.#queuedRecords > ROOM_RECORDS || this.#queuedBytes > ROOM_BYTES);
   }
 
   async #hasRoom(): Promise<void> {
@@ -171,7 +176,7 @@ export class Writer implements AsyncDisposable {
       const written = this.#writeBatch(batch);
       // While the database works the next batch is made ready, if it is full already; otherwise it goes on gathering.
       await nextTurn();
-      next = this.#queue.length - this.#head >= BATCH_REQUESTS ? prepareBatch(this.#take()) : null;
+      next = this.#queuedRecords >= BATCH_RECORDS ? prepareBatch(this.#take()) : null;
       await written;
       this.#wake();
     }
@@ -181,14 +186,17 @@ export class Writer implements AsyncDisposable {
   #take(): Entry[] {
     const start = this.#head;
     let bytes = 0;
-    while (this.#head < this.#queue.length && this.#head - start < BATCH_REQUESTS) {
+    let records = 0;
+    while (this.#head < this.#queue.length) {
       const next = this.#queue[this.#head] as Entry;
-      if (bytes > 0 && bytes + next.bytes > BATCH_BYTES) break;
+      if (records > 0 && (bytes + next.bytes > BATCH_BYTES || records + next.records > BATCH_RECORDS)) break;
       bytes += next.bytes;
+      records += next.records;
       this.#head += 1;
     }
     const batch = this.#queue.slice(start, this.#head);
     this.#queuedBytes -= bytes;
+    this.#queuedRecords -= records;
     // Moving the rest forward costs as much as it is long: do it when at least half of the array is dead.
     if (this.#head * 2 >= this.#queue.length) {
       this.#queue = this.#queue.slice(this.#head);
@@ -212,14 +220,13 @@ export class Writer implements AsyncDisposable {
     try {
       const answers = await this.#commit(batch, this.#batch);
       for (const { kind, entries } of batch.groups) kind.settled?.(entries.map(payloadOf), true);
+      this.#count(batch);
       for (const entry of batch.entries) entry.resolve(answers.get(entry));
-      this.#settled += batch.entries.length;
     } catch (error) {
       const failure = classify(error);
-      if (failure === "data" && batch.entries.length > 1) {
-        const half = batch.entries.length >> 1;
-        await this.#writeBatch(prepareBatch(batch.entries.slice(0, half)));
-        await this.#writeBatch(prepareBatch(batch.entries.slice(half)));
+      const halves = failure === "data" ? halve(batch.entries) : null;
+      if (halves !== null) {
+        for (const half of halves) await this.#writeBatch(prepareBatch(half));
         return;
       }
       const translated =
@@ -233,13 +240,19 @@ export class Writer implements AsyncDisposable {
   #reject(batch: Batch, error: FiresteelError): void {
     this.#unreported ??= error;
     for (const { kind, entries } of batch.groups) kind.settled?.(entries.map(payloadOf), false);
+    this.#count(batch);
     for (const entry of batch.entries) entry.reject(error);
-    this.#settled += batch.entries.length;
+  }
+
+  /** The first part of a divided request does not count: the last one ends it. */
+  #count(batch: Batch): void {
+    for (const entry of batch.entries) if (!PARTS.has(entry)) this.#settled += 1;
   }
 
   /** Runs one transaction until it is known to be committed or failed for another reason than the connection. */
   async #commit(batch: Batch, number: number): Promise<ReadonlyMap<Entry, unknown>> {
     const { db, lease, onNotice } = this.#options;
+    for (const { kind, entries } of batch.groups) await kind.before?.(entries.map(payloadOf));
     let backoffMs = BACKOFF_FIRST_MS;
     for (let attempt = 1; ; attempt++) {
       try {
@@ -267,6 +280,38 @@ export class Writer implements AsyncDisposable {
   get waiting(): number {
     return this.#asked - this.#settled;
   }
+}
+
+/** First parts of requests that were divided. */
+const PARTS = new WeakSet<Entry>();
+
+/** The two halves of what was refused, by requests or else within the only one; null where it is a single record. */
+function halve(entries: readonly Entry[]): readonly (readonly Entry[])[] | null {
+  if (entries.length > 1) {
+    const half = entries.length >> 1;
+    return [entries.slice(0, half), entries.slice(half)];
+  }
+  const [entry] = entries;
+  const payloads = entry?.kind.halve?.(entry.payload) ?? null;
+  if (entry === undefined || payloads === null) return null;
+  let refused: FiresteelError | null = null;
+  const first: Entry = {
+    ...entry,
+    payload: payloads[0],
+    resolve: () => undefined,
+    reject: (error) => {
+      refused = error;
+    },
+  };
+  const second: Entry = {
+    ...entry,
+    payload: payloads[1],
+    resolve: (answer) => (refused === null ? entry.resolve(answer) : entry.reject(refused)),
+    reject: (error) => entry.reject(refused ?? error),
+  };
+  PARTS.add(first);
+  if (PARTS.has(entry)) PARTS.add(second);
+  return [[first], [second]];
 }
 
 async function runBatch(

@@ -89,11 +89,6 @@ function jsonArguments(encoded: Uint8Array): JsonValue {
   return jsonFromValue(decodeValue(values));
 }
 
-/** Jobs in the order in which they started. */
-export function oldestFirst(jobs: readonly JobRecord[]): readonly JobRecord[] {
-  return jobs.toSorted((a, b) => a.startedAt - b.startedAt || (a.id < b.id ? -1 : 1));
-}
-
 /** A job. */
 export function jobMessage(job: JobRecord): MessageInitShape<typeof JobSchema> {
   const { id, executionId, task, evalHash, executor, cached } = job;

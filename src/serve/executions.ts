@@ -6,16 +6,9 @@ import { toJson } from "@bufbuild/protobuf";
 import { ListValueSchema } from "@bufbuild/protobuf/wkt";
 import { Code, FiresteelError } from "../errors.ts";
 import type { EncodedArguments } from "../evaluate/executions.ts";
-import type { JobRecord } from "../evaluate/ports.ts";
 import type { ExecutionService, StartExecutionRequest } from "../gen/firesteel/v1/execution_pb.ts";
 import { encodeProgram } from "../hash/program.ts";
-import {
-  executionMessage,
-  executionStateFrom,
-  executionSummary,
-  jobMessage,
-  oldestFirst,
-} from "./execution-message.ts";
+import { executionMessage, executionStateFrom, executionSummary, jobMessage } from "./execution-message.ts";
 import type { Handlers } from "./handlers.ts";
 import { valueFromJson } from "./json-value.ts";
 import type { Orchestrator } from "./orchestrator.ts";
@@ -48,14 +41,16 @@ export function executionHandlers(orchestrator: Orchestrator): Handlers<typeof E
     },
 
     async getExecution(request) {
-      const found = await orchestrator.get(required(request.id, "id"));
-      if (found === null) throw new FiresteelError(Code.notFound, `execution is not known: ${request.id}`);
-      const { jobs, next } = pageOfJobs(found.jobs, pageSize(request.jobPageSize, 1000, 10_000), request.jobPageToken);
+      const execution = await orchestrator.get(required(request.id, "id"));
+      if (execution === null) throw new FiresteelError(Code.notFound, `execution is not known: ${request.id}`);
+      const limit = pageSize(request.jobPageSize, 1000, 10_000);
+      const from = jobsBefore(request.jobPageToken);
+      const { jobs, count } = await orchestrator.jobs.pageJobs(execution.id, { from, limit });
       return {
-        execution: executionMessage(found.execution),
+        execution: executionMessage(execution),
         jobs: jobs.map(jobMessage),
-        nextJobPageToken: next,
-        jobCount: BigInt(found.jobs.length),
+        nextJobPageToken: from + limit < count ? String(from + limit) : "",
+        jobCount: BigInt(count),
       };
     },
 
@@ -104,19 +99,12 @@ function encodeArguments(request: StartExecutionRequest): EncodedArguments {
   );
 }
 
-/** A page of an execution's jobs, oldest first; the token is the number of jobs before it. */
-function pageOfJobs(
-  jobs: readonly JobRecord[],
-  size: number,
-  token: string,
-): { readonly jobs: readonly JobRecord[]; readonly next: string } {
+/** The token of a page is the number of jobs before it. */
+function jobsBefore(token: string): number {
   if (!/^\d{0,15}$/.test(token))
     throw new FiresteelError(
       Code.invalidArgument,
       `job page token was not given by this service: ${JSON.stringify(token)}`,
     );
-  const from = Number(token);
-  const sorted = oldestFirst(jobs);
-  const next = from + size < sorted.length ? String(from + size) : "";
-  return { jobs: sorted.slice(from, from + size), next };
+  return Number(token);
 }

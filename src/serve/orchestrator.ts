@@ -9,7 +9,7 @@ import type {
   EpochMs,
   ExecutionRecord,
   ExecutionState,
-  JobRecord,
+  ExecutionStore,
   Page,
   PageRequest,
   SubmissionStore,
@@ -48,8 +48,10 @@ export interface Health {
 export interface Orchestrator {
   /** Resolves when the execution is durable. Rejects with `not_found` for an unknown task, `invalid_argument` for arguments that do not fit it. */
   start(request: StartRequest): Promise<ExecutionRecord>;
-  /** The execution and its jobs; null when there is none of this id. */
-  get(id: string): Promise<{ readonly execution: ExecutionRecord; readonly jobs: readonly JobRecord[] } | null>;
+  /** The execution; null when there is none of this id. */
+  get(id: string): Promise<ExecutionRecord | null>;
+  /** Jobs of an execution: how many there are, some of them, or all of them part by part. */
+  readonly jobs: Pick<ExecutionStore, "pageJobs" | "readJobs">;
   /** Resolves when the execution has ended, or with the record as it then is when `timeoutMs` has run out. Rejects with `not_found`; aborting the signal gives up waiting and nothing else. */
   wait(id: string, timeoutMs: number | undefined, signal: AbortSignal): Promise<ExecutionRecord>;
   /**

@@ -9,7 +9,7 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import { Code, FiresteelError } from "../errors.ts";
 import type { ExecutionRecord, JobRecord, SubmissionRecord } from "../evaluate/ports.ts";
 import type { WatchExecutionResponseSchema } from "../gen/firesteel/v1/execution_pb.ts";
-import { executionMessage, jobMessage, oldestFirst } from "./execution-message.ts";
+import { executionMessage, jobMessage } from "./execution-message.ts";
 import type { Orchestrator, WatchEvent } from "./orchestrator.ts";
 import { submissionMessage } from "./submission-message.ts";
 
@@ -32,14 +32,12 @@ export async function* watchExecution(
     let next = events.next();
     // It is awaited after the snapshot; until then a rejection must not count as unhandled.
     next.catch(() => undefined);
-    const found = await orchestrator.get(id);
-    if (found === null) throw new FiresteelError(Code.notFound, `execution is not known: ${id}`);
-    const submissions = await submissionsOf(orchestrator, id);
-    yield* snapshot(found.execution, oldestFirst(found.jobs), submissions);
-    if (found.execution.endedAt !== null) return;
-
+    const execution = await orchestrator.get(id);
+    if (execution === null) throw new FiresteelError(Code.notFound, `execution is not known: ${id}`);
     const ended = new Set<string>();
-    for (const item of [...found.jobs, ...submissions]) if (item.endedAt !== null) ended.add(item.id);
+    yield* snapshot(orchestrator, execution, ended);
+    if (execution.endedAt !== null) return;
+
     for (;;) {
       const { done, value: event } = await next;
       if (done) return;
@@ -53,7 +51,7 @@ export async function* watchExecution(
   }
 }
 
-async function submissionsOf(orchestrator: Orchestrator, executionId: string): Promise<readonly SubmissionRecord[]> {
+async function submissionsOf(orchestrator: Orchestrator, executionId: string): Promise<SubmissionRecord[]> {
   const all: SubmissionRecord[] = [];
   let cursor: string | null = null;
   do {
@@ -68,25 +66,35 @@ async function submissionsOf(orchestrator: Orchestrator, executionId: string): P
   return all;
 }
 
-function* snapshot(
+/** The state of now, part by part, and which jobs and submissions of it have ended. */
+async function* snapshot(
+  orchestrator: Orchestrator,
   execution: ExecutionRecord,
-  jobs: readonly JobRecord[],
-  submissions: readonly SubmissionRecord[],
-): Generator<Update> {
-  const parts = Math.max(
-    1,
-    Math.ceil(jobs.length / SNAPSHOT_JOBS),
-    Math.ceil(submissions.length / SNAPSHOT_SUBMISSIONS),
-  );
-  for (let i = 0; i < parts; i++) {
+  ended: Set<string>,
+): AsyncGenerator<Update> {
+  const submissions = await submissionsOf(orchestrator, execution.id);
+  for (const { id, endedAt } of submissions) if (endedAt !== null) ended.add(id);
+  let first = true;
+  const part = (jobs: readonly JobRecord[], complete: boolean): Update => {
     const value = {
-      ...(i === 0 ? { execution: executionMessage(execution) } : {}),
-      jobs: jobs.slice(i * SNAPSHOT_JOBS, (i + 1) * SNAPSHOT_JOBS).map(jobMessage),
-      submissions: submissions.slice(i * SNAPSHOT_SUBMISSIONS, (i + 1) * SNAPSHOT_SUBMISSIONS).map(submissionMessage),
-      complete: i === parts - 1,
+      ...(first ? { execution: executionMessage(execution) } : {}),
+      jobs: jobs.map(jobMessage),
+      submissions: submissions.splice(0, SNAPSHOT_SUBMISSIONS).map(submissionMessage),
+      complete,
     };
-    yield { event: { case: "snapshot", value } };
+    first = false;
+    return { event: { case: "snapshot", value } };
+  };
+  // One part is held back: the last one says that it is.
+  let held: readonly JobRecord[] = [];
+  for await (const jobs of orchestrator.jobs.readJobs(execution.id)) {
+    for (const { id, endedAt } of jobs) if (endedAt !== null && execution.endedAt === null) ended.add(id);
+    held = held.concat(jobs);
+    for (; held.length > SNAPSHOT_JOBS; held = held.slice(SNAPSHOT_JOBS))
+      yield part(held.slice(0, SNAPSHOT_JOBS), false);
   }
+  for (; submissions.length > SNAPSHOT_SUBMISSIONS; held = []) yield part(held, false);
+  yield part(held, true);
 }
 
 function isStale(event: WatchEvent, ended: ReadonlySet<string>): boolean {

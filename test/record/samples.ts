@@ -8,6 +8,7 @@ import type {
   JobRecord,
   SubmissionRecord,
 } from "../../src/evaluate/ports.ts";
+import { digestValue } from "../../src/hash/digest.ts";
 
 /** SHA-256 of a text, in hex. */
 export function digest(text: string): string {
@@ -15,16 +16,13 @@ export function digest(text: string): string {
 }
 
 export function sampleCall(name: string, result = `result of ${name}`): CallRecord {
-  const bytes = Buffer.from(`argument of ${name}`);
+  const value = (text: string) => ({ digest: digestValue(Buffer.from(text)), bytes: Buffer.from(text) });
   return {
     evalHash: digest(`call ${name}`),
     task: "test.task",
     code: digest("code"),
-    args: [
-      { digest: digest(bytes.toString()), bytes },
-      { digest: digest("shared"), bytes: Buffer.from("shared") },
-    ],
-    outcome: { kind: "value", bytes: Buffer.from(result), digest: digest(result) },
+    args: [value(`argument of ${name}`), value("shared")],
+    outcome: { kind: "value", ...value(result) },
     executor: "inline",
     startedAt: 1_700_000_000_123,
     endedAt: 1_700_000_000_456,

@@ -1,9 +1,4 @@
 -- The schema after all migrations, one line a thing. Written by test/record/migrate.test.ts: run it with "vitest run -u" after adding a migration.
-argument.eval_hash bytea not null
-argument.position integer not null
-argument.value bytea not null
-argument constraint argument_pkey PRIMARY KEY (eval_hash, "position")
-CREATE UNIQUE INDEX argument_pkey ON public.argument USING btree (eval_hash, "position")
 bulk_result.work bytea not null
 bulk_result.submission_id text not null
 bulk_result.outputs json not null
@@ -11,13 +6,8 @@ bulk_result.committed_at timestamp with time zone not null default now()
 bulk_result constraint bulk_result_pkey PRIMARY KEY (work)
 CREATE UNIQUE INDEX bulk_result_pkey ON public.bulk_result USING btree (work)
 call.eval_hash bytea not null
-call.task text not null
-call.code bytea not null
-call.kind text not null
-call.result bytea not null
-call.executor text not null
-call.started_at timestamp with time zone not null
-call.ended_at timestamp with time zone not null
+call.task bigint not null
+call.body bytea not null
 call constraint call_pkey PRIMARY KEY (eval_hash)
 CREATE UNIQUE INDEX call_pkey ON public.call USING btree (eval_hash)
 claim.kind text not null
@@ -47,6 +37,7 @@ execution.id text not null
 execution.request_id text
 execution.task text not null
 execution.args bytea not null
+execution.root bytea not null
 execution.reason text not null
 execution.user_name text not null
 execution.state text not null
@@ -63,6 +54,7 @@ execution constraint execution_pkey PRIMARY KEY (id)
 execution constraint execution_request_id_key UNIQUE (request_id)
 execution constraint execution_seq_key UNIQUE (seq)
 CREATE INDEX execution_adoption ON public.execution USING btree (adoption) WHERE (adoption IS NOT NULL)
+CREATE INDEX execution_root ON public.execution USING btree (root, seq)
 CREATE INDEX execution_running ON public.execution USING btree (owner) WHERE (state = 'running'::text)
 CREATE INDEX execution_state ON public.execution USING btree (state, seq)
 CREATE INDEX execution_task ON public.execution USING btree (task, seq)
@@ -85,13 +77,19 @@ job.state text not null
 job.executor text not null
 job.cached boolean not null
 job.started_at timestamp with time zone not null
-job.ended_at timestamp with time zone
 job.error json
 job.submission_id text
 job.note text
 job constraint job_pkey PRIMARY KEY (id)
 CREATE INDEX job_execution ON public.job USING btree (execution_id)
 CREATE UNIQUE INDEX job_pkey ON public.job USING btree (id)
+job_block.execution_id text not null
+job_block.seq bigint not null generated always as identity
+job_block.count integer not null
+job_block.first_started_ms bigint not null
+job_block.data bytea not null
+job_block constraint job_block_pkey PRIMARY KEY (execution_id, seq)
+CREATE UNIQUE INDEX job_block_pkey ON public.job_block USING btree (execution_id, seq)
 owner.id uuid not null
 owner.epoch bigint not null
 owner.batch bigint not null default 0
@@ -103,6 +101,12 @@ owner.pid integer not null
 owner constraint owner_pkey PRIMARY KEY (id)
 CREATE INDEX owner_alive ON public.owner USING btree (id) WHERE (ended_at IS NULL)
 CREATE UNIQUE INDEX owner_pkey ON public.owner USING btree (id)
+shallow_result.eval_hash bytea not null
+shallow_result.digest bytea not null
+shallow_result.bytes bytea not null
+shallow_result.tasks json not null
+shallow_result constraint shallow_result_pkey PRIMARY KEY (eval_hash)
+CREATE UNIQUE INDEX shallow_result_pkey ON public.shallow_result USING btree (eval_hash)
 store.single boolean not null default true
 store.id text not null
 store.created_at timestamp with time zone not null default now()
@@ -160,13 +164,14 @@ submission_transition.to_state text not null
 submission_transition.cause text not null
 submission_transition constraint submission_transition_pkey PRIMARY KEY (submission_id, seq)
 CREATE UNIQUE INDEX submission_transition_pkey ON public.submission_transition USING btree (submission_id, seq)
+task.id bigint not null
 task.name text not null
 task.code bytea not null
+task.executor text not null
 task.first_seen timestamp with time zone not null default now()
-task constraint task_pkey PRIMARY KEY (name, code)
-CREATE UNIQUE INDEX task_pkey ON public.task USING btree (name, code)
+task constraint task_pkey PRIMARY KEY (id)
+CREATE UNIQUE INDEX task_pkey ON public.task USING btree (id)
 value.digest bytea not null
-value.size integer not null
 value.bytes bytea not null
 value constraint value_pkey PRIMARY KEY (digest)
 CREATE UNIQUE INDEX value_pkey ON public.value USING btree (digest)

@@ -38,6 +38,10 @@ export interface MemoryOrchestrator extends Orchestrator {
   onListSubmissions: (() => void) | null;
 }
 
+function oldestFirst(jobs: readonly JobRecord[]): readonly JobRecord[] {
+  return jobs.toSorted((a, b) => a.startedAt - b.startedAt || (a.id < b.id ? -1 : 1));
+}
+
 export function memoryOrchestrator(): MemoryOrchestrator {
   const executions = new Map<string, ExecutionRecord>();
   const jobs = new Map<string, JobRecord[]>();
@@ -151,8 +155,17 @@ export function memoryOrchestrator(): MemoryOrchestrator {
 
     async get(id) {
       self.onGet?.();
-      const execution = executions.get(id);
-      return execution ? { execution, jobs: jobs.get(id) ?? [] } : null;
+      return executions.get(id) ?? null;
+    },
+
+    jobs: {
+      async pageJobs(id, { from, limit }) {
+        const all = oldestFirst(jobs.get(id) ?? []);
+        return { jobs: all.slice(from, from + limit), count: all.length };
+      },
+      async *readJobs(id) {
+        yield oldestFirst(jobs.get(id) ?? []);
+      },
     },
 
     async wait(id, timeoutMs, signal) {

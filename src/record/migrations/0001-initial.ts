@@ -28,30 +28,19 @@ const STATEMENTS: readonly string[] = [
   "create index claim_owner on claim (owner)",
   `create table value (
     digest bytea primary key,
-    size integer not null,
     bytes bytea not null
   )`,
   `create table task (
+    id bigint primary key,
     name text not null,
     code bytea not null,
-    first_seen timestamptz not null default now(),
-    primary key (name, code)
+    executor text not null,
+    first_seen timestamptz not null default now()
   )`,
   `create table call (
     eval_hash bytea primary key,
-    task text not null,
-    code bytea not null,
-    kind text not null,
-    result bytea not null,
-    executor text not null,
-    started_at timestamptz not null,
-    ended_at timestamptz not null
-  )`,
-  `create table argument (
-    eval_hash bytea not null,
-    position integer not null,
-    value bytea not null,
-    primary key (eval_hash, position)
+    task bigint not null,
+    body bytea not null
   )`,
   `create table shallow_result (
     eval_hash bytea primary key,
@@ -65,6 +54,7 @@ const STATEMENTS: readonly string[] = [
     request_id text unique,
     task text not null,
     args bytea not null,
+    root bytea not null,
     reason text not null,
     user_name text not null,
     state text not null,
@@ -80,6 +70,7 @@ const STATEMENTS: readonly string[] = [
   )`,
   "create index execution_state on execution (state, seq)",
   "create index execution_task on execution (task, seq)",
+  "create index execution_root on execution (root, seq)",
   "create index execution_running on execution (owner) where state = 'running'",
   "create index execution_adoption on execution (adoption) where adoption is not null",
   `create table job (
@@ -92,12 +83,21 @@ const STATEMENTS: readonly string[] = [
     executor text not null,
     cached boolean not null,
     started_at timestamptz not null,
-    ended_at timestamptz,
     error json,
     submission_id text,
     note text
   )`,
   "create index job_execution on job (execution_id)",
+  `create table job_block (
+    execution_id text not null,
+    seq bigint generated always as identity,
+    count integer not null,
+    first_started_ms bigint not null,
+    data bytea not null,
+    primary key (execution_id, seq)
+  )`,
+  // Digests do not get smaller; trying costs more than storing.
+  "alter table job_block alter column data set storage external",
   `create table dataset (
     identity bytea primary key,
     format text not null,

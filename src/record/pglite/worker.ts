@@ -7,12 +7,19 @@
 import { existsSync } from "node:fs";
 import { rename, rm } from "node:fs/promises";
 import { parentPort, workerData } from "node:worker_threads";
-import { PGlite } from "@electric-sql/pglite";
+import { PGlite, type QueryOptions } from "@electric-sql/pglite";
 import { dataDir } from "@electric-sql/pglite-prepopulatedfs";
 import type { Reply, Request, WireError, WorkerStart } from "./messages.ts";
 
 const port = parentPort;
 if (port === null) throw new Error("pglite/worker is the entry of a worker thread");
+
+/** Bytes go to the database as they are, in its binary format, and not as hex digits that are made one at a time; what comes back is read by Node. By object id: bytea, bytea[], int8[]. */
+const asItIs = (value: unknown): string => value as string;
+const BINARY: QueryOptions = {
+  serializers: { 17: asItIs, 1001: asItIs, 1016: asItIs },
+  parsers: { 17: (text: string) => new Uint8Array(Buffer.from(text.slice(2), "hex")) },
+};
 
 const reply = (message: Reply): void => port.postMessage(message);
 
@@ -47,7 +54,7 @@ async function handle(database: PGlite, request: Request): Promise<void> {
       port?.close();
       return;
     }
-    const result = await database.query(request.sql, [...request.parameters]);
+    const result = await database.query(request.sql, [...request.parameters], BINARY);
     reply({ kind: "rows", id: request.id, rows: result.rows, affected: result.affectedRows });
   } catch (error) {
     reply({ kind: "error", id: request.id, error: wireError(error) });

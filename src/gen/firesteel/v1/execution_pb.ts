@@ -331,7 +331,7 @@ export type GetExecutionResponse = Message<"firesteel.v1.GetExecutionResponse"> 
   execution?: Execution | undefined;
 
   /**
-   * Oldest first.
+   * Oldest first; roughly so where there are more than 10000.
    *
    * @generated from field: repeated firesteel.v1.Job jobs = 2;
    */
@@ -486,7 +486,7 @@ export type ExecutionSnapshot = Message<"firesteel.v1.ExecutionSnapshot"> & {
   execution?: Execution | undefined;
 
   /**
-   * Oldest first.
+   * Oldest first; roughly so where there are more than 10000.
    *
    * @generated from field: repeated firesteel.v1.Job jobs = 2;
    */
