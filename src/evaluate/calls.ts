@@ -17,13 +17,12 @@ import { errorRecord, isInputChanged } from "./failure.ts";
 import { FINGERPRINT_TASK } from "./fingerprint.ts";
 import type { Inputs } from "./inputs.ts";
 import { Cell, findCycle, Job, jobPath, type Settled } from "./job.ts";
+import { Lookups, type LookupsOwner } from "./lookups.ts";
 import type { CachedCall, ErrorRecord, JobRecord, JobState, Outcome } from "./ports.ts";
 import type { RunResult } from "./running.ts";
 import { declaredContext } from "./scope.ts";
 import type { WorkList } from "./work-list.ts";
 
-/** A query of this many look-ups is sent without waiting for the turn to end. */
-const LOOKUP_BATCH = 1000;
 /** Jobs that end sooner are recorded once, at their end. */
 const RECORD_RUNNING_AFTER_MS = 250;
 
@@ -43,13 +42,13 @@ export interface CallsOwner {
 }
 
 /** See the head of this file. */
-export class Calls {
+export class Calls implements LookupsOwner {
   readonly #owner: CallsOwner;
   readonly #nothing = new Below();
   /** By eval hash; under a context by that and the identity of the context, which the results of calls below may depend on. */
   #jobs = new Map<string, Job>();
   #unshared = new Set<Job>();
-  #lookups: Job[] = [];
+  readonly #lookups: Lookups;
   #shallow: Job[] = [];
   /** Jobs of which nothing is recorded yet, oldest first. */
   readonly #fresh = new Set<Job>();
@@ -60,7 +59,17 @@ export class Calls {
 
   constructor(owner: CallsOwner) {
     this.#owner = owner;
+    this.#lookups = new Lookups(owner.context.store, this);
     this.#sweep = setInterval(() => this.#recordRunning(), RECORD_RUNNING_AFTER_MS);
+  }
+
+  get work(): WorkList {
+    return this.#owner.work;
+  }
+
+  /** Expects the calls of the last execution of a root again. */
+  expect(task: string, args: Uint8Array): void {
+    this.#lookups.readAhead(task, args);
   }
 
   /** The result of a call with these encoded arguments. */
@@ -109,8 +118,7 @@ export class Calls {
     this.#fresh.add(job);
     if (!keeps) this.#owner.work.push(() => this.#runBody(job, false));
     else if (task.options.checkValid === "shallow") this.#shallow.push(job);
-    else this.#lookups.push(job);
-    if (this.#lookups.length >= LOOKUP_BATCH) this.#lookUp();
+    else this.#lookups.ask(job);
     return job.cell;
   }
 
@@ -127,7 +135,7 @@ export class Calls {
   /** Sends off what was gathered. */
   flush(): void {
     if (this.#shallow.length > 0) this.#lookUpShallow();
-    if (this.#lookups.length > 0) this.#lookUp();
+    this.#lookups.flush();
     const records = this.#records;
     if (records.length === 0) return;
     this.#records = [];
@@ -167,7 +175,7 @@ export class Calls {
   }
 
   #forget(): void {
-    this.#lookups = [];
+    this.#lookups.clear();
     this.#shallow = [];
     this.#records = [];
     this.#fresh.clear();
@@ -190,29 +198,14 @@ export class Calls {
     this.#record(job, settled.ok ? "succeeded" : "failed", settled.ok ? null : settled.error);
   }
 
-  #fail(job: Job, error: unknown): void {
+  failed(job: Job, error: unknown): void {
     this.endJob(job, { ok: false, error: errorRecord(error, jobPath(job)) });
   }
 
   // ------------------------------------------------------------------------------------------- look-ups
 
-  #lookUp(): void {
-    const jobs = this.#lookups;
-    this.#lookups = [];
-    this.#owner.work.async(
-      async () => {
-        const found = await this.#owner.context.store.findCalls(jobs.map((job) => job.evalHash));
-        return () => {
-          for (const job of jobs) this.#looked(job, found.get(job.evalHash));
-        };
-      },
-      (error) => {
-        for (const job of jobs) this.#fail(job, error);
-      },
-    );
-  }
-
-  #looked(job: Job, hit: CachedCall | undefined): void {
+  /** Goes on with what is stored of a job's call. */
+  found(job: Job, hit: CachedCall | undefined): void {
     if (!hit) return this.#runBody(job, false);
     this.#whenValid(
       job,
@@ -232,7 +225,7 @@ export class Calls {
     const { context, inputs, work } = this.#owner;
     work.async(
       async () => ((await context.bodies.stillValid(bytes, inputs)) ? valid : invalid),
-      (error) => this.#fail(job, error),
+      (error) => this.failed(job, error),
     );
   }
 
@@ -247,9 +240,7 @@ export class Calls {
         return () => {
           for (const job of jobs) {
             const hit = found.get(shallowKey(job));
-            const deep = () => {
-              this.#lookups.push(job);
-            };
+            const deep = () => this.#lookups.ask(job);
             if (!hit || !this.#sameCode(hit.tasks)) deep();
             else
               this.#whenValid(
@@ -266,7 +257,7 @@ export class Calls {
         };
       },
       (error) => {
-        for (const job of jobs) this.#fail(job, error);
+        for (const job of jobs) this.failed(job, error);
       },
     );
   }
@@ -318,7 +309,7 @@ export class Calls {
     if (result.ok) {
       job.note = null;
       this.#evaluate(job, result.value);
-    } else if (!isInputChanged(result.error) || !this.#owner.restart()) this.#fail(job, result.error);
+    } else if (!isInputChanged(result.error) || !this.#owner.restart()) this.failed(job, result.error);
   }
 
   #evaluate(job: Job, outcome: Outcome): void {

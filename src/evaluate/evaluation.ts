@@ -67,18 +67,20 @@ export class Evaluation implements WorkListOwner, CallsOwner {
   readonly context: EvaluationContext;
   readonly signal: AbortSignal;
   readonly work: WorkList = new WorkList(this);
-  readonly #calls: Calls = new Calls(this);
+  readonly #calls: Calls;
   inputs: Inputs;
   #restarts = 0;
   #root: Cell = new Cell();
   #rootProgram: Program | undefined;
   #rootTask = "";
+  #rootArgs: Uint8Array = new Uint8Array();
   #end: { readonly settle: (settled: Settled) => void; readonly fail: (error: FiresteelError) => void } | undefined;
 
   constructor(context: EvaluationContext, signal: AbortSignal) {
     this.context = context;
     this.signal = signal;
     this.inputs = new Inputs(context.inputs);
+    this.#calls = new Calls(this);
   }
 
   /** Evaluates the call of a task with arguments given as an encoded list, which may be a program. Settles once; rejects with `cancelled` when the signal aborts. */
@@ -107,6 +109,7 @@ export class Evaluation implements WorkListOwner, CallsOwner {
       try {
         this.#rootProgram = parseProgram(args);
         this.#rootTask = task;
+        this.#rootArgs = args;
         this.#startRoot();
       } catch (error) {
         this.#end?.fail(FiresteelError.from(error));
@@ -129,6 +132,7 @@ export class Evaluation implements WorkListOwner, CallsOwner {
       if (generation === this.work.generation && settled.ok) this.#end?.settle(settled);
     });
     const frame: Frame = { program: this.#rootProgram!, cells: [], job: null, scope: NO_SCOPE };
+    this.#calls.expect(this.#rootTask, this.#rootArgs);
     this.work.push(() =>
       this.fill(frame, frame.program.root, (list) => {
         if (!list.ok) return this.settle(this.#root, list);
