@@ -14,8 +14,11 @@ interface BodyCall {
 }
 
 /** The bytes that the body runner takes on its standard input: the code and the call. */
-export function encodeCall(flow: LoadRequest, { task, code, args, datasets }: Invocation): Uint8Array {
-  return serialize({ request: flow, item: { id: 1, task, code, args, datasets } } satisfies BodyCall);
+export function encodeCall(flow: LoadRequest, { task, code, args, datasets, context }: Invocation): Uint8Array {
+  return serialize({
+    request: flow,
+    item: { id: 1, task, code, args, datasets, context },
+  } satisfies BodyCall);
 }
 
 /** Reads {@link encodeCall}'s bytes. */
