@@ -7,6 +7,7 @@
 export type { FiresteelConfig } from "./config.ts";
 export { defineConfig } from "./config.ts";
 export { type ReadRowsOptions, type Row, readBytes, readRows, readText } from "./data/read.ts";
+export { type Codec, type Instances, registerCodec } from "./define/codec.ts";
 export type { DatasetValue as Dataset, FileValue as File } from "./define/external.ts";
 export {
   all,

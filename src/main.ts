@@ -8,6 +8,7 @@ import { pathToFileURL } from "node:url";
 import type { Logger } from "pino";
 import { Cleanup } from "./cleanup.ts";
 import { type Config, configuredClusters, environment } from "./config.ts";
+import { loadExecutors } from "./custom-executors.ts";
 import { Code, FiresteelError } from "./errors.ts";
 import { Bodies } from "./evaluate/bodies.ts";
 import { Executions } from "./evaluate/executions.ts";
@@ -75,11 +76,13 @@ export async function startOrchestrator({
     onError: (error) => log.error({ err: error }, error.message),
   });
   cleanup.use(gateway);
+  const executors = await loadExecutors(root, config);
   const code = cleanup.use(
     await openProjectCode({
       root,
       flows: config.flows,
       workers: config.workers,
+      executors,
       spark: (host) => (clusters.length === 0 ? null : createSparkExecutor({ host, gateway, store, storage, staging })),
       onVersion: (next) => log.info({ version: next.version }, `code changed: ${next.tasks.size} tasks`),
       onProblem: (error) => log.error(`code was not taken over, the version before goes on serving: ${error.message}`),

@@ -10,7 +10,7 @@ import { glob, isDynamicPattern } from "tinyglobby";
 import { Code, FiresteelError } from "./errors.ts";
 import type { FlowCode } from "./evaluate/code.ts";
 import type { Executor } from "./evaluate/ports.ts";
-import { type LoadedFlowCode, loadFlowCode } from "./route/flow/flow-code.ts";
+import { type LoadedFlowCode, loadFlowCode, type MakeExecutor } from "./route/flow/flow-code.ts";
 
 /** Edits that come within this time, in ms, are one new version. */
 const SETTLE_MS = 100;
@@ -25,6 +25,8 @@ export interface ProjectCodeOptions {
   readonly flows: readonly string[];
   readonly workers: number;
   readonly spark: (host: Executor) => Executor | null;
+  /** Makes the executors of third parties, by name. */
+  readonly executors?: ReadonlyMap<string, MakeExecutor>;
   /** Told of a new version, and of one that does not load. */
   readonly onVersion: (code: FlowCode) => void;
   readonly onProblem: (error: FiresteelError) => void;
@@ -147,6 +149,7 @@ async function load(options: ProjectCodeOptions, index: LoadedFlowCode["index"] 
     modules,
     workers: options.workers,
     spark: options.spark,
+    ...(options.executors ? { executors: options.executors } : {}),
     ...(index ? { index } : {}),
   });
 }

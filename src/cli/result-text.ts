@@ -2,7 +2,8 @@
  * Results as people read them: rows as a table, anything else as JavaScript writes it.
  */
 
-import { inspect } from "node:util";
+import { type InspectOptions, inspect } from "node:util";
+import { InstanceValue } from "../define/codec.ts";
 import { DatasetValue, FileValue } from "../define/external.ts";
 import { partialOf } from "../define/partial.ts";
 import { formatCount } from "./format.ts";
@@ -70,6 +71,12 @@ function shown(value: unknown): unknown {
   if (value instanceof FileValue) return named(`file ${value.path}`);
   const partial = partialOf(value);
   if (partial) return named(`partial task ${partial.task}, arguments given: ${partial.args.length}`);
+  if (value instanceof InstanceValue) {
+    const { codec, value: encoded } = value;
+    return {
+      [inspect.custom]: (_: number, options: InspectOptions) => `${codec}(${inspect(shown(encoded), options)})`,
+    };
+  }
   if (Array.isArray(value)) return value.map(shown);
   if (value instanceof Map) return new Map([...value].map(([key, item]) => [shown(key), shown(item)]));
   if (value instanceof Set) return new Set([...value].map(shown));

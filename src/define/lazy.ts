@@ -3,6 +3,7 @@
  */
 
 import { Code, FiresteelError } from "../errors.ts";
+import type { Instances } from "./codec.ts";
 import type { Expression } from "./expression.ts";
 import type { DatasetValue, FileValue } from "./external.ts";
 import type { PysparkWork, SqlWork } from "./work.ts";
@@ -26,6 +27,7 @@ type Leaf =
   | Uint8Array
   | DatasetValue
   | FileValue
+  | Instances[keyof Instances]
   | ((...args: never[]) => unknown);
 
 /**

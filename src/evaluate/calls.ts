@@ -91,7 +91,10 @@ export class Calls implements LookupsOwner {
     args = args.map((bytes) => (bytes.byteLength * 2 < bytes.buffer.byteLength ? bytes.slice() : bytes));
     const argDigests = args.map(digestValue);
     const context = declaredContext(task, scope.context);
-    const code = callCode(task, this.#owner.inputs);
+    const { codecs } = this.#owner.context.code;
+    const seen =
+      context.length === 0 ? args : [...args, ...context.flatMap(([, value]) => (value ? [value.bytes] : []))];
+    const code = callCode(task, seen, this.#owner.inputs, codecs);
     if (typeof code !== "string") return this.#callLater(code, () => this.call(name, given, frame, options), parent);
     const evalHash = hashCall(name, code, argDigests, context);
     const { cache = "store", executor = "inline", tags } = task.options;

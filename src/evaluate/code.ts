@@ -48,6 +48,8 @@ export interface FlowCode {
   /** Digest over the code of all tasks. */
   readonly version: string;
   readonly tasks: ReadonlyMap<string, TaskInfo>;
+  /** Code identities of the registered codecs by name. */
+  readonly codecs: ReadonlyMap<string, Digest>;
   /** Where the bodies of a task run; throws `invalid_argument` for an executor that does not exist. */
   executor(task: TaskInfo): Executor;
   /** Writes rows (canonical encoding of a list of objects) as one Parquet file; returns the number of rows. Throws `invalid_argument` for what Parquet cannot hold exactly. */

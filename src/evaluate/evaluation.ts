@@ -9,6 +9,7 @@
  * A call that waits on itself leaves the loop idle with cells unsettled; only then is the cycle looked for.
  */
 
+import { InstanceValue } from "../define/codec.ts";
 import type { CallOptions } from "../define/task-options.ts";
 import { Code, FiresteelError } from "../errors.ts";
 import type { Digest } from "../hash/digest.ts";
@@ -318,6 +319,15 @@ export class Evaluation implements WorkListOwner, CallsOwner {
       );
       return;
     }
+    if (of instanceof InstanceValue)
+      return this.fail(
+        cell,
+        frame,
+        new FiresteelError(
+          Code.invalidArgument,
+          `cannot read field "${key}" of an instance (codec ${of.codec}) outside of a body; give the instance to a task`,
+        ),
+      );
     if (of === null || typeof of !== "object")
       return this.fail(
         cell,

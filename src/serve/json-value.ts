@@ -3,6 +3,7 @@
  */
 
 import type { JsonValue } from "@bufbuild/protobuf";
+import { InstanceValue } from "../define/codec.ts";
 import { DatasetValue, FileValue } from "../define/external.ts";
 import { makePartial, partialOf } from "../define/partial.ts";
 import { TaskReference, taskNameOf } from "../define/task.ts";
@@ -14,7 +15,7 @@ import { datasetAt, fileAt, knownDataset, memberPath } from "./value-message.ts"
  * A value as JSON.
  *
  * `undefined` is null (and left out in an object), -0 is 0, NaN and the infinities are strings, a bigint is a decimal string, bytes are base64, a Date is an ISO 8601 string, typed arrays and Sets are lists, a Map is
- * an object when all its keys are strings, else a list of pairs; files, datasets, tasks (and partial tasks) and Spark work are objects with the one key `$file`, `$dataset`, `$task`, `$work`.
+ * an object when all its keys are strings, else a list of pairs; files, datasets, tasks (and partial tasks), Spark work and instances of classes are objects with the one key `$file`, `$dataset`, `$task`, `$work`, `$instance`.
  */
 export function jsonFromValue(value: unknown): JsonValue {
   if (value === undefined || value === null) return null;
@@ -43,6 +44,7 @@ function jsonFromObject(value: object): JsonValue {
   }
   if (value instanceof FileValue) return { $file: { path: value.path, digest: value.digest } };
   if (value instanceof DatasetValue) return { $dataset: { identity: value.identity } };
+  if (value instanceof InstanceValue) return { $instance: { codec: value.codec, value: jsonFromValue(value.value) } };
   if (ArrayBuffer.isView(value)) return Array.from(value as unknown as Iterable<number | bigint>, jsonFromValue);
   const record = jsonRecord(Object.entries(value));
   return isWork(value) ? { $work: record } : record;
@@ -56,7 +58,7 @@ function jsonRecord(entries: readonly (readonly [string, unknown])[]): { [key: s
 }
 
 /**
- * The value of a JSON argument: itself, with `{"$dataset": ...}`, `{"$file": ...}` and `{"$task": ...}` understood at any depth (the forms that {@link jsonFromValue} writes, and a dataset by location or a
+ * The value of a JSON argument: itself, with `{"$dataset": ...}`, `{"$file": ...}`, `{"$task": ...}` and `{"$instance": ...}` understood at any depth (the forms that {@link jsonFromValue} writes, and a dataset by location or a
  * file by path as lazies). An object that really has one such key as its only one has to be sent as a `Value`.
  *
  * @param subject how errors name the value; the path of the offending member follows it
@@ -76,6 +78,7 @@ function read(json: JsonValue, subject: string, path: string): unknown {
     if (key === "$dataset") return readDataset(content, subject, `${path}.$dataset`);
     if (key === "$file") return readFile(content, subject, `${path}.$file`);
     if (key === "$task") return readTask(content, subject, `${path}.$task`);
+    if (key === "$instance") return readInstance(content, subject, `${path}.$instance`);
   }
   return Object.fromEntries(entries.map(([key, item]) => [key, read(item, subject, memberPath(path, key))]));
 }
@@ -145,6 +148,13 @@ function readFile(content: JsonValue, subject: string, path: string): unknown {
   if (typeof content === "string") return fileAt(content, undefined, subject, path);
   const given = members(content, ["path", "digest"], subject, path);
   return fileAt(text(given, "path", subject, path) ?? "", text(given, "digest", subject, path), subject, path);
+}
+
+function readInstance(content: JsonValue, subject: string, path: string): unknown {
+  const given = members(content, ["codec", "value"], subject, path);
+  const codec = text(given, "codec", subject, path);
+  if (codec === undefined || codec === "") return refuse(subject, path, "needs the name of a codec");
+  return new InstanceValue(codec, read(given["value"] ?? null, subject, memberPath(path, "value")));
 }
 
 function readTask(content: JsonValue, subject: string, path: string): unknown {

@@ -4,6 +4,7 @@
 
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { NullValue } from "@bufbuild/protobuf/wkt";
+import { InstanceValue } from "../define/codec.ts";
 import { DatasetValue, FileValue } from "../define/external.ts";
 import { dataset, file } from "../define/forms.ts";
 import { makePartial, partialOf } from "../define/partial.ts";
@@ -120,6 +121,8 @@ function kindOfObject(value: object, depth: number): ValueInit["kind"] {
       value: { reference: { case: "identity", value: identity }, ...(rows === null ? {} : { rows: BigInt(rows) }) },
     };
   }
+  if (value instanceof InstanceValue)
+    return { case: "instanceValue", value: { codec: value.codec, value: write(value.value, depth + 1) } };
   const elementType = ELEMENT_TYPE_OF.get(value.constructor);
   if (elementType !== undefined && ArrayBuffer.isView(value)) {
     return {
@@ -198,6 +201,12 @@ function read(message: Value | undefined, subject: string, path: string, depth: 
       return readDataset(kind.value, subject, path);
     case "taskValue":
       return readTask(kind.value, subject, path, depth);
+    case "instanceValue":
+      if (kind.value.codec === "") refuse(subject, path, "is an instance without the name of its codec");
+      return new InstanceValue(
+        kind.value.codec,
+        read(kind.value.value, subject, `${path}<${kind.value.codec}>`, depth + 1),
+      );
     case "workValue":
       return makeWork(readObject(kind.value.members, subject, path, depth) as unknown as SparkWork);
   }

@@ -1,6 +1,7 @@
 /** Identities that were given out once must never change without anybody noticing: every cached result would be lost, or worse, found under another's name. */
 import { readFileSync, writeFileSync } from "node:fs";
 import { expect, it } from "vitest";
+import { InstanceValue, registerCodec } from "../../src/define/codec.ts";
 import { DatasetValue, FileValue } from "../../src/define/external.ts";
 import { apply, catchAll, catchError, cond, dataset, file, raise, seq } from "../../src/define/forms.ts";
 import { filter, flatMap, map, reduce } from "../../src/define/lists.ts";
@@ -13,6 +14,20 @@ import { writtenDatasetIdentity } from "../../src/hash/dataset.ts";
 import { digestBytes, digestOf, digestValue } from "../../src/hash/digest.ts";
 import { encodeProgram } from "../../src/hash/program.ts";
 
+class Money {
+  readonly cents: number;
+  readonly currency: string;
+  constructor(cents: number, currency: string) {
+    this.cents = cents;
+    this.currency = currency;
+  }
+}
+registerCodec({
+  name: "golden.Money",
+  class: Money,
+  encode: ({ cents, currency }) => ({ cents, currency }),
+  decode: ({ cents, currency }) => new Money(cents, currency),
+});
 const inc = task("golden.inc", (n: number) => n + 1);
 const sum = task("golden.sum", (a: number, b: number) => a + b);
 const words = task("golden.words", (line: string) => line.split(" "));
@@ -49,6 +64,7 @@ const values: Readonly<Record<string, unknown>> = {
   dataset: input,
   task: inc,
   partial: partial(partial(sum, 1), 2),
+  instance: [new Money(3, "EUR"), new InstanceValue("golden.Money", { cents: 3, currency: "EUR" })],
   sql: sql`SELECT * FROM ${input} WHERE a > ${1} AND b IN (${["x", null]})`,
   pyspark: pyspark({ file: "jobs/a.py", inputs: { input }, params: { n: 1 }, outputs: { out: {} } }),
 };

@@ -195,7 +195,7 @@ describe("what is refused", () => {
     [
       "a class instance",
       () => ({ "a b": new Money() }),
-      /^value at \["a b"\] is an instance of Money, which is no value; use a plain object$/,
+      /^value at \["a b"\] is an instance of Money, which is no value; use a plain object, or registerCodec\(\.\.\.\) for the class$/,
     ],
     ["a subclass of a container", () => new Table(), /^value is an instance of Table/],
     ["a boxed number", () => Object(1), /is an instance of Number/],

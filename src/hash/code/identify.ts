@@ -16,6 +16,8 @@ export interface TaskPlace {
   readonly column: number;
   /** It has schemas of its arguments: their code is code of the task. */
   readonly schemas?: boolean;
+  /** It is a codec, and the place that of `registerCodec(...)`. */
+  readonly codec?: boolean;
 }
 
 /** The identity of a task's code, and what it is made of. */
@@ -28,6 +30,8 @@ export interface TaskCode {
   readonly undecided: readonly UndecidedPlace[];
   /** Undefined when the task was not given a function that can be seen, as in `task("t", wrap(f))`. */
   readonly params: readonly Parameter[] | undefined;
+  /** For a codec: its class is not declared in the modules that were given. */
+  readonly foreign?: boolean;
 }
 
 /** What {@link CodeIndex.identify} needs. */
@@ -110,6 +114,7 @@ interface Body {
   /** The schemas of its arguments. */
   readonly schemas?: CodeNode;
   readonly params: readonly Parameter[] | undefined;
+  readonly foreign?: boolean;
 }
 
 function bodyOf(linker: Linker, modules: ReadonlyMap<string, GraphModule>, task: TaskPlace): Body {
@@ -125,6 +130,8 @@ function bodyOf(linker: Linker, modules: ReadonlyMap<string, GraphModule>, task:
   const named = unit.base === undefined ? undefined : unit.references[unit.base];
   const params = unit.parameters ?? (named && linker.unitOf(module, named)?.parameters);
   const node = linker.body(module, unit);
+  if (task.codec === true)
+    return { node, params, foreign: named === undefined || linker.unitOf(module, named) === undefined };
   if (task.schemas !== true) return { node, params };
   const reason = "the schemas of the arguments are not found in the syntax; write them in the options of task(...)";
   const schemas = site?.schemas
@@ -143,7 +150,7 @@ function sitesOf(summary: ModuleSummary): ReadonlyMap<number, Site> {
   return sites;
 }
 
-function describe(name: string, { node: root, schemas, params }: Body): TaskCode {
+function describe(name: string, { node: root, schemas, params, foreign }: Body): TaskCode {
   const parts: Part[] = [];
   const undecided = new Map<string, UndecidedPlace>();
   const seen = new Set<CodeNode>([root]);
@@ -165,5 +172,5 @@ function describe(name: string, { node: root, schemas, params }: Body): TaskCode
     }
   }
   const digest = schemas ? codeDigest("body and schemas", [root.digest, schemas.digest]) : root.digest;
-  return { digest, parts, undecided: [...undecided.values()], params };
+  return { digest, parts, undecided: [...undecided.values()], params, ...(foreign === undefined ? {} : { foreign }) };
 }

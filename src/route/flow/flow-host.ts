@@ -73,6 +73,11 @@ export class FlowHost implements DirectExecutor {
     return this.#code!.tasks;
   }
 
+  /** Code identities of codecs by name. */
+  get codecs(): ReadonlyMap<string, string> {
+    return new Map(this.#code!.codecs);
+  }
+
   /** The loaded code, to be loaded again exactly. */
   get pinned(): PinnedCode {
     return this.#code!.pinned;

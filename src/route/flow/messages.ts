@@ -31,6 +31,8 @@ export interface PinnedCode {
 /** Flow code that was loaded and identified. */
 export interface LoadedCode {
   readonly tasks: readonly TaskInfo[];
+  /** Name and code digest of each codec. */
+  readonly codecs: readonly (readonly [string, string])[];
   readonly pinned: PinnedCode;
   readonly index: SavedCodeIndex;
 }

@@ -6,6 +6,7 @@ import { relative } from "node:path";
 import { pathToFileURL } from "node:url";
 import { setProjectRoot } from "../../data/project-root.ts";
 import { schemaVendors } from "../../define/argument-schemas.ts";
+import { instanceOf } from "../../define/codec.ts";
 import { rememberDataset } from "../../define/external.ts";
 import { type BodyContext, runInContext } from "../../define/scope.ts";
 import { definedTasks, type TaskDefinition, taskByName, taskNameOf } from "../../define/task.ts";
@@ -17,9 +18,10 @@ import { createCodeIndex, type TaskCode } from "../../hash/code/identify.ts";
 import { installLoader, type Loader } from "../../hash/code/loader.ts";
 import { digestOf, digestValue } from "../../hash/digest.ts";
 import { encodeProgram } from "../../hash/program.ts";
-import { decodeValue, encodeValue } from "../../hash/value.ts";
+import { codecsIn, decodeValue, encodeValue } from "../../hash/value.ts";
 import { codeExtension, packageVersion } from "../../package-info.ts";
 import { checkKnownArguments, parseArguments, schemaParameters } from "./argument-check.ts";
+import { identifyCodecs } from "./codec-code.ts";
 import type { LoadedCode, LoadRequest, PinnedCode, RunItem, RunResult } from "./messages.ts";
 
 /** Loaded flow code on this thread. */
@@ -70,20 +72,35 @@ export async function loadRuntime(request: LoadRequest): Promise<Runtime> {
 
 function identify(request: LoadRequest, loader: Loader, index: ReturnType<typeof createCodeIndex>): LoadedCode {
   const definitions = [...definedTasks().values()];
-  const identified = index.identify({
-    tasks: definitions.map(({ name, site, args }) => ({ name, ...site, schemas: args !== undefined })),
+  const oracles = {
     root: pathToFileURL(`${request.root}/`).href,
-    taskNameOf: (url, localName) => taskNameOf(loader.binding(url, localName)?.value),
-    constantValue: (url, localName) => constantDigest(loader, url, localName),
+    taskNameOf: (url: string, localName: string) => taskNameOf(loader.binding(url, localName)?.value),
+    constantValue: (url: string, localName: string) => constantDigest(loader, url, localName),
+  };
+  const identified = index.identify({
+    ...oracles,
+    tasks: definitions.map(({ name, site, args }) => ({ name, ...site, schemas: args !== undefined })),
   });
+  const codecs = identifyCodecs(index, oracles, request.root);
+  const foreign = codecs.filter((codec) => codec.foreign).map(({ name, code }) => [name, code] as const);
   const tasks = definitions
     .map((definition) => describeTask(definition, identified.get(definition.name)!, request.root))
+    // Any code may make instances of a class that is none of the project's, and the syntax does not show it.
+    .map((task) => (foreign.length === 0 ? task : { ...task, code: digestOf("code and codecs", task.code, foreign) }))
     .sort((a, b) => (a.name < b.name ? -1 : 1));
   const codes = tasks.map((task) => [task.name, task.code] as const);
   return {
     tasks,
+    codecs: codecs.map(({ name, code }) => [name, code] as const),
     pinned: {
-      version: digestOf("code", codes),
+      version:
+        codecs.length === 0
+          ? digestOf("code", codes)
+          : digestOf(
+              "code",
+              codes,
+              codecs.map(({ code }) => code),
+            ),
       sources: [...loader.modules.values()].map((module) => [module.url, module.text] as const),
       codes,
     },
@@ -96,7 +113,9 @@ function constantDigest(loader: Loader, url: string, localName: string): string 
   const binding = loader.binding(url, localName);
   if (!binding) return undefined;
   try {
-    return digestValue(encodeValue(binding.value));
+    const bytes = encodeValue(binding.value);
+    // The methods of an instance are code that its value does not show.
+    return codecsIn(bytes).size > 0 ? undefined : digestValue(bytes);
   } catch (error) {
     if (error instanceof FiresteelError) return undefined;
     throw error;
@@ -130,7 +149,7 @@ function describeTask(definition: TaskDefinition, code: TaskCode, root: string):
 
 function bodyContext(task: string, context: NonNullable<RunItem["context"]>): BodyContext {
   const values = context.map(
-    ([key, bytes]) => [key, bytes === null ? undefined : decodeValue(bytes, taskByName)] as const,
+    ([key, bytes]) => [key, bytes === null ? undefined : decodeValue(bytes, taskByName, instanceOf)] as const,
   );
   return { task, values: new Map(values) };
 }
@@ -141,7 +160,7 @@ function check(task: string, args: readonly (Uint8Array | null)[]): ErrorRecord 
   try {
     checkKnownArguments(
       definition,
-      args.map((bytes) => bytes && { value: decodeValue(bytes, taskByName) }),
+      args.map((bytes) => bytes && { value: decodeValue(bytes, taskByName, instanceOf) }),
     );
     return null;
   } catch (error) {
@@ -159,7 +178,7 @@ async function runItem(item: RunItem, codes: ReadonlyMap<string, string>): Promi
       });
     }
     for (const dataset of item.datasets) rememberDataset(dataset.identity, dataset);
-    const given = item.args.map((bytes) => decodeValue(bytes, taskByName));
+    const given = item.args.map((bytes) => decodeValue(bytes, taskByName, instanceOf));
     // Without schemas nothing is awaited: the synchronous part of the body belongs to this turn.
     const args = definition.args === undefined ? given : await parseArguments(definition, given);
     const body = () => definition.body(...(args as never[]));
