@@ -3,7 +3,7 @@
  */
 
 import { inspect } from "node:util";
-import { DatasetValue, FileValue } from "../define/external.ts";
+import { DatasetValue, DirectoryValue, type FileIdentity, FileValue } from "../define/external.ts";
 import { partialOf } from "../define/partial.ts";
 import { formatCount } from "./format.ts";
 import { type Column, formatTable } from "./table.ts";
@@ -67,7 +67,9 @@ function shown(value: unknown): unknown {
     const rows = value.rows === null ? "" : `, ${formatCount(value.rows, "row")}`;
     return named(`dataset ${value.identity.slice(0, 12)}${rows}`);
   }
-  if (value instanceof FileValue) return named(`file ${value.path}`);
+  if (value instanceof FileValue) return named(`file ${value.path}${knownBy(value.by)}`);
+  if (value instanceof DirectoryValue)
+    return named(`directory ${value.path}, ${formatCount(value.entries.length, "file")}${knownBy(value.by)}`);
   const partial = partialOf(value);
   if (partial) return named(`partial task ${partial.task}, arguments given: ${partial.args.length}`);
   if (Array.isArray(value)) return value.map(shown);
@@ -75,6 +77,12 @@ function shown(value: unknown): unknown {
   if (value instanceof Set) return new Set([...value].map(shown));
   if (isPlain(value)) return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, shown(item)]));
   return value;
+}
+
+/** An identity that can miss a change is shown as such. */
+function knownBy(by: FileIdentity): string {
+  if (by === "content") return "";
+  return by === "stat" ? ", by size and time only" : ", by ETag";
 }
 
 function named(words: string): object {
