@@ -44,8 +44,10 @@ export interface FilesOptions extends FileOptions {
  *
  * @example
  * ```ts
- * export const words = task("words", async (text: File) => (await readText(text)).split(/\s+/).length);
- * export const main = task("main", () => [words(file("book.txt")), words(file("https://example.org/book.txt", { by: "etag" }))]);
+ * import { type File, file, readText, task } from "firesteel";
+ *
+ * export const first = task("files.first", async (text: File) => (await readText(text)).slice(0, 1));
+ * export const main = task("files.main", () => first(file("package.json"))); // "{"
  * ```
  *
  * Evaluation fails with `not_found` when there is none, `invalid_argument` for a folder, `failed_precondition` where `by` cannot be had there, `permission_denied` and `unavailable` as the storage says.
@@ -59,11 +61,10 @@ export function file(path: Arg<string>, options: FileOptions = {}): Lazy<FileVal
  *
  * @example
  * ```ts
- * export const site = task("site", async (pages: Directory) => {
- *   for (const page of pages.files) await publish(page.path, await readText(page));
- *   return pages.entries.length;
- * });
- * export const main = task("main", () => site(directory("pages")));
+ * import { type Directory, directory, task } from "firesteel";
+ *
+ * export const names = task("folders.names", (folder: Directory) => folder.entries.map((entry) => entry.name));
+ * export const main = task("folders.main", () => names(directory("."))); // ["flow.ts", "package.json"]
  * ```
  *
  * Evaluation fails with `not_found` when there is no such folder; an empty one has no entries.
@@ -77,7 +78,10 @@ export function directory(path: Arg<string>, options: FilesOptions = {}): Lazy<D
  *
  * @example
  * ```ts
- * export const main = task("main", () => map(parse, glob("in/*.csv")));
+ * import { type File, glob, map, task } from "firesteel";
+ *
+ * export const path = task("globs.path", (file: File) => file.path);
+ * export const main = task("globs.main", () => map(path, glob("*.json"))); // ["package.json"]
  * ```
  */
 export function glob(pattern: Arg<string>, options: FilesOptions = {}): Lazy<FileValue[]> {
