@@ -42,7 +42,6 @@ export type Operator = (typeof Operator)[keyof typeof Operator];
 
 /** Names of the built-in forms; the evaluator has one rule for each. Where it says task, a partial task does too. */
 export const Form = {
-  ...Operator,
   /** `[condition, then, (condition, then)*, otherwise]`: only the chosen branch is evaluated. */
   cond: "cond",
   /** `[body, codes, recover]`: when `body` fails with one of the codes or class names (empty: any), the task `recover` gets the error. */
@@ -84,7 +83,7 @@ export const Form = {
   /** `[message, name?]`: fails. */
   raise: "raise",
 } as const;
-export type Form = (typeof Form)[keyof typeof Form];
+export type Form = (typeof Form)[keyof typeof Form] | Operator;
 
 export interface CallExpression {
   readonly kind: "call";
