@@ -23,6 +23,7 @@ import { createGateway } from "./route/livy/gateway.ts";
 import { createStaging } from "./route/livy/staging.ts";
 import { createSparkExecutor } from "./route/spark-executor.ts";
 import { createFileStorage } from "./route/storage/file-storage.ts";
+import { createStorages } from "./route/storage/storages.ts";
 import type { Orchestrator } from "./serve/orchestrator.ts";
 import { startServer } from "./serve/server.ts";
 import { storeLocation } from "./store-location.ts";
@@ -64,7 +65,7 @@ export async function startOrchestrator({
   );
   const storage = createFileStorage();
   const warehouse = locate(root, config.warehouse);
-  const inputs: InputsContext = { root, storages: new Map([[storage.scheme, storage]]), environment, store };
+  const inputs: InputsContext = { root, storages: createStorages(), environment, store };
   const staging = createStaging({ storage, warehouse, root });
   const clusters = await configuredClusters(config, localCluster);
   const gateway = createGateway({

@@ -72,8 +72,12 @@ export const Form = {
   withContext: "withContext",
   /** `[location, options]`: files under a location, fingerprinted at evaluation. */
   dataset: "dataset",
-  /** `[path]`: a file, digested at evaluation. */
+  /** `[path]` or `[path, options]`: a file, identified at evaluation. */
   file: "file",
+  /** `[path]` or `[path, options]`: the files below a folder, identified at evaluation. */
+  directory: "directory",
+  /** `[pattern]` or `[pattern, options]`: the files that match, identified at evaluation. */
+  glob: "glob",
   /** `[rows, schema]`: a small dataset of rows made in TypeScript. */
   createDataset: "createDataset",
   /** `[message, name?]`: fails. */

@@ -5,7 +5,7 @@
 import { Code, FiresteelError } from "../errors.ts";
 import type { Instances } from "./codec.ts";
 import type { Expression } from "./expression.ts";
-import type { DatasetValue, FileValue } from "./external.ts";
+import type { DatasetValue, DirectoryValue, FileValue } from "./external.ts";
 import type { PysparkWork, SqlWork } from "./work.ts";
 
 declare const lazyType: unique symbol;
@@ -28,26 +28,32 @@ type Leaf =
   | DatasetValue
   | FileValue
   | Instances[keyof Instances]
+  | DirectoryValue
   | ((...args: never[]) => unknown);
 
 /**
  * A lazy `T`: `LazyOf<T>` plus the fields of `T`, each lazy in its turn. A dataset's only field is `location`: asking for it puts the location into the identity of whatever receives it.
+ * A file has `path` and `version`, a directory `path` and `files`.
  */
 export type Lazy<T> = LazyOf<T> &
   (T extends DatasetValue
     ? { readonly location: Lazy<string> }
-    : T extends Leaf
-      ? unknown
-      : T extends readonly (infer U)[]
-        ? { readonly [index: number]: Lazy<U>; readonly length: Lazy<number> } & (number extends T["length"]
-            ? unknown
-            : // A tuple: each place has its own type.
-              { readonly [K in keyof T as K extends `${number}` ? K : never]: Lazy<T[K]> })
-        : T extends ReadonlyMap<unknown, unknown> | ReadonlySet<unknown>
+    : T extends DirectoryValue
+      ? { readonly path: Lazy<string>; readonly files: Lazy<FileValue[]> }
+      : T extends FileValue
+        ? { readonly path: Lazy<string>; readonly version: Lazy<string> }
+        : T extends Leaf
           ? unknown
-          : T extends object
-            ? { readonly [K in keyof T]: Lazy<T[K]> }
-            : unknown);
+          : T extends readonly (infer U)[]
+            ? { readonly [index: number]: Lazy<U>; readonly length: Lazy<number> } & (number extends T["length"]
+                ? unknown
+                : // A tuple: each place has its own type.
+                  { readonly [K in keyof T as K extends `${number}` ? K : never]: Lazy<T[K]> })
+            : T extends ReadonlyMap<unknown, unknown> | ReadonlySet<unknown>
+              ? unknown
+              : T extends object
+                ? { readonly [K in keyof T]: Lazy<T[K]> }
+                : unknown);
 
 /** What may be given where a `T` is wanted: the value, a lazy of it, or a structure with lazies inside. */
 export type Arg<T> =

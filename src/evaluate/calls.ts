@@ -7,6 +7,7 @@
 import type { CallOptions } from "../define/task-options.ts";
 import { Code, FiresteelError } from "../errors.ts";
 import { type Digest, digestOf, digestValue } from "../hash/digest.ts";
+import { findExternals } from "../hash/value.ts";
 import { bindArguments } from "./arguments.ts";
 import { Below } from "./below.ts";
 import { type BodyRequest, mentionsExternals } from "./bodies.ts";
@@ -311,8 +312,22 @@ export class Calls implements LookupsOwner {
   #ended(job: Job, result: RunResult<Outcome>): void {
     if (result.ok) {
       job.note = null;
-      this.#evaluate(job, result.value);
+      if (mentionsExternals(result.value.bytes)) this.#learn(job, result.value);
+      else this.#evaluate(job, result.value);
     } else if (!isInputChanged(result.error) || !this.#owner.restart()) this.failed(job, result.error);
+  }
+
+  /** Files that a body names in its result may be those that it wrote. */
+  #learn(job: Job, outcome: Outcome): void {
+    const { inputs, work } = this.#owner;
+    const { files, directories } = findExternals(outcome.bytes);
+    work.async(
+      async () => {
+        await inputs.files.learn(files, directories);
+        return () => this.#evaluate(job, outcome);
+      },
+      (error) => this.failed(job, error),
+    );
   }
 
   #evaluate(job: Job, outcome: Outcome): void {

@@ -12,12 +12,13 @@
  * | `Uint8Array` (also `Buffer`) | byte string |
  * | other typed arrays | tags of RFC 8746, little endian |
  * | `Set`, `Map` | tags 258 and 259, sorted by encoding |
- * | {@link FileValue} | tag 40101, `[path, digest]` |
+ * | {@link FileValue} | tag 40101, `[path, digest]`; when it is not known by content `[path, by, version]` |
  * | {@link DatasetValue} | tag 40102, identity |
  * | task | tag 40103, name |
  * | Spark work | tag 40104, map |
  * | partial task | tag 40105, `[name, ...arguments]` |
  * | instance of a class with a codec, {@link InstanceValue} | tag 40106, `[name of the codec, encoded value]` |
+ * | {@link DirectoryValue} | tag 40108, `[path, by, hidden, name, version, name, version, ...]`, sorted by name; versions as in files |
  *
  * Everything else (functions, symbols, promises, class instances, invalid dates, ill-formed strings, array holes, cycles, Maps with two keys of one value) is refused with the path of the offending
  * member. Lists, objects, Maps and Sets nest at most {@link MAX_DEPTH} deep, in what is decoded too: evaluation can build deeper ones piece by piece.
@@ -25,7 +26,7 @@
 
 import { codecOf, InstanceValue, type RegisteredCodec } from "../define/codec.ts";
 import type { Expression } from "../define/expression.ts";
-import { DatasetValue, FileValue } from "../define/external.ts";
+import { DatasetValue, DirectoryValue, type FileIdentity, FileValue } from "../define/external.ts";
 import { expressionOf } from "../define/lazy.ts";
 import { makePartial, partialOf } from "../define/partial.ts";
 import { TaskReference, taskNameOf } from "../define/task.ts";
@@ -46,6 +47,7 @@ export const Tag = {
   work: 40104,
   partial: 40105,
   instance: 40106,
+  directory: 40108,
   program: 40110,
   reference: 40111,
 } as const;
@@ -188,10 +190,9 @@ function writeObject(writer: CborWriter, value: object, refer: Refer | undefined
   else if (prototype === Map.prototype) writeMap(writer, value as Map<unknown, unknown>, refer, depth);
   else if (prototype === Set.prototype) writeSet(writer, value as Set<unknown>, depth);
   else if (value instanceof FileValue) {
-    writer.head(Major.tag, Tag.file);
-    writer.head(Major.array, 2);
-    writer.text(value.path);
-    writer.bytes(Buffer.from(value.digest, "hex"));
+    writeFile(writer, value);
+  } else if (value instanceof DirectoryValue) {
+    writeDirectory(writer, value);
   } else if (value instanceof DatasetValue) {
     writer.head(Major.tag, Tag.dataset);
     writer.bytes(Buffer.from(value.identity, "hex"));
@@ -257,6 +258,31 @@ function encodeInstance(codec: RegisteredCodec, instance: object): unknown {
       `is an instance of codec ${codec.name}, whose encode failed: ${(error as Error)?.message ?? error}`,
     );
   }
+}
+
+function writeFile(writer: CborWriter, { path, by, version }: FileValue): void {
+  writer.head(Major.tag, Tag.file);
+  writer.head(Major.array, by === "content" ? 2 : 3);
+  writer.text(path);
+  if (by !== "content") writer.text(by);
+  writeVersion(writer, version, by);
+}
+
+function writeDirectory(writer: CborWriter, { path, by, hidden, entries }: DirectoryValue): void {
+  writer.head(Major.tag, Tag.directory);
+  writer.head(Major.array, 3 + 2 * entries.length);
+  writer.text(path);
+  writer.text(by);
+  writer.simple(hidden ? 21 : 20);
+  for (const { name, version } of [...entries].sort((a, b) => (a.name < b.name ? -1 : 1))) {
+    writer.text(name);
+    writeVersion(writer, version, by);
+  }
+}
+
+function writeVersion(writer: CborWriter, version: string, by: FileIdentity): void {
+  if (by === "content") writer.bytes(Buffer.from(version, "hex"));
+  else writer.text(version);
 }
 
 function writeBigInt(writer: CborWriter, value: bigint): void {
@@ -496,10 +522,10 @@ class Decoder {
       }
       case Tag.date:
         return new Date(content as number);
-      case Tag.file: {
-        const [path, digest] = content as [string, Uint8Array];
-        return new FileValue(path, Buffer.from(digest).toString("hex"));
-      }
+      case Tag.file:
+        return readFile(content as unknown[]);
+      case Tag.directory:
+        return readDirectory(content as unknown[]);
       case Tag.dataset:
         return new DatasetValue(Buffer.from(content as Uint8Array).toString("hex"));
       case Tag.task:
@@ -521,23 +547,44 @@ class Decoder {
   }
 }
 
-/** What a value's encoding points at outside the store: the files and datasets in it. */
+function readFile(parts: readonly unknown[]): FileValue {
+  const by = parts.length === 2 ? "content" : (parts[1] as FileIdentity);
+  return new FileValue(parts[0] as string, readVersion(parts.at(-1), by), by);
+}
+
+function readDirectory([path, by, hidden, ...rest]: readonly unknown[]): DirectoryValue {
+  const entries = Array.from({ length: rest.length / 2 }, (_, i) => ({
+    name: rest[2 * i] as string,
+    version: readVersion(rest[2 * i + 1], by as FileIdentity),
+  }));
+  return new DirectoryValue(path as string, entries, by as FileIdentity, hidden as boolean);
+}
+
+function readVersion(version: unknown, by: FileIdentity): string {
+  return by === "content" ? Buffer.from(version as Uint8Array).toString("hex") : (version as string);
+}
+
+/** What a value's encoding points at outside the store: the files, directories and datasets in it. */
 export interface Externals {
   readonly files: readonly FileValue[];
+  readonly directories: readonly DirectoryValue[];
   readonly datasets: readonly DatasetValue[];
 }
 
-/** The files and datasets that occur in an encoding, each once. */
+/** The files, directories and datasets that occur in an encoding, each once. */
 export function findExternals(bytes: Uint8Array): Externals {
   const files = new Map<string, FileValue>();
+  const directories = new Map<string, DirectoryValue>();
   const datasets = new Map<string, DatasetValue>();
   visitTags(bytes, 0, bytes.length, (tag, offset) => {
-    if (tag !== Tag.file && tag !== Tag.dataset) return;
-    const value = decodeValue(bytes.subarray(offset, skipItem(bytes, offset)));
-    if (value instanceof FileValue) files.set(`${value.digest} ${value.path}`, value);
+    if (tag !== Tag.file && tag !== Tag.directory && tag !== Tag.dataset) return;
+    const encoded = bytes.subarray(offset, skipItem(bytes, offset));
+    const value = decodeValue(encoded);
+    if (value instanceof FileValue) files.set(`${value.by} ${value.version} ${value.path}`, value);
+    else if (value instanceof DirectoryValue) directories.set(Buffer.from(encoded).toString("latin1"), value);
     else if (value instanceof DatasetValue) datasets.set(value.identity, value);
   });
-  return { files: [...files.values()], datasets: [...datasets.values()] };
+  return { files: [...files.values()], directories: [...directories.values()], datasets: [...datasets.values()] };
 }
 
 /** The first bytes of the head of {@link Tag.instance}. */

@@ -2,8 +2,9 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { expect, it } from "vitest";
 import { InstanceValue, registerCodec } from "../../src/define/codec.ts";
-import { DatasetValue, FileValue } from "../../src/define/external.ts";
-import { apply, catchAll, catchError, cond, dataset, file, raise, seq } from "../../src/define/forms.ts";
+import { DatasetValue, DirectoryValue, FileValue } from "../../src/define/external.ts";
+import { directory, file, glob } from "../../src/define/files.ts";
+import { apply, catchAll, catchError, cond, dataset, raise, seq } from "../../src/define/forms.ts";
 import { filter, flatMap, map, reduce } from "../../src/define/lists.ts";
 import { add, and, eq, text } from "../../src/define/operators.ts";
 import { partial } from "../../src/define/partial.ts";
@@ -61,6 +62,13 @@ const values: Readonly<Record<string, unknown>> = {
     new Uint8ClampedArray([9]),
   ],
   file: new FileValue("data/a.csv", one),
+  "file by stat": new FileValue("data/a.csv", "3 bytes, 1600000000000000000", "stat"),
+  "file by etag": new FileValue("https://h/a.csv", '"abc"', "etag"),
+  directory: new DirectoryValue("data", [
+    { name: "b/c.csv", version: one },
+    { name: "a.csv", version: one },
+  ]),
+  "directory by stat": new DirectoryValue("data", [{ name: ".a", version: "3 bytes, 1" }], "stat", true),
   dataset: input,
   task: inc,
   partial: partial(partial(sum, 1), 2),
@@ -87,6 +95,7 @@ const programs: Readonly<Record<string, unknown>> = {
   scopes: [withTags(["a"], inc(1)), withLimits(["a"], inc(1)), withContext({ a: inc(1) }, [inc(2)])],
   "call with options": [inc.with({ retries: { max: 2, only: ["TypeError"] }, executor: "process" })(1), inc(1)],
   forms: { a: cond(true, inc(1), file("x")), b: map(inc, [1, 2]), c: dataset("d", { format: "csv" }) },
+  files: [file("x", { by: "etag" }), directory("d"), directory("d", { hidden: true }), glob("*.csv", { by: "stat" })],
 };
 
 it("identities are those of the golden file", () => {

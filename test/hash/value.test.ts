@@ -1,8 +1,8 @@
 import { decode, Tagged } from "cborg";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { DatasetValue, FileValue } from "../../src/define/external.ts";
-import { file } from "../../src/define/forms.ts";
+import { DatasetValue, DirectoryValue, FileValue } from "../../src/define/external.ts";
+import { file } from "../../src/define/files.ts";
 import { partialOf } from "../../src/define/partial.ts";
 import { sql } from "../../src/define/spark.ts";
 import { TaskReference, task } from "../../src/define/task.ts";
@@ -89,6 +89,12 @@ describe("canonical encoding", () => {
       new Float64Array([1]),
       new FileValue("a", zeros),
       new FileValue("b", zeros),
+      new FileValue("b", zeros, "stat"),
+      new FileValue("b", zeros, "etag"),
+      new DirectoryValue("b", []),
+      new DirectoryValue("b", [], "stat"),
+      new DirectoryValue("b", [], "content", true),
+      new DirectoryValue("b", [{ name: "a", version: zeros }]),
       new DatasetValue(zeros),
       ["a", zeros],
       add,
@@ -261,9 +267,11 @@ describe("externals", () => {
     fc.assert(
       fc.property(anyValue, (value) => {
         const files = new Set<string>();
+        const directories = new Set<string>();
         const datasets = new Set<string>();
         const walk = (item: unknown): void => {
-          if (item instanceof FileValue) files.add(`${item.path} ${item.digest}`);
+          if (item instanceof FileValue) files.add(`${item.path} ${item.by} ${item.version}`);
+          else if (item instanceof DirectoryValue) directories.add(JSON.stringify(item));
           else if (item instanceof DatasetValue) datasets.add(item.identity);
           else if (typeof item === "function") partialOf(item)?.args.forEach(walk);
           else if (item instanceof Map) [...item].flat().forEach(walk);
@@ -273,7 +281,8 @@ describe("externals", () => {
         };
         walk(value);
         const found = findExternals(encodeValue(value));
-        expect(found.files.map((one) => `${one.path} ${one.digest}`).sort()).toEqual([...files].sort());
+        expect(found.files.map((one) => `${one.path} ${one.by} ${one.version}`).sort()).toEqual([...files].sort());
+        expect(found.directories.map((one) => JSON.stringify(one)).sort()).toEqual([...directories].sort());
         expect(found.datasets.map((one) => one.identity).sort()).toEqual([...datasets].sort());
       }),
       { numRuns: 500 },

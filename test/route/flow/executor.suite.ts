@@ -10,7 +10,7 @@ import { writeParquet } from "../../../src/data/write-parquet.ts";
 import { DatasetValue, FileValue } from "../../../src/define/external.ts";
 import type { TaskInfo } from "../../../src/evaluate/code.ts";
 import type { DatasetRecord, Executor, Outcome } from "../../../src/evaluate/ports.ts";
-import { digestValue } from "../../../src/hash/digest.ts";
+import { digestBytes, digestValue } from "../../../src/hash/digest.ts";
 import { isProgram, parseProgram } from "../../../src/hash/program.ts";
 import { decodeValue, encodeValue } from "../../../src/hash/value.ts";
 import { FlowHost } from "../../../src/route/flow/flow-host.ts";
@@ -241,7 +241,12 @@ export function testExecutor(
         code: "invalid_argument",
       });
       await writeFile(join(bench.root, "a.txt"), "words");
-      expect(await bench.value("text", [new FileValue("a.txt", "0".repeat(64))])).toBe("words");
+      expect(await bench.value("text", [new FileValue("a.txt", digestBytes("words"))])).toBe("words");
+      // What a body reads is the content that was identified, or nothing.
+      await expect(bench.call("text", [new FileValue("a.txt", digestBytes("others"))])).rejects.toMatchObject({
+        code: "aborted",
+        details: { kind: "inputChanged", location: "a.txt" },
+      });
     });
 
     it("is cancelled at once, before it starts and while it runs", async () => {
