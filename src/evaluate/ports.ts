@@ -252,7 +252,7 @@ export interface CallStore {
   claimCall(evalHash: Digest): Promise<boolean>;
   /** Gives a lease back. */
   releaseCall(evalHash: Digest): Promise<void>;
-  /** A value by its digest, or null. Only values that are too large for the row of their call (256 bytes) can be found so. */
+  /** A value by its digest, or null. Only values that are too large for the row of their call (over 512 bytes) can be found so. */
   findValue(digest: Digest): Promise<Uint8Array | null>;
   /** Stores a large value piece by piece, once; durable when this resolves. A call that is recorded later with the same value finds it stored. */
   putValue(digest: Digest, chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>): Promise<void>;
