@@ -84,6 +84,7 @@ export async function loadFlowCode({ root, modules, workers, index, spark }: Flo
   return {
     version: host.pinned.version,
     tasks,
+    warnings: host.warnings,
     index: host.index,
     sources: [...host.pinned.sources.map(([url]) => url), ...modulesRead(host.tasks, root)],
     executor: ({ name, options }: TaskInfo) =>

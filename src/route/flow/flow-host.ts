@@ -73,6 +73,11 @@ export class FlowHost implements DirectExecutor {
     return this.#code!.tasks;
   }
 
+  /** Uses of lazy results as if they were there already. */
+  get warnings(): LoadedCode["warnings"] {
+    return this.#code!.warnings;
+  }
+
   /** The loaded code, to be loaded again exactly. */
   get pinned(): PinnedCode {
     return this.#code!.pinned;
