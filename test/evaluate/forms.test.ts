@@ -254,6 +254,26 @@ export const otherKey = task("$.otherKey", { context: ["year"] }, () => contextV
     );
   });
 
+  it("a shallow value is one for each context, and none where an error was caught below", async () => {
+    const flow = `${IMPORT}
+export const leaf = task("$.leaf", { context: ["region"] }, () => contextValue("region", "none"));
+export const total = task("$.total", { checkValid: "shallow" }, () => leaf());
+export const main = task("$.main", () => [total(), withContext({ region: "a" }, total()), withContext({ region: "b" }, total())]);
+export const fails = task("$.fails", () => { throw new Error("always"); });
+export const results = task("$.results", { checkValid: "shallow" }, () => catchAll([leaf(), fails()]));
+`;
+    await using project = await Engine.start(store, flow);
+    const cold = await project.run("main");
+    expect(cold.value).toEqual(["none", "a", "b"]);
+    // The three jobs of `total` wait for one body.
+    expect([...new Set(cold.ran)]).toEqual(["leaf", "main", "total"]);
+    const warm = await project.run("main");
+    expect(warm.value).toEqual(["none", "a", "b"]);
+    expect(warm.jobs.map(({ task }) => task).sort()).toEqual(["main", "total", "total", "total"]);
+    await project.run("results");
+    expect((await project.run("results")).ran).toEqual(["fails"]);
+  });
+
   it("tags are told to whoever runs the calls that are written there, not to what they call, and are in no identity", async () => {
     const flow = (wrap: string) => `${IMPORT}
 export const leaf = task("$.leaf", { tags: ["own"] }, (n) => n);
