@@ -80,6 +80,11 @@ describe("forms", () => {
   });
 
   it.each<[string, () => unknown, RegExp]>([
+    [
+      "a task with options of one call",
+      () => map(report.with({ retries: 1 }) as never, [1]),
+      /^map\(\.\.\.\) wants a task here; lazy\.report\.with\(\.\.\.\) is for one call that is written out/,
+    ],
     ["map of a number", () => map(1 as never, [1]), /^map\(\.\.\.\) wants a task here, not number$/],
     [
       "cond without otherwise",

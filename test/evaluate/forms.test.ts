@@ -170,7 +170,7 @@ export const main = task("$.main", () => {
   const ab = partial(join, "a", size("b"));
   const lazily = bind(join, "x", "y");
   return { called: ab("c"), twice: partial(ab, "c")("d"), map: map(ab, ["c", "d"]), lazy: apply(lazily, "z"), further: apply(partial(lazily, size("z")), "!"),
-    use: use(ab, "c"), thread: useThread(ab, "c"), process: field(useProcess(lazily, "c"), 0), ready: ready(1), mapLazy: map(lazily, [1, 2]),
+    use: use(ab, "c"), withOptions: ab.with({ retries: 1 })("c"), thread: useThread(ab, "c"), process: field(useProcess(lazily, "c"), 0), ready: ready(1), mapLazy: map(lazily, [1, 2]),
     caught: catchError(raise("boom"), partial(recover, "caught ")), nothing: map(partial(size, 7), [1, 2]), reduce: reduce(partial(join, "+"), ["1", "2", "3"]) };
 });
 export const stored = task("$.stored", () => [bind(join, 1, 2), partial(join, 1, 2), bind(partial(join, 1), 2)]);
@@ -188,6 +188,7 @@ export const tooMany = task("$.tooMany", () => map(partial(size, 1, 2), [3]));
       lazy: "x-y-z",
       further: "x-y-z-!",
       use: "a-b-a-b-c",
+      withOptions: "a-b-c",
       thread: "a-b-c",
       process: "x-y-c",
       ready: "ready-1",
