@@ -11,6 +11,7 @@ import { type Config, configuredClusters, environment } from "./config.ts";
 import { loadExecutors } from "./custom-executors.ts";
 import { Code, FiresteelError } from "./errors.ts";
 import { Bodies } from "./evaluate/bodies.ts";
+import type { FlowCode } from "./evaluate/code.ts";
 import { Executions } from "./evaluate/executions.ts";
 import type { InputsContext } from "./evaluate/inputs.ts";
 import { Limits } from "./evaluate/limits.ts";
@@ -85,11 +86,14 @@ export async function startOrchestrator({
       workers: config.workers,
       executors,
       spark: (host) => (clusters.length === 0 ? null : createSparkExecutor({ host, gateway, store, storage, staging })),
-      onVersion: (next) => log.info({ version: next.version }, `code changed: ${next.tasks.size} tasks`),
+      onVersion: (next) => {
+        log.info({ version: next.version }, `code changed: ${next.tasks.size} tasks`);
+        tellWarnings(log, next);
+      },
       onProblem: (error) => log.error(`code was not taken over, the version before goes on serving: ${error.message}`),
     }),
   );
-  for (const task of code.current.tasks.values()) warnUndecided(log, task.name, task.undecided);
+  tellWarnings(log, code.current);
   const bodies = new Bodies(store, new Limits(config.limits), inputs);
   const executions: Executions = new Executions({
     store,
@@ -114,6 +118,7 @@ export async function startOrchestrator({
     watch: (id, signal) => executions.watch(id, signal),
     list: (filter, page) => store.listExecutions(filter, page),
     cancel: (id, reason) => executions.cancel(id, reason),
+    warnings: () => code.current.warnings,
     tasks: () =>
       [...code.current.tasks.values()].map((task) => ({
         ...task,
@@ -172,14 +177,12 @@ function locate(root: string, location: string): string {
   return uri.replace(/\/+$/, "");
 }
 
-function warnUndecided(
-  log: Logger,
-  task: string,
-  places: readonly { readonly reason: string; readonly file: string; readonly line: number; readonly column: number }[],
-): void {
-  for (const { reason, file, line, column } of places) {
-    log.warn(
-      `results of task ${task} are not kept: ${reason}, at ${file}:${line}:${column}; set \`reads\` (what it depends on) or \`version\` to decide it yourself`,
-    );
-  }
+/** What the author of the code should know of it: what is most likely wrong, and what is not kept. */
+function tellWarnings(log: Logger, code: FlowCode): void {
+  for (const { message, file, line, column } of code.warnings) log.warn(`${file}:${line}:${column}: ${message}`);
+  for (const task of code.tasks.values())
+    for (const { reason, file, line, column } of task.undecided)
+      log.warn(
+        `results of task ${task.name} are not kept: ${reason}, at ${file}:${line}:${column}; set \`reads\` (what it depends on) or \`version\` to decide it yourself`,
+      );
 }

@@ -40,7 +40,7 @@ export const Operator = {
 } as const;
 export type Operator = (typeof Operator)[keyof typeof Operator];
 
-/** Names of the built-in forms; the evaluator has one rule for each. Where it says task, a partial task does too. */
+/** Names of the built-in forms beside the operators; the evaluator has one rule for each. Where it says task, a partial task does too. */
 export const Form = {
   /** `[condition, then, (condition, then)*, otherwise]`: only the chosen branch is evaluated. */
   cond: "cond",

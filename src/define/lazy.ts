@@ -156,9 +156,20 @@ class LazyHandler implements ProxyHandler<object> {
       if (METHOD_NAMES.has(key)) return () => this.#refuse(key === "toJSON" ? "JSON.stringify" : `${key}()`, key);
       return lazy({ kind: "field", of: receiver, key: /^(?:0|[1-9]\d{0,9})$/.test(key) ? Number(key) : key });
     }
-    if (key === Symbol.toPrimitive) return () => this.#refuse("a string or number (+, template text, comparison)");
+    if (key === Symbol.toPrimitive)
+      return () =>
+        this.#refuse(
+          "a string or number (+, template text, comparison)",
+          undefined,
+          "write text`...`, add(a, b), lt(a, b), ..., or pass it to a task and use it in that task's body",
+        );
     if (key === Symbol.iterator || key === Symbol.asyncIterator)
-      return () => this.#refuse("iteration (for...of, spread, destructuring)");
+      return () =>
+        this.#refuse(
+          "iteration (for...of, spread, destructuring)",
+          undefined,
+          "write map(task, list), list[0], ..., or pass it to a task and use it in that task's body",
+        );
     if (key === Symbol.toStringTag) return "Lazy";
     return undefined;
   }
@@ -176,12 +187,12 @@ class LazyHandler implements ProxyHandler<object> {
     return this.#refuse("Object.keys or object spread");
   }
 
-  #refuse(use: string, name?: string): never {
+  #refuse(use: string, name?: string, instead = "pass it to a task and use it in that task's body"): never {
     const hint =
       name === undefined || name === "toJSON" ? "" : `; to read a field of that name write field(lazy, "${name}")`;
     throw new FiresteelError(
       Code.invalidArgument,
-      `${subject(this.#expression)} is lazy and has no value yet, so it cannot be used for ${use}; pass it to a task and use it in that task's body${hint}`,
+      `${subject(this.#expression)} is lazy and has no value yet, so it cannot be used for ${use}; ${instead}${hint}`,
     );
   }
 }

@@ -3,7 +3,7 @@
  */
 
 import type { Registry } from "prom-client";
-import type { TaskInfo as CodeTaskInfo } from "../evaluate/code.ts";
+import type { TaskInfo as CodeTaskInfo, CodeWarning } from "../evaluate/code.ts";
 import type { ExecutionEvent, StartRequest } from "../evaluate/executions.ts";
 import type {
   EpochMs,
@@ -67,6 +67,8 @@ export interface Orchestrator {
   /** Resolves when the wish to cancel is durable; an execution that has ended is returned as it is. Rejects with `not_found`. */
   cancel(id: string, reason: string): Promise<ExecutionRecord>;
   tasks(): readonly TaskInfo[];
+  /** Places in the project's code that are most likely wrong. */
+  warnings(): readonly CodeWarning[];
   clusters(): readonly ClusterStatus[];
   readonly submissions: Pick<SubmissionStore, "listSubmissions" | "findSubmission" | "listTransitions" | "readLog">;
   health(): Promise<Health>;

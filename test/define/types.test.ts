@@ -107,6 +107,7 @@ it("types follow laziness", () => {
   same<Of<typeof total>, number>(true);
   const addTwo = partial(plus, 2);
   same<typeof addTwo, Task<[b: number], number>>(true);
+  const tried: LazyOf<number> = addTwo.with({ retries: 2 })(1);
   const bound: LazyOf<number[]> = map(addTwo, [1, inc(1)]);
   const later = partial(adder(), 1);
   const seven: LazyOf<number> = apply(later, inc(6));
@@ -137,6 +138,7 @@ it("types follow laziness", () => {
   ];
   expect([
     grade,
+    tried,
     line,
     long,
     bound,
@@ -149,7 +151,7 @@ it("types follow laziness", () => {
     prefixed,
     never,
     contexts,
-  ]).toHaveLength(13);
+  ]).toHaveLength(14);
   expect(numbers).toHaveLength(2);
 
   // Never run: each line has to be an error for the compiler.

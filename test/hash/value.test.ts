@@ -7,6 +7,7 @@ import { partialOf } from "../../src/define/partial.ts";
 import { sql } from "../../src/define/spark.ts";
 import { TaskReference, task } from "../../src/define/task.ts";
 import { isWork } from "../../src/define/work.ts";
+import { CborWriter } from "../../src/hash/cbor.ts";
 import { decodeValue, encodeValue, findExternals, Tag } from "../../src/hash/value.ts";
 import { anyValue, fewValues, reversed, same } from "./values.ts";
 
@@ -26,6 +27,15 @@ describe("canonical encoding", () => {
       }),
       { numRuns: 500 },
     );
+  });
+
+  it("of a text is the same wherever it falls in the writer's buffer", () => {
+    for (let before = 0; before < 300; before++) {
+      const writer = new CborWriter();
+      writer.raw(new Uint8Array(before));
+      writer.text("ab");
+      expect([...writer.slice(before)]).toEqual([0x62, 0x61, 0x62]);
+    }
   });
 
   it("hands members out in one order, however the value was built", () => {

@@ -2,7 +2,7 @@
 import { hash } from "node:crypto";
 import { digestGraph } from "./components.ts";
 import { type CodeNode, createLinker, type Linker, type Oracles, type Part, type UndecidedPlace } from "./link.ts";
-import { findMisuse, type Misuse } from "./misuse.ts";
+import { findMisuse, type LazySource, type Misuse } from "./misuse.ts";
 import { summarise } from "./module-graph.ts";
 import type { GraphModule, LoadedModule } from "./resolve.ts";
 import type { ModuleSummary, Parameter, Site } from "./summary.ts";
@@ -59,7 +59,7 @@ export interface CodeIndex {
   /** Code identities by task name. */
   identify(request: IdentifyRequest): ReadonlyMap<string, TaskCode>;
   /** Uses of lazy results as if they were there already; never an error by itself. */
-  findMisuse(taskNameOf: Oracles["taskNameOf"]): readonly Misuse[];
+  findMisuse(sourceOf: LazySource): readonly Misuse[];
   /** What {@link createCodeIndex} takes to save parsing again. */
   save(): SavedCodeIndex;
 }
@@ -87,7 +87,7 @@ export function createCodeIndex(saved?: SavedCodeIndex): CodeIndex {
       digestGraph(nodes.flatMap(({ node, schemas }) => (schemas ? [node, schemas] : [node])));
       return new Map(request.tasks.map(({ name }, index) => [name, describe(name, nodes[index] as Body)]));
     },
-    findMisuse: (taskNameOf) => findMisuse(modules, taskNameOf),
+    findMisuse: (sourceOf) => findMisuse(modules, sourceOf),
     save() {
       const summaries: Record<string, ModuleSummary> = {};
       for (const { key, summary } of modules.values()) summaries[key] = summary;

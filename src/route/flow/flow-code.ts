@@ -106,6 +106,7 @@ export async function loadFlowCode({
     version: host.pinned.version,
     tasks,
     codecs: host.codecs,
+    warnings: host.warnings,
     index: host.index,
     sources: [...host.pinned.sources.map(([url]) => url), ...modulesRead(host.tasks, root)],
     executor: ({ name, options }: TaskInfo) =>

@@ -78,6 +78,11 @@ export class FlowHost implements DirectExecutor {
     return new Map(this.#code!.codecs);
   }
 
+  /** Uses of lazy results as if they were there already. */
+  get warnings(): LoadedCode["warnings"] {
+    return this.#code!.warnings;
+  }
+
   /** The loaded code, to be loaded again exactly. */
   get pinned(): PinnedCode {
     return this.#code!.pinned;

@@ -2,7 +2,7 @@
  * What the serving thread and the threads and processes that run flow code say to each other. Plain data that structured clone carries.
  */
 
-import type { TaskInfo } from "../../evaluate/code.ts";
+import type { CodeWarning, TaskInfo } from "../../evaluate/code.ts";
 import type { DatasetRecord, ErrorRecord, Invocation, Outcome } from "../../evaluate/ports.ts";
 import type { SavedCodeIndex } from "../../hash/code/identify.ts";
 import type { PackedItems, PackedResults } from "./packing.ts";
@@ -33,6 +33,7 @@ export interface LoadedCode {
   readonly tasks: readonly TaskInfo[];
   /** Name and code digest of each codec. */
   readonly codecs: readonly (readonly [string, string])[];
+  readonly warnings: readonly CodeWarning[];
   readonly pinned: PinnedCode;
   readonly index: SavedCodeIndex;
 }

@@ -3,11 +3,12 @@
  */
 
 import { relative } from "node:path";
-import { pathToFileURL } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { setProjectRoot } from "../../data/project-root.ts";
 import { schemaVendors } from "../../define/argument-schemas.ts";
 import { instanceOf } from "../../define/codec.ts";
 import { rememberDataset } from "../../define/external.ts";
+import { partialOf } from "../../define/partial.ts";
 import { type BodyContext, runInContext } from "../../define/scope.ts";
 import { definedTasks, type TaskDefinition, taskByName, taskNameOf } from "../../define/task.ts";
 import { Code, FiresteelError } from "../../errors.ts";
@@ -89,9 +90,11 @@ function identify(request: LoadRequest, loader: Loader, index: ReturnType<typeof
     .map((task) => (foreign.length === 0 ? task : { ...task, code: digestOf("code and codecs", task.code, foreign) }))
     .sort((a, b) => (a.name < b.name ? -1 : 1));
   const codes = tasks.map((task) => [task.name, task.code] as const);
+  const warnings = index.findMisuse((url, localName) => lazySource(loader.binding(url, localName)?.value));
   return {
     tasks,
     codecs: codecs.map(({ name, code }) => [name, code] as const),
+    warnings: warnings.map(({ file, ...warning }) => ({ ...warning, file: shownFile(file, request.root) })),
     pinned: {
       version:
         codecs.length === 0
@@ -106,6 +109,17 @@ function identify(request: LoadRequest, loader: Loader, index: ReturnType<typeof
     },
     index: index.save(),
   };
+}
+
+/** What a module-level thing is called when its calls are lazy. */
+function lazySource(value: unknown): string | undefined {
+  const partial = partialOf(value);
+  return partial ? `a partial task of ${partial.task}` : taskNameOf(value);
+}
+
+/** A module's file from the project's root. */
+function shownFile(url: string, root: string): string {
+  return url.startsWith("file:") ? relative(root, fileURLToPath(url)) : url;
 }
 
 /** The digest of a module constant's value; undefined where it is no value, and then its initialiser's code counts. */
@@ -127,11 +141,10 @@ function describeTask(definition: TaskDefinition, code: TaskCode, root: string):
   const pinned = options.version !== undefined;
   // What is read beside the arguments is known by its content then, whatever the syntax says.
   const settled = pinned || options.reads !== undefined;
-  const show = (url: string) => (url.startsWith("file:") ? relative(root, new URL(url).pathname) : url);
   return {
     name,
     description: options.description ?? "",
-    module: show(site.url),
+    module: shownFile(site.url, root),
     line: site.line,
     // The tag of a task is no part of its identity, but its version option is all of it.
     code: digestOf("task", pinned ? ["version", options.version] : ["code", code.digest]),
@@ -143,7 +156,7 @@ function describeTask(definition: TaskDefinition, code: TaskCode, root: string):
     ...(args === undefined ? {} : { schemas: schemaVendors(args) }),
     undecided: settled
       ? []
-      : code.undecided.map(({ reason, file, line, column }) => ({ reason, file: show(file), line, column })),
+      : code.undecided.map(({ reason, file, line, column }) => ({ reason, file: shownFile(file, root), line, column })),
   };
 }
 
