@@ -5,7 +5,7 @@
 import { Code, FiresteelError } from "../errors.ts";
 import { Form } from "./expression.ts";
 import { type Arg, isLazy, type LazyOf, lazy } from "./lazy.ts";
-import { type Task, taskNameOf, withOptions } from "./task.ts";
+import { callOf, type Task, taskNameOf, withOptions } from "./task.ts";
 import type { CallOptions } from "./task-options.ts";
 
 /** A task, a partial task, or a lazy of one: what forms apply. */
@@ -77,8 +77,7 @@ export function partial(task: unknown, ...args: readonly unknown[]): unknown {
 /** The partial task of these parts. @internal */
 export function makePartial({ task, args }: PartialParts): Task {
   const parts: PartialParts = Object.freeze({ task, args: Object.freeze([...args]) });
-  const callable = (...rest: readonly unknown[]) =>
-    lazy<unknown>({ kind: "call", task, args: Object.freeze([...parts.args, ...rest]) });
+  const callable = (...rest: readonly unknown[]) => callOf(task, [...parts.args, ...rest]);
   partials.set(callable, parts);
   return Object.assign(callable, {
     taskName: task,

@@ -188,13 +188,34 @@ function define(
 }
 
 function taskCallable(name: string): Task {
-  const callable = (...args: readonly unknown[]) =>
-    lazy<unknown>({ kind: "call", task: name, args: Object.freeze([...args]) });
+  const callable = (...args: readonly unknown[]) => callOf(name, args);
   names.set(callable, name);
   return Object.assign(callable, {
     taskName: name,
     with: (options: CallOptions) => withOptions(name, options),
   }) as Task;
+}
+
+/**
+ * The lazy of a call.
+ *
+ * Plain functions are refused at once and not when the call is encoded: JavaScript itself calls a task that is the member `then` of an awaited value, with two functions of which one would have to be called.
+ *
+ * @internal
+ */
+export function callOf(task: string, args: readonly unknown[], options?: CallOptions): Lazy<unknown> {
+  const at = args.findIndex((arg) => typeof arg === "function" && !("taskName" in arg));
+  if (at >= 0)
+    throw new FiresteelError(
+      Code.invalidArgument,
+      `argument ${at + 1} of ${task} is a function (${(args[at] as { readonly name: string }).name || "anonymous"}), which is no value; define a task. (JavaScript calls the member \`then\` of what an async function gives; let the body give a lazy, or name the member otherwise.)`,
+    );
+  return lazy<unknown>({
+    kind: "call",
+    task,
+    args: Object.freeze([...args]),
+    ...(options === undefined ? {} : { options }),
+  });
 }
 
 /** What `task.with(options)` gives, and of a partial task with its first arguments. @internal */
@@ -205,8 +226,7 @@ export function withOptions(
 ): (...args: readonly unknown[]) => Lazy<unknown> {
   checkCallOptions(name, given);
   const options = definedOptions(given);
-  const configured = (...args: readonly unknown[]) =>
-    lazy<unknown>({ kind: "call", task: name, args: Object.freeze([...bound, ...args]), options });
+  const configured = (...args: readonly unknown[]) => callOf(name, [...bound, ...args], options);
   // It is no task, so it can be no value; errors that refuse it show this name.
   return Object.defineProperty(configured, "name", { value: `${name}.with(...)` });
 }

@@ -181,6 +181,13 @@ function check(task: string, args: readonly (Uint8Array | null)[]): ErrorRecord 
   }
 }
 
+/** A value may have a task as its member `then`: that makes it no promise. */
+function isPromise(value: unknown): value is PromiseLike<unknown> {
+  if (typeof value !== "object" || value === null) return false;
+  const { then } = value as { readonly then?: unknown };
+  return typeof then === "function" && !("taskName" in then);
+}
+
 async function runItem(item: RunItem, codes: ReadonlyMap<string, string>): Promise<RunResult> {
   const { id, task } = item;
   try {
@@ -195,7 +202,8 @@ async function runItem(item: RunItem, codes: ReadonlyMap<string, string>): Promi
     // Without schemas nothing is awaited: the synchronous part of the body belongs to this turn.
     const args = definition.args === undefined ? given : await parseArguments(definition, given);
     const body = () => definition.body(...(args as never[]));
-    const result: unknown = await (item.context ? runInContext(bodyContext(task, item.context), body) : body());
+    const returned = item.context ? runInContext(bodyContext(task, item.context), body) : body();
+    const result: unknown = isPromise(returned) ? await returned : returned;
     const { kind, bytes } = encodeProgram(result, `result of ${task}`);
     return { id, ok: true, outcome: { kind, bytes, digest: digestValue(bytes) } };
   } catch (error) {

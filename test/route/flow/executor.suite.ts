@@ -8,6 +8,7 @@ import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { writeParquet } from "../../../src/data/write-parquet.ts";
 import { DatasetValue, FileValue } from "../../../src/define/external.ts";
+import { TaskReference } from "../../../src/define/task.ts";
 import type { TaskInfo } from "../../../src/evaluate/code.ts";
 import type { DatasetRecord, Executor, Outcome } from "../../../src/evaluate/ports.ts";
 import { digestBytes, digestValue } from "../../../src/hash/digest.ts";
@@ -22,6 +23,7 @@ import { appendFileSync } from "node:fs";
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 export const echo = task("echo", (value: unknown) => value);
+export const echoLater = task("echoLater", async (value: unknown) => value);
 export const add = task("add", async (a: number, b: number) => a + b);
 export const later = task("later", () => [add(1, 2), field(add(3, 4) as never, "x")]);
 export const own = task("own", (bytes: Uint8Array) => { bytes.fill(0); return bytes.length; });
@@ -160,6 +162,12 @@ export function testExecutor(
         }),
         { numRuns: Math.min(60, calls) },
       );
+    });
+
+    it("takes a value whose member `then` is a task for no promise, and says so where JavaScript itself does", async () => {
+      const value = Object.fromEntries([["then", new TaskReference("echo")]]);
+      expect(await bench.value("echo", [value])).toEqual(value);
+      await expect(bench.value("echoLater", [value])).rejects.toThrow(/^argument 1 of echo is a function .* no value/);
     });
 
     it("gives expressions unevaluated, and Spark work as a value", async () => {
