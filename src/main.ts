@@ -65,6 +65,7 @@ export async function startOrchestrator({
   const warehouse = locate(root, config.warehouse);
   const inputs: InputsContext = { root, storages: new Map([[storage.scheme, storage]]), environment, store };
   const staging = createStaging({ storage, warehouse, root });
+  const planStaging = createStaging({ storage, warehouse, root, write: false });
   const clusters = await configuredClusters(config, localCluster);
   const gateway = createGateway({
     clusters,
@@ -80,7 +81,8 @@ export async function startOrchestrator({
       root,
       flows: config.flows,
       workers: config.workers,
-      spark: (host) => (clusters.length === 0 ? null : createSparkExecutor({ host, gateway, store, storage, staging })),
+      spark: (host) =>
+        clusters.length === 0 ? null : createSparkExecutor({ host, gateway, store, storage, staging, planStaging }),
       onVersion: (next) => log.info({ version: next.version }, `code changed: ${next.tasks.size} tasks`),
       onProblem: (error) => log.error(`code was not taken over, the version before goes on serving: ${error.message}`),
     }),

@@ -8,7 +8,6 @@ import { fileURLToPath } from "node:url";
 import { type FSWatcher, watch } from "chokidar";
 import { glob, isDynamicPattern } from "tinyglobby";
 import { Code, FiresteelError } from "./errors.ts";
-import type { FlowCode } from "./evaluate/code.ts";
 import type { Executor } from "./evaluate/ports.ts";
 import { type LoadedFlowCode, loadFlowCode } from "./route/flow/flow-code.ts";
 
@@ -26,7 +25,7 @@ export interface ProjectCodeOptions {
   readonly workers: number;
   readonly spark: (host: Executor) => Executor | null;
   /** Told of a new version, and of one that does not load. */
-  readonly onVersion: (code: FlowCode) => void;
+  readonly onVersion: (code: LoadedFlowCode) => void;
   readonly onProblem: (error: FiresteelError) => void;
 }
 
@@ -46,7 +45,7 @@ export async function openProjectCode(options: ProjectCodeOptions): Promise<Proj
 
   const reload = async () => {
     try {
-      const next = await load(options, current.index);
+      const next = await load(options, current);
       problem = null;
       watcher.add(filesOf(next));
       // Also where all identities are the same (a comment, a renamed local): then a stack trace shows today's lines.
@@ -135,7 +134,7 @@ async function flowFiles({ root, flows }: ProjectCodeOptions): Promise<string[]>
   return (await glob([...flows], { cwd: root, absolute: true, ignore: ["**/node_modules/**"] })).sort();
 }
 
-async function load(options: ProjectCodeOptions, index: LoadedFlowCode["index"] | undefined): Promise<LoadedFlowCode> {
+async function load(options: ProjectCodeOptions, before: LoadedFlowCode | undefined): Promise<LoadedFlowCode> {
   const modules = await flowFiles(options);
   if (modules.length === 0)
     throw new FiresteelError(
@@ -147,7 +146,7 @@ async function load(options: ProjectCodeOptions, index: LoadedFlowCode["index"] 
     modules,
     workers: options.workers,
     spark: options.spark,
-    ...(index ? { index } : {}),
+    ...(before ? { before } : {}),
   });
 }
 

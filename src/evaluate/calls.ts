@@ -27,6 +27,9 @@ const LOOKUP_BATCH = 1000;
 /** Jobs that end sooner are recorded once, at their end. */
 const RECORD_RUNNING_AFTER_MS = 250;
 
+/** How a body ends that a dry run does not run: the call stays unsettled, and with it all that waits for it. */
+export const UNKNOWN: unique symbol = Symbol("unknown");
+
 /** What the calls need of the evaluation that they belong to. */
 export interface CallsOwner {
   readonly context: EvaluationContext;
@@ -315,6 +318,7 @@ export class Calls {
   }
 
   #ended(job: Job, result: RunResult<Outcome>): void {
+    if (!result.ok && result.error === UNKNOWN) return;
     if (result.ok) {
       job.note = null;
       this.#evaluate(job, result.value);

@@ -24,6 +24,8 @@ export interface TaskCode {
   readonly digest: string;
   /** The function first, then what it reaches in the order of mention; each once. */
   readonly parts: readonly Part[];
+  /** For each part a digest of the names that it mentions, in order: tells calls of `f` and `g` from calls of `g` and `f`, which the parts alone do not. No part of the identity. */
+  mentions(): readonly string[];
   /** What makes the digest no proof; empty for most tasks. */
   readonly undecided: readonly UndecidedPlace[];
   /** Undefined when the task was not given a function that can be seen, as in `task("t", wrap(f))`. */
@@ -145,6 +147,7 @@ function sitesOf(summary: ModuleSummary): ReadonlyMap<number, Site> {
 
 function describe(name: string, { node: root, schemas, params }: Body): TaskCode {
   const parts: Part[] = [];
+  const nodes: CodeNode[] = [];
   const undecided = new Map<string, UndecidedPlace>();
   const seen = new Set<CodeNode>([root]);
   const stack = [root];
@@ -153,6 +156,7 @@ function describe(name: string, { node: root, schemas, params }: Body): TaskCode
     stack.unshift(schemas);
   }
   for (let node = stack.pop(); node !== undefined; node = stack.pop()) {
+    nodes.push(node);
     parts.push(node === root ? { ...node.part, name } : node.part);
     for (const finding of node.undecided)
       undecided.set(`${finding.file} ${finding.line} ${finding.column} ${finding.reason}`, finding);
@@ -165,5 +169,23 @@ function describe(name: string, { node: root, schemas, params }: Body): TaskCode
     }
   }
   const digest = schemas ? codeDigest("body and schemas", [root.digest, schemas.digest]) : root.digest;
-  return { digest, parts, undecided: [...undecided.values()], params };
+  return { digest, parts, mentions: () => nodes.map(mentionsOf), undecided: [...undecided.values()], params };
+}
+
+const mentions = new WeakMap<CodeNode, string>();
+
+function mentionsOf(node: CodeNode): string {
+  let known = mentions.get(node);
+  if (known === undefined) {
+    // Every node of this graph was made by the linker. The version of a package is a change of that package, not of whoever mentions it.
+    const names = node.edges.map(({ label, node: to }) => `${label} ${unversioned((to as CodeNode).part)}`);
+    known = codeDigest("mentions", names);
+    mentions.set(node, known);
+  }
+  return known;
+}
+
+/** The name of a part without the version of its package. */
+export function unversioned({ kind, name }: { readonly kind: string; readonly name: string }): string {
+  return kind === "package" ? name.replace(/@[^@ ]*(?= )/, "") : name;
 }

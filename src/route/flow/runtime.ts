@@ -3,7 +3,7 @@
  */
 
 import { relative } from "node:path";
-import { pathToFileURL } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { setProjectRoot } from "../../data/project-root.ts";
 import { schemaVendors } from "../../define/argument-schemas.ts";
 import { rememberDataset } from "../../define/external.ts";
@@ -21,6 +21,7 @@ import { decodeValue, encodeValue } from "../../hash/value.ts";
 import { codeExtension, packageVersion } from "../../package-info.ts";
 import { checkKnownArguments, parseArguments, schemaParameters } from "./argument-check.ts";
 import type { LoadedCode, LoadRequest, PinnedCode, RunItem, RunResult } from "./messages.ts";
+import { taskVersions } from "./task-versions.ts";
 
 /** Loaded flow code on this thread. */
 export interface Runtime {
@@ -70,11 +71,16 @@ export async function loadRuntime(request: LoadRequest): Promise<Runtime> {
 
 function identify(request: LoadRequest, loader: Loader, index: ReturnType<typeof createCodeIndex>): LoadedCode {
   const definitions = [...definedTasks().values()];
+  const values = new Map<string, unknown>();
   const identified = index.identify({
     tasks: definitions.map(({ name, site, args }) => ({ name, ...site, schemas: args !== undefined })),
     root: pathToFileURL(`${request.root}/`).href,
     taskNameOf: (url, localName) => taskNameOf(loader.binding(url, localName)?.value),
-    constantValue: (url, localName) => constantDigest(loader, url, localName),
+    constantValue(url, localName) {
+      const found = constantDigest(loader, url, localName);
+      if (found) values.set(found.digest, found.value);
+      return found?.digest;
+    },
   });
   const tasks = definitions
     .map((definition) => describeTask(definition, identified.get(definition.name)!, request.root))
@@ -88,19 +94,35 @@ function identify(request: LoadRequest, loader: Loader, index: ReturnType<typeof
       codes,
     },
     index: index.save(),
+    versions: taskVersions({
+      tasks,
+      identified,
+      values,
+      known: request.known ?? new Set(),
+      show: showIn(request.root),
+    }),
   };
 }
 
 /** The digest of a module constant's value; undefined where it is no value, and then its initialiser's code counts. */
-function constantDigest(loader: Loader, url: string, localName: string): string | undefined {
+function constantDigest(
+  loader: Loader,
+  url: string,
+  localName: string,
+): { readonly digest: string; readonly value: unknown } | undefined {
   const binding = loader.binding(url, localName);
   if (!binding) return undefined;
   try {
-    return digestValue(encodeValue(binding.value));
+    return { digest: digestValue(encodeValue(binding.value)), value: binding.value };
   } catch (error) {
     if (error instanceof FiresteelError) return undefined;
     throw error;
   }
+}
+
+/** How a module's URL is shown: from the project's root. */
+function showIn(root: string): (url: string) => string {
+  return (url) => (url.startsWith("file:") ? relative(root, fileURLToPath(url)) : url);
 }
 
 function describeTask(definition: TaskDefinition, code: TaskCode, root: string): TaskInfo {
@@ -108,7 +130,7 @@ function describeTask(definition: TaskDefinition, code: TaskCode, root: string):
   const pinned = options.version !== undefined;
   // What is read beside the arguments is known by its content then, whatever the syntax says.
   const settled = pinned || options.reads !== undefined;
-  const show = (url: string) => (url.startsWith("file:") ? relative(root, new URL(url).pathname) : url);
+  const show = showIn(root);
   return {
     name,
     description: options.description ?? "",
