@@ -11,6 +11,7 @@ import { type Config, configuredClusters, environment } from "./config.ts";
 import { Code, FiresteelError } from "./errors.ts";
 import { Bodies } from "./evaluate/bodies.ts";
 import { Executions } from "./evaluate/executions.ts";
+import { Explainer } from "./evaluate/explain/explainer.ts";
 import type { InputsContext } from "./evaluate/inputs.ts";
 import { Limits } from "./evaluate/limits.ts";
 import type { Store } from "./evaluate/ports.ts";
@@ -18,6 +19,7 @@ import { observeSubmissions } from "./observe-submissions.ts";
 import { addOrchestratorMetrics } from "./orchestrator-metrics.ts";
 import { openProjectCode } from "./project-code.ts";
 import { openStore } from "./record/store.ts";
+import type { LoadedFlowCode } from "./route/flow/flow-code.ts";
 import { createGateway } from "./route/livy/gateway.ts";
 import { createStaging } from "./route/livy/staging.ts";
 import { createSparkExecutor } from "./route/spark-executor.ts";
@@ -34,6 +36,8 @@ export interface OrchestratorOptions {
   readonly log: Logger;
   /** Whether `local` clusters have a URL now; gives Livy's and the ResourceManager's. */
   readonly localCluster: () => Promise<{ readonly livyUrl: string; readonly resourceManagerUrl: string } | null>;
+  /** False: what a former orchestrator left is left alone, for one that only explains. @default true */
+  readonly takeOver?: boolean;
 }
 
 /** An orchestrator that serves. */
@@ -53,6 +57,7 @@ export async function startOrchestrator({
   config,
   log,
   localCluster,
+  takeOver = true,
 }: OrchestratorOptions): Promise<RunningOrchestrator> {
   await using cleanup = new Cleanup();
   await mkdir(join(root, ".firesteel"), { recursive: true });
@@ -76,6 +81,10 @@ export async function startOrchestrator({
     onError: (error) => log.error({ err: error }, error.message),
   });
   cleanup.use(gateway);
+  // For explanations only: what is not kept is not compared. A store that fails ends the orchestrator by itself.
+  const keepVersions = ({ versions }: LoadedFlowCode) => {
+    if (versions.length > 0) opened.recordTaskVersions(versions).catch(() => undefined);
+  };
   const code = cleanup.use(
     await openProjectCode({
       root,
@@ -83,10 +92,14 @@ export async function startOrchestrator({
       workers: config.workers,
       spark: (host) =>
         clusters.length === 0 ? null : createSparkExecutor({ host, gateway, store, storage, staging, planStaging }),
-      onVersion: (next) => log.info({ version: next.version }, `code changed: ${next.tasks.size} tasks`),
+      onVersion: (next) => {
+        keepVersions(next);
+        log.info({ version: next.version }, `code changed: ${next.tasks.size} tasks`);
+      },
       onProblem: (error) => log.error(`code was not taken over, the version before goes on serving: ${error.message}`),
     }),
   );
+  keepVersions(code.current);
   for (const task of code.current.tasks.values()) warnUndecided(log, task.name, task.undecided);
   const bodies = new Bodies(store, new Limits(config.limits), inputs);
   const executions: Executions = new Executions({
@@ -97,12 +110,15 @@ export async function startOrchestrator({
     code: () => code.current,
     onError: (error) => log.error({ err: error }, error.message),
   });
+  const explainer = new Explainer({ store, history: opened, bodies, inputs, code: () => code.current });
   cleanup.defer(() => executions.close());
 
-  const adopted = await gateway.adopt();
-  if (adopted > 0) log.info(`took over ${adopted} submission${adopted === 1 ? "" : "s"}`);
-  const resumed = await executions.resume();
-  if (resumed > 0) log.info(`resumed ${resumed} execution${resumed === 1 ? "" : "s"}`);
+  if (takeOver) {
+    const adopted = await gateway.adopt();
+    if (adopted > 0) log.info(`took over ${adopted} submission${adopted === 1 ? "" : "s"}`);
+    const resumed = await executions.resume();
+    if (resumed > 0) log.info(`resumed ${resumed} execution${resumed === 1 ? "" : "s"}`);
+  }
 
   const orchestrator: Orchestrator = {
     start: (request) => executions.start(request),
@@ -112,6 +128,8 @@ export async function startOrchestrator({
     watch: (id, signal) => executions.watch(id, signal),
     list: (filter, page) => store.listExecutions(filter, page),
     cancel: (id, reason) => executions.cancel(id, reason),
+    dryRun: (request, signal) => explainer.dryRun(request, signal),
+    explain: (id, examples) => explainer.execution(id, examples),
     tasks: () =>
       [...code.current.tasks.values()].map((task) => ({
         ...task,

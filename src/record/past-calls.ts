@@ -94,7 +94,7 @@ export async function callsBefore(
 ): Promise<readonly RecordedCall[]> {
   const { rows } = await sql<CallRow & { readonly eval_hash: string }>`
     select encode(c.eval_hash, 'hex') as eval_hash, t.name, encode(t.code, 'hex') as code, c.body
-    from task t join call c on c.task = t.id where t.name = ${task} order by t.id desc limit ${limit}`.execute(db);
+    from task t join call c on c.task = t.id where t.name = ${task} order by t.first_seen desc limit ${limit}`.execute(db);
   return rows
     .map((row) => read(row.eval_hash, row))
     .filter(({ endedAt }) => endedAt < before)

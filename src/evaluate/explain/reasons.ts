@@ -151,7 +151,8 @@ async function matchAll(
 /** Calls of one key are told of together: what their reasons consist of is the same. */
 function groupKey(call: UnexplainedCall, matches: Matches): string {
   const match = matches.get(call);
-  const compared = typeof match === "object" ? [match.code, match.evalHash === call.evalHash, ...differing(call, match)] : match;
+  const compared =
+    typeof match === "object" ? [match.code, match.evalHash === call.evalHash, ...differing(call, match)] : match;
   return JSON.stringify([call.task, call.code, call.reason, call.work, call.failure?.message, compared ?? null]);
 }
 
