@@ -40,7 +40,12 @@ export class Explained implements AsyncDisposable {
     this.store = store;
     this.engine = engine;
     const storage = createFileStorage();
-    const inputs = { root: engine.root, storages: new Map([[storage.scheme, storage]]), store };
+    const inputs = {
+      root: engine.root,
+      storages: new Map([[storage.scheme, storage]]),
+      store,
+      environment: process.env,
+    };
     this.explainer = new Explainer({
       store,
       history: store,
