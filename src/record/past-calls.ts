@@ -94,7 +94,9 @@ export async function callsBefore(
 ): Promise<readonly RecordedCall[]> {
   const { rows } = await sql<CallRow & { readonly eval_hash: string }>`
     select encode(c.eval_hash, 'hex') as eval_hash, t.name, encode(t.code, 'hex') as code, c.body
-    from task t join call c on c.task = t.id where t.name = ${task} order by t.first_seen desc limit ${limit}`.execute(db);
+    from task t join call c on c.task = t.id where t.name = ${task} order by t.first_seen desc limit ${limit}`.execute(
+    db,
+  );
   return rows
     .map((row) => read(row.eval_hash, row))
     .filter(({ endedAt }) => endedAt < before)
@@ -108,7 +110,10 @@ interface CallRow {
   readonly body: Uint8Array;
 }
 
-function read(evalHash: Digest, { name, code, body }: CallRow): { readonly call: RecordedCall; readonly endedAt: number } {
+function read(
+  evalHash: Digest,
+  { name, code, body }: CallRow,
+): { readonly call: RecordedCall; readonly endedAt: number } {
   const { args, endedAt } = readCallBody(new ByteReader(body));
   return { call: { evalHash, task: name, code, args: args.map(({ digest }) => digest) }, endedAt };
 }

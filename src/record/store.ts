@@ -15,14 +15,7 @@ import { lockFolder } from "./folder-lock.ts";
 import { createJobWrites, jobBytes, listJobs, pageJobs, readJobs } from "./jobs.ts";
 import { endExpired, type Lease, takeLease } from "./lease.ts";
 import { migrate } from "./migrate.ts";
-import {
-  callsBefore,
-  callsOfExecution,
-  executionsBefore,
-  findArguments,
-  findRecordedCalls,
-  unfinishedCalls,
-} from "./past-calls.ts";
+import { callsBefore, callsOfExecution, executionsBefore, findRecordedCalls, unfinishedCalls } from "./past-calls.ts";
 import { openPGlite } from "./pglite/client.ts";
 import { openPostgres } from "./postgres.ts";
 import { previousCalls } from "./previous-calls.ts";

@@ -24,8 +24,6 @@ export interface TaskCode {
   readonly digest: string;
   /** The function first, then what it reaches in the order of mention; each once. */
   readonly parts: readonly Part[];
-  /** For each part a digest of the names that it mentions, in order: tells calls of `f` and `g` from calls of `g` and `f`, which the parts alone do not. No part of the identity. */
-  mentions(): readonly string[];
   /** What makes the digest no proof; empty for most tasks. */
   readonly undecided: readonly UndecidedPlace[];
   /** Undefined when the task was not given a function that can be seen, as in `task("t", wrap(f))`. */
@@ -169,12 +167,21 @@ function describe(name: string, { node: root, schemas, params }: Body): TaskCode
     }
   }
   const digest = schemas ? codeDigest("body and schemas", [root.digest, schemas.digest]) : root.digest;
-  return { digest, parts, mentions: () => nodes.map(mentionsOf), undecided: [...undecided.values()], params };
+  const code = { digest, parts, undecided: [...undecided.values()], params };
+  nodesOf.set(code, nodes);
+  return code;
+}
+
+const nodesOf = new WeakMap<TaskCode, readonly CodeNode[]>();
+
+/** For each part of a task's code a digest of the names that it mentions, in order: tells calls of `f` and `g` from calls of `g` and `f`, which the parts alone do not. No part of the identity. */
+export function mentionsOf(code: TaskCode): readonly string[] {
+  return (nodesOf.get(code) ?? []).map(digestMentions);
 }
 
 const mentions = new WeakMap<CodeNode, string>();
 
-function mentionsOf(node: CodeNode): string {
+function digestMentions(node: CodeNode): string {
   let known = mentions.get(node);
   if (known === undefined) {
     // Every node of this graph was made by the linker. The version of a package is a change of that package, not of whoever mentions it.

@@ -5,7 +5,7 @@
 import { inspect } from "node:util";
 import type { TaskInfo } from "../../evaluate/code.ts";
 import type { CodePart, TaskVersion } from "../../evaluate/explain/ports.ts";
-import type { TaskCode } from "../../hash/code/identify.ts";
+import { mentionsOf, type TaskCode } from "../../hash/code/identify.ts";
 import type { Part } from "../../hash/code/link.ts";
 import { digestOf } from "../../hash/digest.ts";
 
@@ -65,9 +65,9 @@ export function taskVersions({ tasks, identified, values, known, show }: TaskVer
           ],
         };
       }
-      const { parts, mentions } = identified.get(name)!;
-      const mentioned = mentions();
-      return { task: name, code, parts: parts.map((part, i) => partOf(part, mentioned[i]!)) };
+      const own = identified.get(name)!;
+      const mentioned = mentionsOf(own);
+      return { task: name, code, parts: own.parts.map((part, i) => partOf(part, mentioned[i]!)) };
     });
 }
 
