@@ -272,6 +272,18 @@ export const main = task("$.main", () => after(next()));
     });
   });
 
+  test("what it reads beside its arguments has another content", async () => {
+    project = await start(`import { task } from "firesteel";
+export const main = task("$.main", { reads: ["rates.txt"] }, () => 1);
+`);
+    await project.engine.write("rates.txt", "one");
+    await project.run("main");
+    await project.engine.write("rates.txt", "two");
+    expect(only(await project.dryRun("main"))).toEqual([
+      { kind: "newSurroundings", reads: ["rates.txt"], context: [] },
+    ]);
+  });
+
   test("it failed the last time", async () => {
     project = await start(`import { task } from "firesteel";
 export const bad = task("$.bad", (n: number) => { if (n > 1) throw new Error("no"); return n; });
