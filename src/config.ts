@@ -32,6 +32,13 @@ export interface ClusterConfig {
   readonly spark?: number;
 }
 
+/** An executor's entry. */
+export interface ExecutorConfig {
+  readonly module: string;
+  /** Handed to its factory. */
+  readonly options?: Readonly<Record<string, unknown>>;
+}
+
 /** What `firesteel.config.ts` exports. */
 export interface FiresteelConfig {
   /** Flow modules: paths or globs from the project's root. */
@@ -45,6 +52,11 @@ export interface FiresteelConfig {
   readonly clusters?: readonly ClusterConfig[];
   /** Limit name to the number of bodies that may hold it at once. */
   readonly limits?: Readonly<Record<string, number>>;
+  /**
+   * Executors of your own by name: a module that exports its factory as its default (a path from the project's root), alone or with options for it. Tasks choose one by `executor: "name"`. They are named by
+   * module because this file's export must be plain data. See `docs/executors.md`.
+   */
+  readonly executors?: Readonly<Record<string, string | ExecutorConfig>>;
   /** Workers of the `thread` and of the `process` executor. @default the number of cores */
   readonly workers?: number;
   /** Loopback port of gRPC; 0 takes a free one. @default 8470 */
@@ -81,6 +93,8 @@ const cluster: z.ZodType<ClusterConfig> = z.strictObject({
   spark: count.exactOptional(),
 });
 
+const OWN_EXECUTORS: readonly string[] = ["inline", "thread", "process", "spark"];
+
 const schema: z.ZodType<Config> = z.strictObject({
   flows: z.array(z.string().min(1)).min(1),
   warehouse: z.string().default(".firesteel/warehouse"),
@@ -88,6 +102,15 @@ const schema: z.ZodType<Config> = z.strictObject({
   values: z.string().min(1).exactOptional(),
   clusters: z.array(cluster).default([]),
   limits: z.record(z.string(), count).default({}),
+  executors: z
+    .record(
+      name.refine((text) => !OWN_EXECUTORS.includes(text), { error: `must not be one of ${OWN_EXECUTORS.join(", ")}` }),
+      z.union([
+        z.string().min(1),
+        z.strictObject({ module: z.string().min(1), options: z.record(z.string(), z.unknown()).exactOptional() }),
+      ]),
+    )
+    .default({}),
   workers: count.default(() => availableParallelism()),
   grpcPort: port.default(8470),
   httpPort: port.default(8471),

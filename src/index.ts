@@ -6,8 +6,28 @@
 
 export type { FiresteelConfig } from "./config.ts";
 export { defineConfig } from "./config.ts";
-export { type ReadRowsOptions, type Row, readBytes, readRows, readText } from "./data/read.ts";
-export type { DatasetValue as Dataset, FileValue as File } from "./define/external.ts";
+export {
+  type FileContent,
+  localPath,
+  outputFile,
+  type ReadFileOptions,
+  type ReadTextOptions,
+  readBytes,
+  readLines,
+  readStream,
+  readText,
+  writeFile,
+} from "./data/files.ts";
+export { type ReadRowsOptions, type Row, readRows } from "./data/read.ts";
+export { type Codec, type Instances, registerCodec } from "./define/codec.ts";
+export type {
+  DatasetValue as Dataset,
+  DirectoryEntry,
+  DirectoryValue as Directory,
+  FileIdentity,
+  FileValue as File,
+} from "./define/external.ts";
+export { directory, type FileOptions, type FilesOptions, file, glob } from "./define/files.ts";
 export {
   all,
   apply,
@@ -20,7 +40,6 @@ export {
   type DatasetOptions,
   dataset,
   type ErrorChoice,
-  file,
   type Result,
   raise,
   seq,

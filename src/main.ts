@@ -8,8 +8,10 @@ import { pathToFileURL } from "node:url";
 import type { Logger } from "pino";
 import { Cleanup } from "./cleanup.ts";
 import { type Config, configuredClusters, environment } from "./config.ts";
+import { loadExecutors } from "./custom-executors.ts";
 import { Code, FiresteelError } from "./errors.ts";
 import { Bodies } from "./evaluate/bodies.ts";
+import type { FlowCode } from "./evaluate/code.ts";
 import { Executions } from "./evaluate/executions.ts";
 import { Explainer } from "./evaluate/explain/explainer.ts";
 import type { InputsContext } from "./evaluate/inputs.ts";
@@ -24,6 +26,7 @@ import { createGateway } from "./route/livy/gateway.ts";
 import { createStaging } from "./route/livy/staging.ts";
 import { createSparkExecutor } from "./route/spark-executor.ts";
 import { createFileStorage } from "./route/storage/file-storage.ts";
+import { createStorages } from "./route/storage/storages.ts";
 import type { Orchestrator } from "./serve/orchestrator.ts";
 import { startServer } from "./serve/server.ts";
 import { storeLocation } from "./store-location.ts";
@@ -68,7 +71,7 @@ export async function startOrchestrator({
   );
   const storage = createFileStorage();
   const warehouse = locate(root, config.warehouse);
-  const inputs: InputsContext = { root, storages: new Map([[storage.scheme, storage]]), environment, store };
+  const inputs: InputsContext = { root, storages: createStorages(), environment, store };
   const staging = createStaging({ storage, warehouse, root });
   const planStaging = createStaging({ storage, warehouse, root, write: false });
   const clusters = await configuredClusters(config, localCluster);
@@ -85,22 +88,25 @@ export async function startOrchestrator({
   const keepVersions = ({ versions }: LoadedFlowCode) => {
     if (versions.length > 0) opened.recordTaskVersions(versions).catch(() => undefined);
   };
+  const executors = await loadExecutors(root, config);
   const code = cleanup.use(
     await openProjectCode({
       root,
       flows: config.flows,
       workers: config.workers,
+      executors,
       spark: (host) =>
         clusters.length === 0 ? null : createSparkExecutor({ host, gateway, store, storage, staging, planStaging }),
       onVersion: (next) => {
         keepVersions(next);
         log.info({ version: next.version }, `code changed: ${next.tasks.size} tasks`);
+        tellWarnings(log, next);
       },
       onProblem: (error) => log.error(`code was not taken over, the version before goes on serving: ${error.message}`),
     }),
   );
   keepVersions(code.current);
-  for (const task of code.current.tasks.values()) warnUndecided(log, task.name, task.undecided);
+  tellWarnings(log, code.current);
   const bodies = new Bodies(store, new Limits(config.limits), inputs);
   const executions: Executions = new Executions({
     store,
@@ -130,6 +136,7 @@ export async function startOrchestrator({
     cancel: (id, reason) => executions.cancel(id, reason),
     dryRun: (request, signal) => explainer.dryRun(request, signal),
     explain: (id, examples) => explainer.execution(id, examples),
+    warnings: () => code.current.warnings,
     tasks: () =>
       [...code.current.tasks.values()].map((task) => ({
         ...task,
@@ -188,14 +195,12 @@ function locate(root: string, location: string): string {
   return uri.replace(/\/+$/, "");
 }
 
-function warnUndecided(
-  log: Logger,
-  task: string,
-  places: readonly { readonly reason: string; readonly file: string; readonly line: number; readonly column: number }[],
-): void {
-  for (const { reason, file, line, column } of places) {
-    log.warn(
-      `results of task ${task} are not kept: ${reason}, at ${file}:${line}:${column}; set \`reads\` (what it depends on) or \`version\` to decide it yourself`,
-    );
-  }
+/** What the author of the code should know of it: what is most likely wrong, and what is not kept. */
+function tellWarnings(log: Logger, code: FlowCode): void {
+  for (const { message, file, line, column } of code.warnings) log.warn(`${file}:${line}:${column}: ${message}`);
+  for (const task of code.tasks.values())
+    for (const { reason, file, line, column } of task.undecided)
+      log.warn(
+        `results of task ${task.name} are not kept: ${reason}, at ${file}:${line}:${column}; set \`reads\` (what it depends on) or \`version\` to decide it yourself`,
+      );
 }

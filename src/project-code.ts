@@ -9,7 +9,7 @@ import { type FSWatcher, watch } from "chokidar";
 import { glob, isDynamicPattern } from "tinyglobby";
 import { Code, FiresteelError } from "./errors.ts";
 import type { Executor } from "./evaluate/ports.ts";
-import { type LoadedFlowCode, loadFlowCode } from "./route/flow/flow-code.ts";
+import { type LoadedFlowCode, loadFlowCode, type MakeExecutor } from "./route/flow/flow-code.ts";
 
 /** Edits that come within this time, in ms, are one new version. */
 const SETTLE_MS = 100;
@@ -24,6 +24,8 @@ export interface ProjectCodeOptions {
   readonly flows: readonly string[];
   readonly workers: number;
   readonly spark: (host: Executor) => Executor | null;
+  /** Makes the executors of third parties, by name. */
+  readonly executors?: ReadonlyMap<string, MakeExecutor>;
   /** Told of a new version, and of one that does not load. */
   readonly onVersion: (code: LoadedFlowCode) => void;
   readonly onProblem: (error: FiresteelError) => void;
@@ -146,6 +148,7 @@ async function load(options: ProjectCodeOptions, before: LoadedFlowCode | undefi
     modules,
     workers: options.workers,
     spark: options.spark,
+    ...(options.executors ? { executors: options.executors } : {}),
     ...(before ? { before } : {}),
   });
 }

@@ -13,6 +13,7 @@ describe("the configuration", () => {
       database: "embedded",
       clusters: [],
       limits: {},
+      executors: {},
       workers: expect.any(Number),
       grpcPort: 8470,
       httpPort: 8471,
@@ -22,6 +23,7 @@ describe("the configuration", () => {
   it("keeps what is written", () => {
     const full = {
       flows,
+      executors: { command: "./command.ts", far: { module: "./far.ts", options: { host: "a" } } },
       warehouse: "/data",
       database: "postgres://u:p@db/x",
       clusters: [
@@ -44,6 +46,8 @@ describe("the configuration", () => {
       httpPort: 1,
     };
     expect(parse(full)).toEqual(full);
+    for (const name of ["inline", "spark", "a b"])
+      expect(() => parse({ flows, executors: { [name]: "./a.ts" } })).toThrow("executors");
   });
 
   it.each<[string, unknown, RegExp]>([

@@ -8,6 +8,7 @@ import { glob } from "tinyglobby";
 import { Cleanup } from "../cleanup.ts";
 import type { Config } from "../config.ts";
 import { Code, FiresteelError } from "../errors.ts";
+import type { CodeWarning } from "../evaluate/code.ts";
 import type { Page } from "../evaluate/ports.ts";
 import { openStore, type RecordStore } from "../record/store.ts";
 import { loadFlowCode } from "../route/flow/flow-code.ts";
@@ -27,9 +28,9 @@ export async function serveHistory(root: string, config: Config, part: HistoryPa
   await using cleanup = new Cleanup();
   const store = part === "records" ? await openRecords(root, config) : null;
   if (store) cleanup.use(store);
-  const tasks = part === "tasks" ? await loadTasks(root, config) : [];
+  const code = part === "tasks" ? await loadTasks(root, config) : { tasks: [], warnings: [] };
   const server = cleanup.use(
-    await startServer({ orchestrator: historyOf(store, tasks, config), grpcPort: 0, httpPort: 0, graceMs: 100 }),
+    await startServer({ orchestrator: historyOf(store, code, config), grpcPort: 0, httpPort: 0, graceMs: 100 }),
   );
   const owned = cleanup.move();
   const { grpcAddress, httpAddress } = server;
@@ -42,7 +43,13 @@ async function openRecords(root: string, config: Config): Promise<RecordStore | 
   return location.kind === "postgres" || existsSync(join(location.directory, "data")) ? openStore(location) : null;
 }
 
-async function loadTasks(root: string, { flows }: Config): Promise<readonly TaskInfo[]> {
+/** What is known of the code. */
+interface KnownCode {
+  readonly tasks: readonly TaskInfo[];
+  readonly warnings: readonly CodeWarning[];
+}
+
+async function loadTasks(root: string, { flows }: Config): Promise<KnownCode> {
   const modules = await glob([...flows], { cwd: root, absolute: true, ignore: ["**/node_modules/**"] });
   if (modules.length === 0)
     throw new FiresteelError(
@@ -52,7 +59,7 @@ async function loadTasks(root: string, { flows }: Config): Promise<readonly Task
   const code = await loadFlowCode({ root, modules: modules.sort(), workers: 1, spark: () => null });
   const tasks = [...code.tasks.values()].map((task) => ({ ...task, options: { ...task.options } }));
   await code[Symbol.asyncDispose]();
-  return tasks;
+  return { tasks, warnings: code.warnings };
 }
 
 function needsServer(): never {
@@ -62,7 +69,7 @@ function needsServer(): never {
   );
 }
 
-function historyOf(store: RecordStore | null, tasks: readonly TaskInfo[], { clusters }: Config): Orchestrator {
+function historyOf(store: RecordStore | null, code: KnownCode, { clusters }: Config): Orchestrator {
   const nothing: Page<never> = { rows: [], nextCursor: null };
   return {
     start: async () => needsServer(),
@@ -79,7 +86,8 @@ function historyOf(store: RecordStore | null, tasks: readonly TaskInfo[], { clus
       },
     },
     list: async (filter, page) => (store ? store.listExecutions(filter, page) : nothing),
-    tasks: () => tasks,
+    tasks: () => code.tasks,
+    warnings: () => code.warnings,
     clusters: () =>
       clusters.map(({ name, url, labels }) => ({
         name,

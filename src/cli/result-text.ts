@@ -2,8 +2,9 @@
  * Results as people read them: rows as a table, anything else as JavaScript writes it.
  */
 
-import { inspect } from "node:util";
-import { DatasetValue, FileValue } from "../define/external.ts";
+import { type InspectOptions, inspect } from "node:util";
+import { InstanceValue } from "../define/codec.ts";
+import { DatasetValue, DirectoryValue, type FileIdentity, FileValue } from "../define/external.ts";
 import { partialOf } from "../define/partial.ts";
 import { formatCount } from "./format.ts";
 import { type Column, formatTable } from "./table.ts";
@@ -67,14 +68,28 @@ function shown(value: unknown): unknown {
     const rows = value.rows === null ? "" : `, ${formatCount(value.rows, "row")}`;
     return named(`dataset ${value.identity.slice(0, 12)}${rows}`);
   }
-  if (value instanceof FileValue) return named(`file ${value.path}`);
+  if (value instanceof FileValue) return named(`file ${value.path}${knownBy(value.by)}`);
+  if (value instanceof DirectoryValue)
+    return named(`directory ${value.path}, ${formatCount(value.entries.length, "file")}${knownBy(value.by)}`);
   const partial = partialOf(value);
   if (partial) return named(`partial task ${partial.task}, arguments given: ${partial.args.length}`);
+  if (value instanceof InstanceValue) {
+    const { codec, value: encoded } = value;
+    return {
+      [inspect.custom]: (_: number, options: InspectOptions) => `${codec}(${inspect(shown(encoded), options)})`,
+    };
+  }
   if (Array.isArray(value)) return value.map(shown);
   if (value instanceof Map) return new Map([...value].map(([key, item]) => [shown(key), shown(item)]));
   if (value instanceof Set) return new Set([...value].map(shown));
   if (isPlain(value)) return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, shown(item)]));
   return value;
+}
+
+/** An identity that can miss a change is shown as such. */
+function knownBy(by: FileIdentity): string {
+  if (by === "content") return "";
+  return by === "stat" ? ", by size and time only" : ", by ETag";
 }
 
 function named(words: string): object {

@@ -6,14 +6,17 @@ import { inspect } from "node:util";
 import type { Parameter, Task } from "../gen/firesteel/v1/task_pb.ts";
 import { valueFromMessage } from "../serve/value-message.ts";
 import { ExitCode } from "./exit-code.ts";
+import { plainText } from "./format.ts";
 import { openSession } from "./session.ts";
 import { formatTable } from "./table.ts";
-import { print, say } from "./terminal.ts";
+import { paintError, print, say } from "./terminal.ts";
 
 /** Lists the tasks whose names start with a prefix. */
 export async function tasks({ prefix }: { readonly prefix: string }): Promise<ExitCode> {
   await using session = await openSession("tasks");
-  const { tasks: rows } = await session.client.tasks.listTasks({ prefix });
+  const { tasks: rows, warnings } = await session.client.tasks.listTasks({ prefix });
+  for (const { message, file, line, column } of warnings)
+    say(`${paintError("yellow", "warning")} ${file}:${line}:${column}: ${plainText(message)}`);
   if (rows.length === 0) {
     say(prefix === "" ? "the project has no tasks" : `no task has a name that starts with: ${prefix}`);
     return ExitCode.ok;

@@ -1,27 +1,13 @@
 /**
- * Reading files and datasets in the body of a task.
+ * Reading datasets in the body of a task.
  */
 
-import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { brotliDecompressSync, gunzipSync, zstdDecompressSync } from "node:zlib";
 import { asyncBufferFromFile, parquetReadObjects } from "hyparquet";
-import { type DatasetValue, type FileValue, placeOf } from "../define/external.ts";
+import { type DatasetValue, placeOf } from "../define/external.ts";
 import type { DataType } from "../define/schema.ts";
 import { Code, FiresteelError } from "../errors.ts";
-import { fromProjectRoot } from "./project-root.ts";
-
-/** The content of a file. */
-export async function readBytes(file: FileValue): Promise<Uint8Array> {
-  return new Uint8Array(
-    await readFile(fromProjectRoot(file.path.startsWith("file:") ? fileURLToPath(file.path) : file.path)),
-  );
-}
-
-/** The content of a file as UTF-8 text. */
-export async function readText(file: FileValue): Promise<string> {
-  return new TextDecoder().decode(await readBytes(file));
-}
 
 /** A row: column name to value. 64-bit integers are `bigint`, dates and timestamps `Date`, NULL is `null`. */
 export type Row = Readonly<Record<string, unknown>>;

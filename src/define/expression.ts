@@ -40,7 +40,7 @@ export const Operator = {
 } as const;
 export type Operator = (typeof Operator)[keyof typeof Operator];
 
-/** Names of the built-in forms; the evaluator has one rule for each. Where it says task, a partial task does too. */
+/** Names of the built-in forms beside the operators; the evaluator has one rule for each. Where it says task, a partial task does too. */
 export const Form = {
   /** `[condition, then, (condition, then)*, otherwise]`: only the chosen branch is evaluated. */
   cond: "cond",
@@ -72,8 +72,12 @@ export const Form = {
   withContext: "withContext",
   /** `[location, options]`: files under a location, fingerprinted at evaluation. */
   dataset: "dataset",
-  /** `[path]`: a file, digested at evaluation. */
+  /** `[path]` or `[path, options]`: a file, identified at evaluation. */
   file: "file",
+  /** `[path]` or `[path, options]`: the files below a folder, identified at evaluation. */
+  directory: "directory",
+  /** `[pattern]` or `[pattern, options]`: the files that match, identified at evaluation. */
+  glob: "glob",
   /** `[rows, schema]`: a small dataset of rows made in TypeScript. */
   createDataset: "createDataset",
   /** `[message, name?]`: fails. */

@@ -4,7 +4,7 @@
 
 import { Code, FiresteelError } from "../errors.ts";
 import { Form } from "./expression.ts";
-import type { DatasetValue, FileValue } from "./external.ts";
+import type { DatasetValue } from "./external.ts";
 import { type Arg, expressionOf, type Lazy, type LazyOf, lazy, type Resolved } from "./lazy.ts";
 import { type Callee, requireCallee } from "./partial.ts";
 
@@ -209,11 +209,6 @@ export function apply<A extends readonly unknown[], R>(
 export function raise(message: Arg<string>, name?: string): LazyOf<never> {
   const args = name === undefined ? [message] : [message, name];
   return lazy<unknown>({ kind: "form", form: Form.raise, args }) as unknown as LazyOf<never>;
-}
-
-/** A file; its content is digested when the expression is evaluated. A relative path is meant from the project's root. */
-export function file(path: Arg<string>): Lazy<FileValue> {
-  return lazy({ kind: "form", form: Form.file, args: [path] });
 }
 
 /** How a dataset is read and fingerprinted. */

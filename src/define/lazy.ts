@@ -3,8 +3,9 @@
  */
 
 import { Code, FiresteelError } from "../errors.ts";
+import type { Instances } from "./codec.ts";
 import type { Expression } from "./expression.ts";
-import type { DatasetValue, FileValue } from "./external.ts";
+import type { DatasetValue, DirectoryValue, FileValue } from "./external.ts";
 import type { PysparkWork, SqlWork } from "./work.ts";
 
 declare const lazyType: unique symbol;
@@ -26,26 +27,33 @@ type Leaf =
   | Uint8Array
   | DatasetValue
   | FileValue
+  | Instances[keyof Instances]
+  | DirectoryValue
   | ((...args: never[]) => unknown);
 
 /**
  * A lazy `T`: `LazyOf<T>` plus the fields of `T`, each lazy in its turn. A dataset's only field is `location`: asking for it puts the location into the identity of whatever receives it.
+ * A file has `path` and `version`, a directory `path` and `files`.
  */
 export type Lazy<T> = LazyOf<T> &
   (T extends DatasetValue
     ? { readonly location: Lazy<string> }
-    : T extends Leaf
-      ? unknown
-      : T extends readonly (infer U)[]
-        ? { readonly [index: number]: Lazy<U>; readonly length: Lazy<number> } & (number extends T["length"]
-            ? unknown
-            : // A tuple: each place has its own type.
-              { readonly [K in keyof T as K extends `${number}` ? K : never]: Lazy<T[K]> })
-        : T extends ReadonlyMap<unknown, unknown> | ReadonlySet<unknown>
+    : T extends DirectoryValue
+      ? { readonly path: Lazy<string>; readonly files: Lazy<FileValue[]> }
+      : T extends FileValue
+        ? { readonly path: Lazy<string>; readonly version: Lazy<string> }
+        : T extends Leaf
           ? unknown
-          : T extends object
-            ? { readonly [K in keyof T]: Lazy<T[K]> }
-            : unknown);
+          : T extends readonly (infer U)[]
+            ? { readonly [index: number]: Lazy<U>; readonly length: Lazy<number> } & (number extends T["length"]
+                ? unknown
+                : // A tuple: each place has its own type.
+                  { readonly [K in keyof T as K extends `${number}` ? K : never]: Lazy<T[K]> })
+            : T extends ReadonlyMap<unknown, unknown> | ReadonlySet<unknown>
+              ? unknown
+              : T extends object
+                ? { readonly [K in keyof T]: Lazy<T[K]> }
+                : unknown);
 
 /** What may be given where a `T` is wanted: the value, a lazy of it, or a structure with lazies inside. */
 export type Arg<T> =
@@ -148,9 +156,20 @@ class LazyHandler implements ProxyHandler<object> {
       if (METHOD_NAMES.has(key)) return () => this.#refuse(key === "toJSON" ? "JSON.stringify" : `${key}()`, key);
       return lazy({ kind: "field", of: receiver, key: /^(?:0|[1-9]\d{0,9})$/.test(key) ? Number(key) : key });
     }
-    if (key === Symbol.toPrimitive) return () => this.#refuse("a string or number (+, template text, comparison)");
+    if (key === Symbol.toPrimitive)
+      return () =>
+        this.#refuse(
+          "a string or number (+, template text, comparison)",
+          undefined,
+          "write text`...`, add(a, b), lt(a, b), ..., or pass it to a task and use it in that task's body",
+        );
     if (key === Symbol.iterator || key === Symbol.asyncIterator)
-      return () => this.#refuse("iteration (for...of, spread, destructuring)");
+      return () =>
+        this.#refuse(
+          "iteration (for...of, spread, destructuring)",
+          undefined,
+          "write map(task, list), list[0], ..., or pass it to a task and use it in that task's body",
+        );
     if (key === Symbol.toStringTag) return "Lazy";
     return undefined;
   }
@@ -168,12 +187,12 @@ class LazyHandler implements ProxyHandler<object> {
     return this.#refuse("Object.keys or object spread");
   }
 
-  #refuse(use: string, name?: string): never {
+  #refuse(use: string, name?: string, instead = "pass it to a task and use it in that task's body"): never {
     const hint =
       name === undefined || name === "toJSON" ? "" : `; to read a field of that name write field(lazy, "${name}")`;
     throw new FiresteelError(
       Code.invalidArgument,
-      `${subject(this.#expression)} is lazy and has no value yet, so it cannot be used for ${use}; pass it to a task and use it in that task's body${hint}`,
+      `${subject(this.#expression)} is lazy and has no value yet, so it cannot be used for ${use}; ${instead}${hint}`,
     );
   }
 }

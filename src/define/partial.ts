@@ -5,7 +5,8 @@
 import { Code, FiresteelError } from "../errors.ts";
 import { Form } from "./expression.ts";
 import { type Arg, isLazy, type LazyOf, lazy } from "./lazy.ts";
-import { type Task, taskNameOf } from "./task.ts";
+import { type Task, taskNameOf, withOptions } from "./task.ts";
+import type { CallOptions } from "./task-options.ts";
 
 /** A task, a partial task, or a lazy of one: what forms apply. */
 export type Callee<A extends readonly unknown[], R> = Task<A, R> | LazyOf<Task<A, R>>;
@@ -79,7 +80,10 @@ export function makePartial({ task, args }: PartialParts): Task {
   const callable = (...rest: readonly unknown[]) =>
     lazy<unknown>({ kind: "call", task, args: Object.freeze([...parts.args, ...rest]) });
   partials.set(callable, parts);
-  return Object.assign(callable, { taskName: task }) as Task;
+  return Object.assign(callable, {
+    taskName: task,
+    with: (options: CallOptions) => withOptions(task, options, parts.args),
+  }) as Task;
 }
 
 /** What a partial task holds; undefined for anything else. @internal */
@@ -90,6 +94,11 @@ export function partialOf(value: unknown): PartialParts | undefined {
 /** Refuses what a form cannot apply. @internal */
 export function requireCallee(form: string, value: unknown): void {
   if (taskNameOf(value) !== undefined || partialOf(value) !== undefined || isLazy(value)) return;
+  if (typeof value === "function" && value.name.endsWith(".with(...)"))
+    throw new FiresteelError(
+      Code.invalidArgument,
+      `${form}(...) wants a task here; ${value.name} is for one call that is written out, so give the task itself, and options in its definition or with withTags, withLimits`,
+    );
   throw new FiresteelError(
     Code.invalidArgument,
     typeof value === "function"

@@ -92,6 +92,10 @@ export function runInContext<R>(context: BodyContext, body: () => R): R {
  * @throws FiresteelError `failed_precondition` outside of a body, and for a key that the task does not declare
  */
 export function contextValue<T>(key: string): T | undefined;
+// A fallback that is written out is one of many values, unless the type says otherwise.
+export function contextValue(key: string, fallback: string): string;
+export function contextValue(key: string, fallback: number): number;
+export function contextValue(key: string, fallback: boolean): boolean;
 export function contextValue<T>(key: string, fallback: T): T;
 export function contextValue(key: string, fallback?: unknown): unknown {
   const context = running.getStore();

@@ -197,11 +197,16 @@ function taskCallable(name: string): Task {
   }) as Task;
 }
 
-function withOptions(name: string, given: CallOptions): (...args: readonly unknown[]) => Lazy<unknown> {
+/** What `task.with(options)` gives, and of a partial task with its first arguments. @internal */
+export function withOptions(
+  name: string,
+  given: CallOptions,
+  bound: readonly unknown[] = [],
+): (...args: readonly unknown[]) => Lazy<unknown> {
   checkCallOptions(name, given);
   const options = definedOptions(given);
   const configured = (...args: readonly unknown[]) =>
-    lazy<unknown>({ kind: "call", task: name, args: Object.freeze([...args]), options });
+    lazy<unknown>({ kind: "call", task: name, args: Object.freeze([...bound, ...args]), options });
   // It is no task, so it can be no value; errors that refuse it show this name.
   return Object.defineProperty(configured, "name", { value: `${name}.with(...)` });
 }

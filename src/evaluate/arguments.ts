@@ -3,7 +3,7 @@
  */
 
 import { inspect } from "node:util";
-import { DatasetValue, FileValue } from "../define/external.ts";
+import { DatasetValue, DirectoryValue, FileValue } from "../define/external.ts";
 import { isLazy } from "../define/lazy.ts";
 import { Code, FiresteelError } from "../errors.ts";
 import { encodeValue } from "../hash/value.ts";
@@ -71,6 +71,7 @@ const CHECKS: Readonly<Record<string, (value: unknown) => boolean>> = {
   Uint8Array: (value) => value instanceof Uint8Array,
   Dataset: (value) => value instanceof DatasetValue,
   File: (value) => value instanceof FileValue,
+  Directory: (value) => value instanceof DirectoryValue,
 };
 
 /**

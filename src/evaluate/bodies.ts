@@ -9,6 +9,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Code, FiresteelError } from "../errors.ts";
 import { type Externals, findExternals, Tag } from "../hash/value.ts";
 import type { FlowCode, TaskInfo } from "./code.ts";
+import { inputChanged } from "./file-identity.ts";
 import { Inputs, type InputsContext } from "./inputs.ts";
 import type { Job } from "./job.ts";
 import type { Limits } from "./limits.ts";
@@ -33,11 +34,11 @@ export interface BodyRequest extends Waiter<Outcome> {
 
 const CLAIM_POLL_MS = 250;
 
-/** The first two bytes of both tags' heads, and the third ones. */
+/** The first two bytes of the tags' heads, and the third ones. */
 const EXTERNAL_HEAD = Uint8Array.of(0xd9, Tag.file >> 8);
-const EXTERNAL_TAGS: ReadonlySet<number> = new Set([Tag.file & 0xff, Tag.dataset & 0xff]);
+const EXTERNAL_TAGS: ReadonlySet<number> = new Set([Tag.file, Tag.dataset, Tag.directory].map((tag) => tag & 0xff));
 
-/** Whether an encoding may name files or datasets: a quick search, sure only when it says no. */
+/** Whether an encoding may name files, directories or datasets: a quick search, sure only when it says no. */
 export function mentionsExternals(bytes: Uint8Array): boolean {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   for (let at = buffer.indexOf(EXTERNAL_HEAD); at >= 0; at = buffer.indexOf(EXTERNAL_HEAD, at + 1)) {
@@ -68,9 +69,9 @@ export class Bodies {
   /** Whether the files and datasets that a stored result names still exist unchanged. */
   async stillValid(bytes: Uint8Array, inputs: Inputs): Promise<boolean> {
     if (!mentionsExternals(bytes)) return true;
-    const { files, datasets } = findExternals(bytes);
-    for (const file of files) if (!(await inputs.fileValid(file))) return false;
-    for (const dataset of datasets) if ((await inputs.locate(dataset.identity)) === null) return false;
+    const externals = findExternals(bytes);
+    if ((await inputs.files.findChanged(externals.files, externals.directories)) !== null) return false;
+    for (const dataset of externals.datasets) if ((await inputs.locate(dataset.identity)) === null) return false;
     return true;
   }
 
@@ -215,19 +216,13 @@ export class Bodies {
 
   /** Compares what the body was given with what is there now. */
   async #checkInputs(externals: Externals, datasets: readonly DatasetRecord[]): Promise<void> {
-    if (externals.files.length === 0 && datasets.length === 0) return;
+    if (externals.files.length === 0 && externals.directories.length === 0 && datasets.length === 0) return;
     const now = new Inputs(this.#inputs);
-    for (const file of externals.files) {
-      if (await now.fileValid(file)) continue;
-      throw new FiresteelError(Code.aborted, `input changed while the body ran: ${file.path}`, {
-        details: { kind: "inputChanged", location: file.path },
-      });
-    }
+    const changed = await now.files.findChanged(externals.files, externals.directories);
+    if (changed !== null) throw inputChanged(`input changed while the body ran: ${changed}`, changed);
     for (const dataset of datasets) {
       if (await now.unchanged(dataset)) continue;
-      throw new FiresteelError(Code.aborted, `input changed while the body ran: ${dataset.location}`, {
-        details: { kind: "inputChanged", location: dataset.location },
-      });
+      throw inputChanged(`input changed while the body ran: ${dataset.location}`, dataset.location);
     }
   }
 }
@@ -237,7 +232,11 @@ function argumentExternals(args: readonly Uint8Array[]): Externals {
   const datasets = new Map(
     found.flatMap((externals) => externals.datasets.map((dataset) => [dataset.identity, dataset] as const)),
   );
-  return { files: found.flatMap((externals) => externals.files), datasets: [...datasets.values()] };
+  return {
+    files: found.flatMap((externals) => externals.files),
+    directories: found.flatMap((externals) => externals.directories),
+    datasets: [...datasets.values()],
+  };
 }
 
 /** The executor, where the body can be handed to it at once: it takes many at little cost, and nothing has to be claimed, waited for, looked at or tried again. */

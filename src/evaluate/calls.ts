@@ -7,6 +7,7 @@
 import type { CallOptions } from "../define/task-options.ts";
 import { Code, FiresteelError } from "../errors.ts";
 import { type Digest, digestOf, digestValue } from "../hash/digest.ts";
+import { findExternals } from "../hash/value.ts";
 import { bindArguments } from "./arguments.ts";
 import { Below } from "./below.ts";
 import { type BodyRequest, mentionsExternals } from "./bodies.ts";
@@ -17,13 +18,12 @@ import { errorRecord, isInputChanged } from "./failure.ts";
 import { FINGERPRINT_TASK } from "./fingerprint.ts";
 import type { Inputs } from "./inputs.ts";
 import { Cell, findCycle, Job, jobPath, type Settled } from "./job.ts";
+import { Lookups, type LookupsOwner } from "./lookups.ts";
 import type { CachedCall, ErrorRecord, JobRecord, JobState, Outcome } from "./ports.ts";
 import type { RunResult } from "./running.ts";
 import { declaredContext } from "./scope.ts";
 import type { WorkList } from "./work-list.ts";
 
-/** A query of this many look-ups is sent without waiting for the turn to end. */
-const LOOKUP_BATCH = 1000;
 /** Jobs that end sooner are recorded once, at their end. */
 const RECORD_RUNNING_AFTER_MS = 250;
 
@@ -46,13 +46,13 @@ export interface CallsOwner {
 }
 
 /** See the head of this file. */
-export class Calls {
+export class Calls implements LookupsOwner {
   readonly #owner: CallsOwner;
   readonly #nothing = new Below();
   /** By eval hash; under a context by that and the identity of the context, which the results of calls below may depend on. */
   #jobs = new Map<string, Job>();
   #unshared = new Set<Job>();
-  #lookups: Job[] = [];
+  readonly #lookups: Lookups;
   #shallow: Job[] = [];
   /** Jobs of which nothing is recorded yet, oldest first. */
   readonly #fresh = new Set<Job>();
@@ -63,7 +63,17 @@ export class Calls {
 
   constructor(owner: CallsOwner) {
     this.#owner = owner;
+    this.#lookups = new Lookups(owner.context.store, this);
     this.#sweep = setInterval(() => this.#recordRunning(), RECORD_RUNNING_AFTER_MS);
+  }
+
+  get work(): WorkList {
+    return this.#owner.work;
+  }
+
+  /** Expects the calls of the last execution of a root again. */
+  expect(task: string, args: Uint8Array): void {
+    this.#lookups.readAhead(task, args);
   }
 
   /** The result of a call with these encoded arguments. */
@@ -85,7 +95,10 @@ export class Calls {
     args = args.map((bytes) => (bytes.byteLength * 2 < bytes.buffer.byteLength ? bytes.slice() : bytes));
     const argDigests = args.map(digestValue);
     const context = declaredContext(task, scope.context);
-    const code = callCode(task, this.#owner.inputs);
+    const { codecs } = this.#owner.context.code;
+    const seen =
+      context.length === 0 ? args : [...args, ...context.flatMap(([, value]) => (value ? [value.bytes] : []))];
+    const code = callCode(task, seen, this.#owner.inputs, codecs);
     if (typeof code !== "string") return this.#callLater(code, () => this.call(name, given, frame, options), parent);
     const evalHash = hashCall(name, code, argDigests, context);
     const { cache = "store", executor = "inline", tags } = task.options;
@@ -112,8 +125,7 @@ export class Calls {
     this.#fresh.add(job);
     if (!keeps) this.#owner.work.push(() => this.#runBody(job, false));
     else if (task.options.checkValid === "shallow") this.#shallow.push(job);
-    else this.#lookups.push(job);
-    if (this.#lookups.length >= LOOKUP_BATCH) this.#lookUp();
+    else this.#lookups.ask(job);
     return job.cell;
   }
 
@@ -130,7 +142,7 @@ export class Calls {
   /** Sends off what was gathered. */
   flush(): void {
     if (this.#shallow.length > 0) this.#lookUpShallow();
-    if (this.#lookups.length > 0) this.#lookUp();
+    this.#lookups.flush();
     const records = this.#records;
     if (records.length === 0) return;
     this.#records = [];
@@ -170,7 +182,7 @@ export class Calls {
   }
 
   #forget(): void {
-    this.#lookups = [];
+    this.#lookups.clear();
     this.#shallow = [];
     this.#records = [];
     this.#fresh.clear();
@@ -193,29 +205,14 @@ export class Calls {
     this.#record(job, settled.ok ? "succeeded" : "failed", settled.ok ? null : settled.error);
   }
 
-  #fail(job: Job, error: unknown): void {
+  failed(job: Job, error: unknown): void {
     this.endJob(job, { ok: false, error: errorRecord(error, jobPath(job)) });
   }
 
   // ------------------------------------------------------------------------------------------- look-ups
 
-  #lookUp(): void {
-    const jobs = this.#lookups;
-    this.#lookups = [];
-    this.#owner.work.async(
-      async () => {
-        const found = await this.#owner.context.store.findCalls(jobs.map((job) => job.evalHash));
-        return () => {
-          for (const job of jobs) this.#looked(job, found.get(job.evalHash));
-        };
-      },
-      (error) => {
-        for (const job of jobs) this.#fail(job, error);
-      },
-    );
-  }
-
-  #looked(job: Job, hit: CachedCall | undefined): void {
+  /** Goes on with what is stored of a job's call. */
+  found(job: Job, hit: CachedCall | undefined): void {
     if (!hit) return this.#runBody(job, false);
     this.#whenValid(
       job,
@@ -235,7 +232,7 @@ export class Calls {
     const { context, inputs, work } = this.#owner;
     work.async(
       async () => ((await context.bodies.stillValid(bytes, inputs)) ? valid : invalid),
-      (error) => this.#fail(job, error),
+      (error) => this.failed(job, error),
     );
   }
 
@@ -250,9 +247,7 @@ export class Calls {
         return () => {
           for (const job of jobs) {
             const hit = found.get(shallowKey(job));
-            const deep = () => {
-              this.#lookups.push(job);
-            };
+            const deep = () => this.#lookups.ask(job);
             if (!hit || !this.#sameCode(hit.tasks)) deep();
             else
               this.#whenValid(
@@ -269,7 +264,7 @@ export class Calls {
         };
       },
       (error) => {
-        for (const job of jobs) this.#fail(job, error);
+        for (const job of jobs) this.failed(job, error);
       },
     );
   }
@@ -321,8 +316,22 @@ export class Calls {
     if (!result.ok && result.error === UNKNOWN) return;
     if (result.ok) {
       job.note = null;
-      this.#evaluate(job, result.value);
-    } else if (!isInputChanged(result.error) || !this.#owner.restart()) this.#fail(job, result.error);
+      if (mentionsExternals(result.value.bytes)) this.#learn(job, result.value);
+      else this.#evaluate(job, result.value);
+    } else if (!isInputChanged(result.error) || !this.#owner.restart()) this.failed(job, result.error);
+  }
+
+  /** Files that a body names in its result may be those that it wrote. */
+  #learn(job: Job, outcome: Outcome): void {
+    const { inputs, work } = this.#owner;
+    const { files, directories } = findExternals(outcome.bytes);
+    work.async(
+      async () => {
+        await inputs.files.learn(files, directories);
+        return () => this.#evaluate(job, outcome);
+      },
+      (error) => this.failed(job, error),
+    );
   }
 
   #evaluate(job: Job, outcome: Outcome): void {

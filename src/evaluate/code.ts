@@ -26,6 +26,15 @@ export interface UndecidedPlace {
   readonly column: number;
 }
 
+/** A place in the code that is most likely wrong, and what to write instead; line and column count from 1. */
+export interface CodeWarning {
+  readonly message: string;
+  /** From the project's root. */
+  readonly file: string;
+  readonly line: number;
+  readonly column: number;
+}
+
 /** A task as its callers and the evaluator may know it. */
 export interface TaskInfo {
   readonly name: string;
@@ -48,6 +57,10 @@ export interface FlowCode {
   /** Digest over the code of all tasks. */
   readonly version: string;
   readonly tasks: ReadonlyMap<string, TaskInfo>;
+  /** Code identities of the registered codecs by name. */
+  readonly codecs: ReadonlyMap<string, Digest>;
+  /** Uses of lazy results as if they were there already, in order of place. */
+  readonly warnings: readonly CodeWarning[];
   /** Where the bodies of a task run; throws `invalid_argument` for an executor that does not exist. */
   executor(task: TaskInfo): Executor;
   /** Writes rows (canonical encoding of a list of objects) as one Parquet file; returns the number of rows. Throws `invalid_argument` for what Parquet cannot hold exactly. */

@@ -9,6 +9,7 @@
  * A call that waits on itself leaves the loop idle with cells unsettled; only then is the cycle looked for.
  */
 
+import { InstanceValue } from "../define/codec.ts";
 import type { CallOptions } from "../define/task-options.ts";
 import { Code, FiresteelError } from "../errors.ts";
 import type { Digest } from "../hash/digest.ts";
@@ -69,18 +70,20 @@ export class Evaluation implements WorkListOwner, CallsOwner {
   readonly context: EvaluationContext;
   readonly signal: AbortSignal;
   readonly work: WorkList = new WorkList(this);
-  readonly #calls: Calls = new Calls(this);
+  readonly #calls: Calls;
   inputs: Inputs;
   #restarts = 0;
   #root: Cell = new Cell();
   #rootProgram: Program | undefined;
   #rootTask = "";
+  #rootArgs: Uint8Array = new Uint8Array();
   #end: { readonly settle: (settled: Settled) => void; readonly fail: (error: FiresteelError) => void } | undefined;
 
   constructor(context: EvaluationContext, signal: AbortSignal) {
     this.context = context;
     this.signal = signal;
     this.inputs = new Inputs(context.inputs);
+    this.#calls = new Calls(this);
   }
 
   /** Evaluates the call of a task with arguments given as an encoded list, which may be a program. Settles once; rejects with `cancelled` when the signal aborts. */
@@ -109,6 +112,7 @@ export class Evaluation implements WorkListOwner, CallsOwner {
       try {
         this.#rootProgram = parseProgram(args);
         this.#rootTask = task;
+        this.#rootArgs = args;
         this.#startRoot();
       } catch (error) {
         this.#end?.fail(FiresteelError.from(error));
@@ -132,6 +136,7 @@ export class Evaluation implements WorkListOwner, CallsOwner {
     });
     const frame: Frame = { program: this.#rootProgram!, cells: [], job: null, scope: NO_SCOPE };
     this.context.entered?.(frame);
+    this.#calls.expect(this.#rootTask, this.#rootArgs);
     this.work.push(() =>
       this.fill(frame, frame.program.root, (list) => {
         if (!list.ok) return this.settle(this.#root, list);
@@ -319,6 +324,15 @@ export class Evaluation implements WorkListOwner, CallsOwner {
       );
       return;
     }
+    if (of instanceof InstanceValue)
+      return this.fail(
+        cell,
+        frame,
+        new FiresteelError(
+          Code.invalidArgument,
+          `cannot read field "${key}" of an instance (codec ${of.codec}) outside of a body; give the instance to a task`,
+        ),
+      );
     if (of === null || typeof of !== "object")
       return this.fail(
         cell,

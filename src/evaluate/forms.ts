@@ -4,13 +4,22 @@
 
 import { randomUUID } from "node:crypto";
 import { Form, type Operator } from "../define/expression.ts";
-import { FileValue } from "../define/external.ts";
+import type { FilesOptions } from "../define/files.ts";
 import type { CaughtError } from "../define/forms.ts";
 import { Code, FiresteelError } from "../errors.ts";
 import { digestOf, digestValue } from "../hash/digest.ts";
-import { type EncodedCallee, joinList, joinPartial, joinRecord, listItems, recordMembers } from "../hash/program.ts";
+import {
+  type EncodedCallee,
+  joinList,
+  joinPartial,
+  joinRecord,
+  listItems,
+  recordMembers,
+  type Template,
+} from "../hash/program.ts";
 import { decodeValue, encodeValue } from "../hash/value.ts";
 import type { Evaluation, Frame } from "./evaluation.ts";
+import type { Files } from "./files.ts";
 import { FINGERPRINT_TASK, identifiedByRows } from "./fingerprint.ts";
 import { datasetValue, type InputOptions } from "./inputs.ts";
 import type { Cell, Settled } from "./job.ts";
@@ -152,18 +161,18 @@ const FORM_RULES: Readonly<Record<Exclude<Form, Operator | keyof typeof LIST_RUL
     });
   },
 
-  [Form.file]: (evaluation, frame, [path], cell) => {
-    withValue(evaluation, frame, path!, cell, (bytes) => {
-      const name = wantText(bytes, "file(path)");
-      evaluation.work.async(
-        async () => {
-          const digest = await evaluation.inputs.fileDigest(name);
-          return () => evaluation.settle(cell, { ok: true, bytes: encodeValue(new FileValue(name, digest)) });
-        },
-        (error) => evaluation.fail(cell, frame, error),
-      );
-    });
-  },
+  [Form.file]: (evaluation, frame, [path, options], cell) =>
+    withFiles(evaluation, frame, "file(path)", path!, options, cell, (files, place, { by }) => files.file(place, by)),
+
+  [Form.directory]: (evaluation, frame, [path, options], cell) =>
+    withFiles(evaluation, frame, "directory(path)", path!, options, cell, (files, place, { by, hidden }) =>
+      files.directory(place, by, hidden),
+    ),
+
+  [Form.glob]: (evaluation, frame, [pattern, options], cell) =>
+    withFiles(evaluation, frame, "glob(pattern)", pattern!, options, cell, (files, place, { by, hidden }) =>
+      files.glob(place, by, hidden),
+    ),
 
   [Form.dataset]: (evaluation, frame, [location, options], cell) => {
     withValue(evaluation, frame, location!, cell, (bytes) => {
@@ -214,6 +223,29 @@ function byRows(evaluation: Evaluation, frame: Frame, record: DatasetRecord, cel
   });
 }
 
+/** Looks at files; the cell gets the value of what was found. */
+function withFiles(
+  evaluation: Evaluation,
+  frame: Frame,
+  form: string,
+  place: Template,
+  options: Template | undefined,
+  cell: Cell,
+  look: (files: Files, place: string, options: Required<FilesOptions>) => Promise<unknown>,
+): void {
+  withValue(evaluation, frame, place, cell, (bytes) => {
+    const path = wantText(bytes, form);
+    const given = options ? (decodeValue(options.bytes) as FilesOptions) : {};
+    evaluation.work.async(
+      async () => {
+        const found = await look(evaluation.inputs.files, path, { by: "content", hidden: false, ...given });
+        return () => evaluation.settle(cell, { ok: true, bytes: encodeValue(found) });
+      },
+      (error) => evaluation.fail(cell, frame, error),
+    );
+  });
+}
+
 function settleDataset(evaluation: Evaluation, cell: Cell, record: DatasetRecord): void {
   evaluation.settle(cell, { ok: true, bytes: encodeValue(datasetValue(record)) });
 }
@@ -242,7 +274,7 @@ async function literalDataset(
     // A name of its own: what another execution has written and is reading is never replaced.
     const location = `${literals}/${identity}-${randomUUID()}.parquet`;
     const count = await code.writeParquet(rows, columns, location);
-    const stored = await inputs.storages.get("file:")?.stat(location);
+    const stored = await inputs.storages.get(location.slice(0, location.indexOf(":") + 1))?.stat(location);
     if (!stored) throw new FiresteelError(Code.internal, `rows were written but are not there: ${location}`);
     return {
       identity,

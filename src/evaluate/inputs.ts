@@ -1,36 +1,20 @@
 /**
- * Data outside the store as the evaluator looks at it: digests of files, fingerprints of datasets that we did not write, and whether what a stored value names is still there.
+ * Data outside the store as the evaluator looks at it: files and directories (`evaluate/files.ts`), fingerprints of datasets that we did not write, and whether what a stored value names is still there.
  *
- * One `Inputs` belongs to one execution and looks at each thing once, so an execution sees one state of the world; what changes while work waits is found by comparing stats afterwards.
- *
- * **Stat cache.** A file's digest is taken from the store when size, mtime, inode and ctime are what they were when it was computed (ctime also moves when someone puts an old mtime back). An entry is not
- * written while the file is younger than {@link SETTLED_MS}: within one tick of the file system's clock a second write would leave the same stamp.
+ * One `Inputs` belongs to one execution and looks at each thing once, so an execution sees one state of the world; what changes while work waits is found by comparing stats afterwards. What the execution itself
+ * writes is looked at again.
  */
 
-import { stat } from "node:fs/promises";
-import { isAbsolute, resolve } from "node:path";
-import { fileURLToPath, pathToFileURL } from "node:url";
-import { DatasetValue, type FileValue } from "../define/external.ts";
+import { DatasetValue } from "../define/external.ts";
 import { Code, FiresteelError } from "../errors.ts";
 import { type Digest, digestOf } from "../hash/digest.ts";
-import type {
-  DatasetFile,
-  DatasetRecord,
-  DatasetStore,
-  FileStat,
-  FileStatStore,
-  Storage,
-  StoredFile,
-} from "./ports.ts";
-
-/** File systems stamp times in ticks of up to two seconds (FAT, some network file systems); Linux's local ones in a few ms. */
-const SETTLED_MS = 2000;
+import { fileUri, isUri, storageOf } from "./file-identity.ts";
+import { Files, type FilesContext } from "./files.ts";
+import { mapLimited, once } from "./once.ts";
+import type { DatasetFile, DatasetRecord, DatasetStore, FileStatStore, StoredFile } from "./ports.ts";
 
 /** What {@link Inputs} needs. */
-export interface InputsContext {
-  /** The project's root, an absolute path. */
-  readonly root: string;
-  readonly storages: ReadonlyMap<string, Storage>;
+export interface InputsContext extends FilesContext {
   /** The orchestrator's environment variables. */
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly store: DatasetStore & FileStatStore;
@@ -44,14 +28,15 @@ export interface InputOptions {
 
 /** How one execution sees files and datasets. */
 export class Inputs {
+  readonly files: Files;
   readonly #context: InputsContext;
-  readonly #digests = new Map<string, Promise<Digest>>();
   readonly #datasets = new Map<string, Promise<DatasetRecord>>();
   readonly #written = new Map<Digest, Promise<DatasetRecord>>();
   readonly #valid = new Map<Digest, Promise<DatasetRecord | null>>();
 
   constructor(context: InputsContext) {
     this.#context = context;
+    this.files = new Files(context);
   }
 
   /** An environment variable's value. */
@@ -62,13 +47,8 @@ export class Inputs {
   /** The absolute URI of a location or path that an author wrote. */
   uriOf(location: string): string {
     // In one form, whatever was written (`file:/a//b`, spaces): paths of files are told by what follows it.
-    if (/^[a-z][a-z0-9+.-]+:/i.test(location) && !location.startsWith("file:")) return location.replace(/\/+$/, "");
-    return pathToFileURL(this.#absolute(location)).href.replace(/\/+$/, "");
-  }
-
-  /** Digest of a local file's content. @throws FiresteelError `not_found` */
-  fileDigest(path: string): Promise<Digest> {
-    return once(this.#digests, path, () => this.#digestFile(this.#absolute(path), path));
+    if (isUri(location) && !location.startsWith("file:")) return location.replace(/\/+$/, "");
+    return fileUri(location, this.#context.root).replace(/\/+$/, "");
   }
 
   /** Fingerprints the files under a location by their contents. @throws FiresteelError `not_found` when there are none */
@@ -102,19 +82,9 @@ export class Inputs {
     return record;
   }
 
-  /** Whether a file still has the content that a value says. */
-  async fileValid(file: FileValue): Promise<boolean> {
-    try {
-      return (await this.fileDigest(file.path)) === file.digest;
-    } catch (error) {
-      if (error instanceof FiresteelError && error.code === Code.notFound) return false;
-      throw error;
-    }
-  }
-
   /** Whether the files of a dataset have the stats that were recorded. */
   async unchanged(record: DatasetRecord): Promise<boolean> {
-    const storage = this.#storage(record.location);
+    const storage = storageOf(this.#context.storages, record.location);
     const stats = await mapLimited(record.files, 32, (file) =>
       storage.stat(file.path === "" ? record.location : `${record.location}/${file.path}`),
     );
@@ -128,54 +98,14 @@ export class Inputs {
     });
   }
 
-  #absolute(path: string): string {
-    if (path.startsWith("file:")) return fileURLToPath(path);
-    if (/^[a-z][a-z0-9+.-]+:/i.test(path))
-      throw new FiresteelError(Code.invalidArgument, `file("...") takes local paths, not ${path}`);
-    return isAbsolute(path) ? path : resolve(this.#context.root, path);
-  }
-
-  #storage(uri: string): Storage {
-    const scheme = uri.slice(0, uri.indexOf(":") + 1);
-    const storage = this.#context.storages.get(scheme);
-    if (!storage)
-      throw new FiresteelError(
-        Code.invalidArgument,
-        `locations of this scheme cannot be read (there are: ${[...this.#context.storages.keys()].join(", ")}): ${uri}`,
-      );
-    return storage;
-  }
-
-  async #digestFile(absolute: string, shown: string): Promise<Digest> {
-    const stats = await statFile(absolute);
-    if (!stats) throw new FiresteelError(Code.notFound, `file does not exist: ${shown}`);
-    const { touchedMs, ...before } = stats;
-    const known = (await this.#context.store.findFileStats([absolute])).get(absolute);
-    if (known && known.bytes === before.bytes && known.modifiedNs === before.modifiedNs && known.inode === before.inode)
-      return known.digest;
-    const uri = pathToFileURL(absolute).href;
-    const digest = await this.#storage(uri).digest(uri);
-    const after = await statFile(absolute);
-    if (
-      !after ||
-      after.modifiedNs !== before.modifiedNs ||
-      after.bytes !== before.bytes ||
-      after.inode !== before.inode
-    ) {
-      throw new FiresteelError(Code.aborted, `file changed while it was read: ${shown}`, {
-        details: { kind: "inputChanged", location: shown },
-      });
-    }
-    if (Date.now() - touchedMs > SETTLED_MS) {
-      // A cache: without the entry the file is read again.
-      this.#context.store.recordFileStat({ ...before, digest }).catch(() => undefined);
-    }
-    return digest;
-  }
-
   async #fingerprint(location: string, read: InputOptions): Promise<DatasetRecord> {
     const uri = this.uriOf(location);
-    const storage = this.#storage(uri);
+    const storage = storageOf(this.#context.storages, uri);
+    if (!storage.list)
+      throw new FiresteelError(
+        Code.invalidArgument,
+        `a dataset cannot lie at ${uri.slice(0, uri.indexOf(":"))} URLs, which have no folders and which Spark does not read; download it in a task (readStream(file("..."))) and give the task's result: ${location}`,
+      );
     const format = read.format ?? "parquet";
     let files: readonly StoredFile[];
     try {
@@ -185,9 +115,7 @@ export class Inputs {
       throw new FiresteelError(Code.notFound, `dataset location does not exist: ${location}`, { cause: error });
     }
     if (files.length === 0) throw new FiresteelError(Code.notFound, `dataset location holds no files: ${location}`);
-    const digests = await mapLimited(files, 8, (file) =>
-      file.uri.startsWith("file:") ? this.#digestFile(fileURLToPath(file.uri), file.uri) : storage.digest(file.uri),
-    );
+    const digests = await this.files.digests(files);
     const named = files.map((file, i) => ({
       path: file.uri.slice(uri.length + 1),
       file,
@@ -220,48 +148,6 @@ function partitionDirectories(path: string): string[] {
     .split("/")
     .slice(0, -1)
     .filter((part) => part.includes("="));
-}
-
-async function statFile(path: string): Promise<(Omit<FileStat, "digest"> & { readonly touchedMs: number }) | null> {
-  try {
-    const found = await stat(path, { bigint: true });
-    if (found.isDirectory()) throw new FiresteelError(Code.invalidArgument, `file("...") names a folder: ${path}`);
-    return {
-      path,
-      bytes: Number(found.size),
-      modifiedNs: String(found.mtimeNs),
-      inode: `${found.ino}:${found.ctimeNs}`,
-      touchedMs: Number((found.mtimeNs > found.ctimeNs ? found.mtimeNs : found.ctimeNs) / 1_000_000n),
-    };
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT" || (error as NodeJS.ErrnoException).code === "ENOTDIR")
-      return null;
-    throw error;
-  }
-}
-
-/** The entry of a key, computed once; a failure is not kept. */
-function once<K, V>(map: Map<K, Promise<V>>, key: K, compute: () => Promise<V>): Promise<V> {
-  let found = map.get(key);
-  if (!found) {
-    found = compute();
-    map.set(key, found);
-    found.catch(() => map.delete(key));
-  }
-  return found;
-}
-
-async function mapLimited<T, R>(items: readonly T[], limit: number, apply: (item: T) => Promise<R>): Promise<R[]> {
-  const results: R[] = new Array(items.length);
-  let next = 0;
-  const lane = async () => {
-    while (next < items.length) {
-      const i = next++;
-      results[i] = await apply(items[i]!);
-    }
-  };
-  await Promise.all(Array.from({ length: Math.min(limit, items.length) }, lane));
-  return results;
 }
 
 /** The dataset value of a record. */

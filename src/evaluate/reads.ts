@@ -51,9 +51,11 @@ async function contentOf(inputs: Inputs, read: string): Promise<readonly unknown
   if (!uri.startsWith("file:")) return ["dataset", read, (await inputs.dataset(read, {})).identity];
   const path = fileURLToPath(uri);
   try {
-    if (!(await stat(path)).isDirectory()) return ["file", read, await inputs.fileDigest(path)];
+    if (!(await stat(path)).isDirectory()) return ["file", read, (await inputs.files.file(path, "content")).version];
     const files = await filesBelow(path, "");
-    const digests = await Promise.all(files.map((file) => inputs.fileDigest(join(path, file))));
+    const digests = await Promise.all(
+      files.map(async (file) => (await inputs.files.file(join(path, file), "content")).version),
+    );
     return ["folder", read, files.map((file, i) => [file, digests[i]])];
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;

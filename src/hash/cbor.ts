@@ -52,7 +52,8 @@ export class CborWriter {
     // Short ASCII is the common case (keys, names, digests) and is quicker by hand than through TextEncoder.
     const n = value.length;
     if (n < 0x100) {
-      this.#reserve(2 + n);
+      // What `head` reserves too: growing in it would lose the text, which is not counted as written yet.
+      this.#reserve(9 + n);
       const start = this.#length + (n < 24 ? 1 : 2);
       let i = 0;
       for (; i < n; i++) {

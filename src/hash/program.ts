@@ -15,10 +15,11 @@
  */
 
 import type { Expression, Form } from "../define/expression.ts";
+import { DirectoryValue, FileValue } from "../define/external.ts";
 import type { CallOptions } from "../define/task-options.ts";
 import { Code, FiresteelError } from "../errors.ts";
 import { type CborWriter, concat, Major, readHead, readText, skipItem, withWriter } from "./cbor.ts";
-import { decodeValue, sortKeys, Tag, visitTags, writeValue } from "./value.ts";
+import { decodeValue, encodeValue, sortKeys, Tag, visitTags, writeValue } from "./value.ts";
 
 /** An encoding with gaps. */
 export interface Template {
@@ -265,6 +266,8 @@ export function joinPartial({ task, bound }: EncodedCallee): Uint8Array {
 /** The field, index, `length` or Map entry of an encoded value; null when it has none. */
 export function selectField(bytes: Uint8Array, key: string | number): Uint8Array | null {
   const outer = readHead(bytes, 0);
+  if (outer.major === Major.tag && (outer.argument === Tag.file || outer.argument === Tag.directory))
+    return selectOfExternal(decodeValue(bytes), key);
   const tagged = outer.major === Major.tag && outer.argument === Tag.map;
   const head = tagged ? readHead(bytes, outer.next) : outer;
   let at = head.next;
@@ -282,6 +285,14 @@ export function selectField(bytes: Uint8Array, key: string | number): Uint8Array
     if (name === key || (!tagged && name === String(key))) return bytes.subarray(valueAt, end);
     at = end;
   }
+  return null;
+}
+
+/** What {@link Lazy} offers of a file or directory. */
+function selectOfExternal(value: unknown, key: string | number): Uint8Array | null {
+  if (key === "path") return encodeValue((value as FileValue | DirectoryValue).path);
+  if (value instanceof FileValue && key === "version") return encodeValue(value.version);
+  if (value instanceof DirectoryValue && key === "files") return encodeValue(value.files);
   return null;
 }
 

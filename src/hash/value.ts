@@ -12,18 +12,21 @@
  * | `Uint8Array` (also `Buffer`) | byte string |
  * | other typed arrays | tags of RFC 8746, little endian |
  * | `Set`, `Map` | tags 258 and 259, sorted by encoding |
- * | {@link FileValue} | tag 40101, `[path, digest]` |
+ * | {@link FileValue} | tag 40101, `[path, digest]`; when it is not known by content `[path, by, version]` |
  * | {@link DatasetValue} | tag 40102, identity |
  * | task | tag 40103, name |
  * | Spark work | tag 40104, map |
  * | partial task | tag 40105, `[name, ...arguments]` |
+ * | instance of a class with a codec, {@link InstanceValue} | tag 40106, `[name of the codec, encoded value]` |
+ * | {@link DirectoryValue} | tag 40108, `[path, by, hidden, name, version, name, version, ...]`, sorted by name; versions as in files |
  *
  * Everything else (functions, symbols, promises, class instances, invalid dates, ill-formed strings, array holes, cycles, Maps with two keys of one value) is refused with the path of the offending
  * member. Lists, objects, Maps and Sets nest at most {@link MAX_DEPTH} deep, in what is decoded too: evaluation can build deeper ones piece by piece.
  */
 
+import { codecOf, InstanceValue, type RegisteredCodec } from "../define/codec.ts";
 import type { Expression } from "../define/expression.ts";
-import { DatasetValue, FileValue } from "../define/external.ts";
+import { DatasetValue, DirectoryValue, type FileIdentity, FileValue } from "../define/external.ts";
 import { expressionOf } from "../define/lazy.ts";
 import { makePartial, partialOf } from "../define/partial.ts";
 import { TaskReference, taskNameOf } from "../define/task.ts";
@@ -43,6 +46,8 @@ export const Tag = {
   task: 40103,
   work: 40104,
   partial: 40105,
+  instance: 40106,
+  directory: 40108,
   program: 40110,
   reference: 40111,
 } as const;
@@ -174,7 +179,9 @@ function writeObject(writer: CborWriter, value: object, refer: Refer | undefined
     return;
   }
   const prototype: unknown = Object.getPrototypeOf(value);
-  if (isWork(value)) {
+  const codec = prototype === Object.prototype ? undefined : codecOf(prototype);
+  if (codec) writeInstance(writer, codec.name, encodeInstance(codec, value), refer, depth);
+  else if (isWork(value)) {
     writer.head(Major.tag, Tag.work);
     writeRecord(writer, value, refer, depth);
   } else if (prototype === Object.prototype || prototype === null) writeRecord(writer, value, refer, depth);
@@ -183,13 +190,14 @@ function writeObject(writer: CborWriter, value: object, refer: Refer | undefined
   else if (prototype === Map.prototype) writeMap(writer, value as Map<unknown, unknown>, refer, depth);
   else if (prototype === Set.prototype) writeSet(writer, value as Set<unknown>, depth);
   else if (value instanceof FileValue) {
-    writer.head(Major.tag, Tag.file);
-    writer.head(Major.array, 2);
-    writer.text(value.path);
-    writer.bytes(Buffer.from(value.digest, "hex"));
+    writeFile(writer, value);
+  } else if (value instanceof DirectoryValue) {
+    writeDirectory(writer, value);
   } else if (value instanceof DatasetValue) {
     writer.head(Major.tag, Tag.dataset);
     writer.bytes(Buffer.from(value.identity, "hex"));
+  } else if (value instanceof InstanceValue) {
+    writeInstance(writer, value.codec, value.value, refer, depth);
   } else if (value instanceof TaskReference) {
     writer.head(Major.tag, Tag.task);
     writer.text(value.taskName);
@@ -199,7 +207,7 @@ function writeObject(writer: CborWriter, value: object, refer: Refer | undefined
   } else if (value instanceof Promise) throw new Refused("is a promise, which is no value; await it");
   else
     throw new Refused(
-      `is an instance of ${value.constructor?.name || "an unnamed class"}, which is no value; use a plain object`,
+      `is an instance of ${value.constructor?.name || "an unnamed class"}, which is no value; use a plain object, or registerCodec(...) for the class`,
     );
 }
 
@@ -223,6 +231,58 @@ function writePartial(
       throw at(error, `<argument ${i + 1} of ${parts.task}>`);
     }
   });
+}
+
+function writeInstance(
+  writer: CborWriter,
+  codec: string,
+  encoded: unknown,
+  refer: Refer | undefined,
+  depth: number,
+): void {
+  writer.head(Major.tag, Tag.instance);
+  writer.head(Major.array, 2);
+  writer.text(codec);
+  try {
+    write(writer, encoded, refer, depth + 1);
+  } catch (error) {
+    throw at(error, `<${codec}>`);
+  }
+}
+
+function encodeInstance(codec: RegisteredCodec, instance: object): unknown {
+  try {
+    return codec.encode(instance);
+  } catch (error) {
+    throw new Refused(
+      `is an instance of codec ${codec.name}, whose encode failed: ${(error as Error)?.message ?? error}`,
+    );
+  }
+}
+
+function writeFile(writer: CborWriter, { path, by, version }: FileValue): void {
+  writer.head(Major.tag, Tag.file);
+  writer.head(Major.array, by === "content" ? 2 : 3);
+  writer.text(path);
+  if (by !== "content") writer.text(by);
+  writeVersion(writer, version, by);
+}
+
+function writeDirectory(writer: CborWriter, { path, by, hidden, entries }: DirectoryValue): void {
+  writer.head(Major.tag, Tag.directory);
+  writer.head(Major.array, 3 + 2 * entries.length);
+  writer.text(path);
+  writer.text(by);
+  writer.simple(hidden ? 21 : 20);
+  for (const { name, version } of [...entries].sort((a, b) => (a.name < b.name ? -1 : 1))) {
+    writer.text(name);
+    writeVersion(writer, version, by);
+  }
+}
+
+function writeVersion(writer: CborWriter, version: string, by: FileIdentity): void {
+  if (by === "content") writer.bytes(Buffer.from(version, "hex"));
+  else writer.text(version);
 }
 
 function writeBigInt(writer: CborWriter, value: bigint): void {
@@ -330,15 +390,21 @@ function at(error: unknown, step: string): unknown {
 
 /** Makes the value of a task's name; by default a {@link TaskReference}. */
 export type ReviveTask = (name: string) => unknown;
+/** Makes the instance of a codec's encoded value; by default an {@link InstanceValue}. */
+export type ReviveInstance = (codec: string, encoded: unknown) => unknown;
 
 /**
  * The value of a canonical encoding: private to the caller, in canonical order.
  *
  * @throws FiresteelError `data_loss` when the bytes are no such encoding
  */
-export function decodeValue(bytes: Uint8Array, reviveTask: ReviveTask = (name) => new TaskReference(name)): unknown {
+export function decodeValue(
+  bytes: Uint8Array,
+  reviveTask: ReviveTask = (name) => new TaskReference(name),
+  reviveInstance: ReviveInstance = (codec, encoded) => new InstanceValue(codec, encoded),
+): unknown {
   try {
-    return new Decoder(bytes, reviveTask).decode();
+    return new Decoder(bytes, reviveTask, reviveInstance).decode();
   } catch (error) {
     if (error instanceof FiresteelError) throw error;
     throw new FiresteelError(Code.dataLoss, `stored value is damaged: ${(error as Error).message}`, { cause: error });
@@ -348,13 +414,15 @@ export function decodeValue(bytes: Uint8Array, reviveTask: ReviveTask = (name) =
 class Decoder {
   readonly #bytes: Uint8Array;
   readonly #reviveTask: ReviveTask;
+  readonly #reviveInstance: ReviveInstance;
   #at = 0;
   #depth = 0;
 
-  constructor(bytes: Uint8Array, reviveTask: ReviveTask) {
+  constructor(bytes: Uint8Array, reviveTask: ReviveTask, reviveInstance: ReviveInstance) {
     // A Buffer's `slice` is a view, and a body's values must be its own.
     this.#bytes = Buffer.isBuffer(bytes) ? new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length) : bytes;
     this.#reviveTask = reviveTask;
+    this.#reviveInstance = reviveInstance;
   }
 
   decode(): unknown {
@@ -454,10 +522,10 @@ class Decoder {
       }
       case Tag.date:
         return new Date(content as number);
-      case Tag.file: {
-        const [path, digest] = content as [string, Uint8Array];
-        return new FileValue(path, Buffer.from(digest).toString("hex"));
-      }
+      case Tag.file:
+        return readFile(content as unknown[]);
+      case Tag.directory:
+        return readDirectory(content as unknown[]);
       case Tag.dataset:
         return new DatasetValue(Buffer.from(content as Uint8Array).toString("hex"));
       case Tag.task:
@@ -468,6 +536,10 @@ class Decoder {
         const [task, ...args] = content as [string, ...unknown[]];
         return makePartial({ task, args });
       }
+      case Tag.instance: {
+        const [codec, encoded] = content as [string, unknown];
+        return this.#reviveInstance(codec, encoded);
+      }
     }
     const type = TYPED_ARRAYS.get(tag);
     if (type) return new type((content as Uint8Array<ArrayBuffer>).buffer);
@@ -475,23 +547,58 @@ class Decoder {
   }
 }
 
-/** What a value's encoding points at outside the store: the files and datasets in it. */
+function readFile(parts: readonly unknown[]): FileValue {
+  const by = parts.length === 2 ? "content" : (parts[1] as FileIdentity);
+  return new FileValue(parts[0] as string, readVersion(parts.at(-1), by), by);
+}
+
+function readDirectory([path, by, hidden, ...rest]: readonly unknown[]): DirectoryValue {
+  const entries = Array.from({ length: rest.length / 2 }, (_, i) => ({
+    name: rest[2 * i] as string,
+    version: readVersion(rest[2 * i + 1], by as FileIdentity),
+  }));
+  return new DirectoryValue(path as string, entries, by as FileIdentity, hidden as boolean);
+}
+
+function readVersion(version: unknown, by: FileIdentity): string {
+  return by === "content" ? Buffer.from(version as Uint8Array).toString("hex") : (version as string);
+}
+
+/** What a value's encoding points at outside the store: the files, directories and datasets in it. */
 export interface Externals {
   readonly files: readonly FileValue[];
+  readonly directories: readonly DirectoryValue[];
   readonly datasets: readonly DatasetValue[];
 }
 
-/** The files and datasets that occur in an encoding, each once. */
+/** The files, directories and datasets that occur in an encoding, each once. */
 export function findExternals(bytes: Uint8Array): Externals {
   const files = new Map<string, FileValue>();
+  const directories = new Map<string, DirectoryValue>();
   const datasets = new Map<string, DatasetValue>();
   visitTags(bytes, 0, bytes.length, (tag, offset) => {
-    if (tag !== Tag.file && tag !== Tag.dataset) return;
-    const value = decodeValue(bytes.subarray(offset, skipItem(bytes, offset)));
-    if (value instanceof FileValue) files.set(`${value.digest} ${value.path}`, value);
+    if (tag !== Tag.file && tag !== Tag.directory && tag !== Tag.dataset) return;
+    const encoded = bytes.subarray(offset, skipItem(bytes, offset));
+    const value = decodeValue(encoded);
+    if (value instanceof FileValue) files.set(`${value.by} ${value.version} ${value.path}`, value);
+    else if (value instanceof DirectoryValue) directories.set(Buffer.from(encoded).toString("latin1"), value);
     else if (value instanceof DatasetValue) datasets.set(value.identity, value);
   });
-  return { files: [...files.values()], datasets: [...datasets.values()] };
+  return { files: [...files.values()], directories: [...directories.values()], datasets: [...datasets.values()] };
+}
+
+/** The first bytes of the head of {@link Tag.instance}. */
+const INSTANCE_HEAD = Uint8Array.of(0xd9, Tag.instance >> 8, Tag.instance & 0xff);
+
+/** The names of the codecs whose instances occur in an encoding. */
+export function codecsIn(bytes: Uint8Array): ReadonlySet<string> {
+  const names = new Set<string>();
+  // A quick search first: most values have none.
+  if (Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).indexOf(INSTANCE_HEAD) < 0) return names;
+  visitTags(bytes, 0, bytes.length, (tag, _, content) => {
+    if (tag === Tag.instance) names.add(readText(bytes, readHead(bytes, content).next).value);
+  });
+  return names;
 }
 
 /** Calls `visit` for every tag between two offsets of an encoding, with the offset of its head and of its content. */

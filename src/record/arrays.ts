@@ -10,11 +10,6 @@ export function digestArray(digests: readonly string[]): string {
   return digests.length === 0 ? "{}" : `{"\\\\x${digests.join('","\\\\x')}"}`;
 }
 
-/** Bytes to a literal of `bytea[]`. */
-export function bytesArray(values: readonly Uint8Array[]): string {
-  return digestArray(values.map(hexOf));
-}
-
 /** Strings to a literal of `text[]`. */
 export function textArray(values: readonly (string | null)[]): string {
   return `{${values.map((value) => (value === null ? "NULL" : `"${storable(value).replace(/["\\]/g, "\\$&")}"`)).join(",")}}`;

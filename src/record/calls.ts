@@ -99,7 +99,7 @@ export function createCallWrites(files: ValueFiles | null, placeOf: PlaceValue):
         for (const requests of payloads) for (const request of requests) forget(pending, request);
         if (!committed) return;
         // The value of a record that lost against another one of its batch was not written.
-        for (const { call } of lastOfEach(payloads)) {
+        for (const { call } of lastRequests(payloads).values()) {
           if (known.size >= KNOWN_AT_MOST) known.clear();
           known.add(taskKey(call));
           eachOutside(call, placeOf, (place, digest) => {
@@ -201,11 +201,15 @@ function winner(requests: readonly CallRequest[]): CallRequest {
 
 /** One request for each call, sorted: every process inserts in the same order and so never deadlocks with another. */
 function lastOfEach(payloads: readonly (readonly CallRequest[])[]): readonly CallRequest[] {
+  return [...lastRequests(payloads).values()].sort((a, b) => (a.call.evalHash < b.call.evalHash ? -1 : 1));
+}
+
+function lastRequests(payloads: readonly (readonly CallRequest[])[]): ReadonlyMap<Digest, CallRequest> {
   const byHash = new Map<Digest, CallRequest>();
   for (const requests of payloads)
     for (const request of requests)
       if (request.replace || !byHash.has(request.call.evalHash)) byHash.set(request.call.evalHash, request);
-  return [...byHash.values()].sort((a, b) => (a.call.evalHash < b.call.evalHash ? -1 : 1));
+  return byHash;
 }
 
 function insertTasks(requests: readonly CallRequest[], known: ReadonlySet<string>): Statement | null {

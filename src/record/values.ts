@@ -10,9 +10,10 @@ import type { Chunks, ValueFiles } from "./value-files.ts";
 import { noAnswers, type WriteKind } from "./write-kind.ts";
 
 /**
- * A value of up to this many bytes is part of its call's row. Larger ones cost a row of their own (110 bytes and about 7 us) and save it when they occur again.
+ * A value of up to this many bytes is part of its call's row. Tried with results of 200, 450 and 900 bytes: a row of its own costs 6 us of CPU more to write, 4 to look up, and 100 bytes; it saves its bytes when the same
+ * value occurs again. Above 512 bytes rows in the call's table leave pages half empty and the gain is gone.
  */
-const INLINE_BYTES = 256;
+const INLINE_BYTES = 512;
 /** Values of one row at most: with more Postgres would move the row's bytes to a table beside it, which costs more than rows of our own. */
 const INLINE_TOTAL = 1_400;
 /** Files that are read at once. */

@@ -20,10 +20,10 @@ import { classify, fromDatabase } from "./errors.ts";
 import { LANES, type Lane, type Prepared, type WriteKind, type Writing } from "./write-kind.ts";
 
 /**
- * Records in one transaction at most (one request of more goes alone). Tried with 500, 1,000, 2,000 and 4,000 on two busy cores: throughput differs by a quarter, but a reader of an embedded database waits for the transaction under way (median 23, 46,
- * 168 and 419 ms under full load), and making a batch ready holds up the event loop (27, 46 ms, then hundreds).
+ * Records in one transaction at most (one request of more goes alone). Tried with 500, 1,000, 2,000 and 4,000, calls and jobs in equal parts on two busy cores: throughput differs by less than the runs do, but a reader of
+ * an embedded database waits for the transaction under way (median 8, 24, 91 and 92 ms under full load).
  */
-const BATCH_RECORDS = 2_000;
+const BATCH_RECORDS = 1_000;
 /** Payload bytes in one transaction at most (one larger request goes alone). */
 const BATCH_BYTES = 4 * 1024 * 1024;
 /** Above this much in the queue, `room` waits. */

@@ -3,18 +3,21 @@
  */
 
 import type { JsonValue } from "@bufbuild/protobuf";
-import { DatasetValue, FileValue } from "../define/external.ts";
+import { InstanceValue } from "../define/codec.ts";
+import { DatasetValue, DirectoryValue, FileValue } from "../define/external.ts";
 import { makePartial, partialOf } from "../define/partial.ts";
 import { TaskReference, taskNameOf } from "../define/task.ts";
 import { isWork } from "../define/work.ts";
 import { Code, FiresteelError } from "../errors.ts";
-import { datasetAt, fileAt, knownDataset, memberPath } from "./value-message.ts";
+import { datasetAt, directoryAt, fileAt, knownDataset, memberPath } from "./value-message.ts";
 
 /**
  * A value as JSON.
  *
  * `undefined` is null (and left out in an object), -0 is 0, NaN and the infinities are strings, a bigint is a decimal string, bytes are base64, a Date is an ISO 8601 string, typed arrays and Sets are lists, a Map is
- * an object when all its keys are strings, else a list of pairs; files, datasets, tasks (and partial tasks) and Spark work are objects with the one key `$file`, `$dataset`, `$task`, `$work`.
+ * an object when all its keys are strings, else a list of pairs; files, datasets, tasks (and partial tasks), Spark work and instances of classes are objects with the one key `$file`, `$dataset`, `$task`, `$work`, `$instance`.
+ * an object when all its keys are strings, else a list of pairs; files, directories, datasets, tasks (and partial tasks) and Spark work are objects with the one key `$file`, `$directory`, `$dataset`, `$task`,
+ * `$work`.
  */
 export function jsonFromValue(value: unknown): JsonValue {
   if (value === undefined || value === null) return null;
@@ -41,8 +44,16 @@ function jsonFromObject(value: object): JsonValue {
       ? jsonRecord([...value] as [string, unknown][])
       : [...value].map(([key, item]) => [jsonFromValue(key), jsonFromValue(item)]);
   }
-  if (value instanceof FileValue) return { $file: { path: value.path, digest: value.digest } };
+  if (value instanceof FileValue) {
+    const { path, by, version } = value;
+    return { $file: by === "content" ? { path, digest: version } : { path, by, version } };
+  }
+  if (value instanceof DirectoryValue) {
+    const { path, by, hidden, entries } = value;
+    return { $directory: { path, by, hidden, entries: entries.map(({ name, version }) => ({ name, version })) } };
+  }
   if (value instanceof DatasetValue) return { $dataset: { identity: value.identity } };
+  if (value instanceof InstanceValue) return { $instance: { codec: value.codec, value: jsonFromValue(value.value) } };
   if (ArrayBuffer.isView(value)) return Array.from(value as unknown as Iterable<number | bigint>, jsonFromValue);
   const record = jsonRecord(Object.entries(value));
   return isWork(value) ? { $work: record } : record;
@@ -56,8 +67,10 @@ function jsonRecord(entries: readonly (readonly [string, unknown])[]): { [key: s
 }
 
 /**
- * The value of a JSON argument: itself, with `{"$dataset": ...}`, `{"$file": ...}` and `{"$task": ...}` understood at any depth (the forms that {@link jsonFromValue} writes, and a dataset by location or a
+ * The value of a JSON argument: itself, with `{"$dataset": ...}`, `{"$file": ...}`, `{"$task": ...}` and `{"$instance": ...}` understood at any depth (the forms that {@link jsonFromValue} writes, and a dataset by location or a
  * file by path as lazies). An object that really has one such key as its only one has to be sent as a `Value`.
+ * The value of a JSON argument: itself, with `{"$dataset": ...}`, `{"$file": ...}`, `{"$directory": ...}` and `{"$task": ...}` understood at any depth (the forms that {@link jsonFromValue} writes, and a dataset by location or a
+ * file or directory by path as lazies). An object that really has one such key as its only one has to be sent as a `Value`.
  *
  * @param subject how errors name the value; the path of the offending member follows it
  * @throws FiresteelError `invalid_argument`
@@ -75,7 +88,9 @@ function read(json: JsonValue, subject: string, path: string): unknown {
     const [key, content] = only;
     if (key === "$dataset") return readDataset(content, subject, `${path}.$dataset`);
     if (key === "$file") return readFile(content, subject, `${path}.$file`);
+    if (key === "$directory") return readDirectory(content, subject, `${path}.$directory`);
     if (key === "$task") return readTask(content, subject, `${path}.$task`);
+    if (key === "$instance") return readInstance(content, subject, `${path}.$instance`);
   }
   return Object.fromEntries(entries.map(([key, item]) => [key, read(item, subject, memberPath(path, key))]));
 }
@@ -142,9 +157,51 @@ function readOptions(options: JsonValue | undefined, subject: string, path: stri
 }
 
 function readFile(content: JsonValue, subject: string, path: string): unknown {
-  if (typeof content === "string") return fileAt(content, undefined, subject, path);
-  const given = members(content, ["path", "digest"], subject, path);
-  return fileAt(text(given, "path", subject, path) ?? "", text(given, "digest", subject, path), subject, path);
+  if (typeof content === "string") return fileAt({ path: content }, subject, path);
+  const given = members(content, ["path", "digest", "by", "version"], subject, path);
+  return fileAt(
+    {
+      path: text(given, "path", subject, path) ?? "",
+      by: text(given, "by", subject, path) ?? "",
+      digest: text(given, "digest", subject, path),
+      version: text(given, "version", subject, path),
+    },
+    subject,
+    path,
+  );
+}
+
+function readDirectory(content: JsonValue, subject: string, path: string): unknown {
+  if (typeof content === "string") return directoryAt({ path: content }, subject, path);
+  const given = members(content, ["path", "by", "hidden", "entries"], subject, path);
+  const { hidden = false, entries } = given;
+  if (typeof hidden !== "boolean")
+    refuse(subject, memberPath(path, "hidden"), `is no boolean: ${JSON.stringify(hidden)}`);
+  if (entries !== undefined && !Array.isArray(entries))
+    refuse(subject, memberPath(path, "entries"), `is no list: ${JSON.stringify(entries)}`);
+  return directoryAt(
+    {
+      path: text(given, "path", subject, path) ?? "",
+      by: text(given, "by", subject, path) ?? "",
+      hidden: hidden as boolean,
+      entries: (entries as JsonValue[] | undefined)?.map((entry, i) => {
+        const at = `${path}.entries[${i}]`;
+        const { name, version } = members(entry, ["name", "version"], subject, at);
+        if (typeof name !== "string" || typeof version !== "string")
+          return refuse(subject, at, "needs a name and a version, both strings");
+        return { name, version };
+      }),
+    },
+    subject,
+    path,
+  );
+}
+
+function readInstance(content: JsonValue, subject: string, path: string): unknown {
+  const given = members(content, ["codec", "value"], subject, path);
+  const codec = text(given, "codec", subject, path);
+  if (codec === undefined || codec === "") return refuse(subject, path, "needs the name of a codec");
+  return new InstanceValue(codec, read(given["value"] ?? null, subject, memberPath(path, "value")));
 }
 
 function readTask(content: JsonValue, subject: string, path: string): unknown {

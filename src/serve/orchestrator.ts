@@ -3,7 +3,7 @@
  */
 
 import type { Registry } from "prom-client";
-import type { TaskInfo as CodeTaskInfo } from "../evaluate/code.ts";
+import type { TaskInfo as CodeTaskInfo, CodeWarning } from "../evaluate/code.ts";
 import type { ExecutionEvent, StartRequest } from "../evaluate/executions.ts";
 import type { DryRunRequest, Explanation } from "../evaluate/explain/explainer.ts";
 import type {
@@ -72,6 +72,8 @@ export interface Orchestrator {
   /** Why the jobs of an execution ran; of each reason `examples` calls are told at most. Rejects with `not_found`. */
   explain(id: string, examples: number): Promise<Explanation>;
   tasks(): readonly TaskInfo[];
+  /** Places in the project's code that are most likely wrong. */
+  warnings(): readonly CodeWarning[];
   clusters(): readonly ClusterStatus[];
   readonly submissions: Pick<SubmissionStore, "listSubmissions" | "findSubmission" | "listTransitions" | "readLog">;
   health(): Promise<Health>;

@@ -16,7 +16,10 @@ export function taskHandlers(orchestrator: Orchestrator): Handlers<typeof TaskSe
   return {
     async listTasks(request) {
       const tasks = orchestrator.tasks().filter(({ name }) => name.startsWith(request.prefix));
-      return { tasks: tasks.toSorted((a, b) => (a.name < b.name ? -1 : 1)).map(taskMessage) };
+      return {
+        tasks: tasks.toSorted((a, b) => (a.name < b.name ? -1 : 1)).map(taskMessage),
+        warnings: orchestrator.warnings().map((warning) => ({ ...warning })),
+      };
     },
 
     async getTask(request) {

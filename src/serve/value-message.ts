@@ -4,8 +4,10 @@
 
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { NullValue } from "@bufbuild/protobuf/wkt";
-import { DatasetValue, FileValue } from "../define/external.ts";
-import { dataset, file } from "../define/forms.ts";
+import { InstanceValue } from "../define/codec.ts";
+import { DatasetValue, DirectoryValue, type FileIdentity, FileValue } from "../define/external.ts";
+import { directory, file } from "../define/files.ts";
+import { dataset } from "../define/forms.ts";
 import { makePartial, partialOf } from "../define/partial.ts";
 import { TaskReference, taskNameOf } from "../define/task.ts";
 import { isWork, makeWork, type SparkWork } from "../define/work.ts";
@@ -112,7 +114,14 @@ function kindOfObject(value: object, depth: number): ValueInit["kind"] {
     };
   if (value instanceof Set)
     return { case: "setValue", value: { values: [...value].map((item) => write(item, depth + 1)) } };
-  if (value instanceof FileValue) return { case: "fileValue", value: { path: value.path, digest: value.digest } };
+  if (value instanceof FileValue) {
+    const { path, by, version } = value;
+    return { case: "fileValue", value: by === "content" ? { path, digest: version } : { path, by, version } };
+  }
+  if (value instanceof DirectoryValue) {
+    const { path, by, hidden, entries } = value;
+    return { case: "directoryValue", value: { path, by, hidden, entries: { entries: [...entries] } } };
+  }
   if (value instanceof DatasetValue) {
     const { identity, rows } = value;
     return {
@@ -120,6 +129,8 @@ function kindOfObject(value: object, depth: number): ValueInit["kind"] {
       value: { reference: { case: "identity", value: identity }, ...(rows === null ? {} : { rows: BigInt(rows) }) },
     };
   }
+  if (value instanceof InstanceValue)
+    return { case: "instanceValue", value: { codec: value.codec, value: write(value.value, depth + 1) } };
   const elementType = ELEMENT_TYPE_OF.get(value.constructor);
   if (elementType !== undefined && ArrayBuffer.isView(value)) {
     return {
@@ -193,11 +204,19 @@ function read(message: Value | undefined, subject: string, path: string, depth: 
       return set;
     }
     case "fileValue":
-      return fileAt(kind.value.path, kind.value.digest, subject, path);
+      return fileAt(kind.value, subject, path);
+    case "directoryValue":
+      return directoryAt({ ...kind.value, entries: kind.value.entries?.entries }, subject, path);
     case "datasetValue":
       return readDataset(kind.value, subject, path);
     case "taskValue":
       return readTask(kind.value, subject, path, depth);
+    case "instanceValue":
+      if (kind.value.codec === "") refuse(subject, path, "is an instance without the name of its codec");
+      return new InstanceValue(
+        kind.value.codec,
+        read(kind.value.value, subject, `${path}<${kind.value.codec}>`, depth + 1),
+      );
     case "workValue":
       return makeWork(readObject(kind.value.members, subject, path, depth) as unknown as SparkWork);
   }
@@ -260,13 +279,66 @@ function readMap(
 
 const DIGEST = /^[0-9a-f]{64}$/;
 
-/** The file of a path: as known by its digest, or as a lazy. */
-export function fileAt(name: string, digest: string | undefined, subject: string, path: string): unknown {
-  if (name === "") refuse(subject, path, "is a file without a path");
-  if (digest === undefined) return file(name);
-  if (!DIGEST.test(digest))
-    refuse(subject, path, `is a file whose digest is not 64 lower-case hex digits: ${JSON.stringify(digest)}`);
-  return new FileValue(name, digest);
+const IDENTITIES = ["content", "stat", "etag"] as const;
+
+/** What a caller says of a file; unchecked. */
+export interface FilePlace {
+  readonly path: string;
+  readonly by?: string;
+  readonly digest?: string | undefined;
+  readonly version?: string | undefined;
+}
+
+/** The file of a path: as known by its digest or version, or as a lazy. */
+export function fileAt(place: FilePlace, subject: string, path: string): unknown {
+  if (place.path === "") refuse(subject, path, "is a file without a path");
+  const by = identityOf(place.by, subject, path);
+  if (place.digest !== undefined && by !== "content")
+    refuse(subject, path, `is a file known by ${by}, which has a version and no digest`);
+  const version = place.digest ?? place.version;
+  if (version === undefined) return file(place.path, { by });
+  return new FileValue(place.path, checkedVersion(version, by, subject, path), by);
+}
+
+/** What a caller says of a directory; unchecked. */
+export interface DirectoryPlace {
+  readonly path: string;
+  readonly by?: string;
+  readonly hidden?: boolean;
+  readonly entries?: readonly { readonly name: string; readonly version: string }[] | undefined;
+}
+
+/** The directory of a path: as known by its entries, or as a lazy. */
+export function directoryAt(place: DirectoryPlace, subject: string, path: string): unknown {
+  if (place.path === "") refuse(subject, path, "is a directory without a path");
+  const by = identityOf(place.by, subject, path);
+  const { hidden = false } = place;
+  if (place.entries === undefined) return directory(place.path, { by, hidden });
+  const entries = place.entries
+    .map(({ name, version }) => ({ name, version: checkedVersion(version, by, subject, path) }))
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
+  const twice = entries.find(({ name }, i) => name === "" || name === entries[i - 1]?.name);
+  if (twice)
+    refuse(
+      subject,
+      path,
+      `is a directory with a file that has no name, or is there twice: ${JSON.stringify(twice.name)}`,
+    );
+  return new DirectoryValue(place.path, entries, by, hidden);
+}
+
+function identityOf(by: string | undefined, subject: string, path: string): FileIdentity {
+  const known = IDENTITIES.find((identity) => identity === (by || "content"));
+  return (
+    known ??
+    refuse(subject, path, `is known by something unknown (known: ${IDENTITIES.join(", ")}): ${JSON.stringify(by)}`)
+  );
+}
+
+function checkedVersion(version: string, by: FileIdentity, subject: string, path: string): string {
+  if (by === "content" && !DIGEST.test(version))
+    refuse(subject, path, `is a file whose digest is not 64 lower-case hex digits: ${JSON.stringify(version)}`);
+  return version;
 }
 
 function readDataset({ reference }: Pick<DatasetReference, "reference">, subject: string, path: string): unknown {

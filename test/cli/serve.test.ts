@@ -65,6 +65,25 @@ describe("serve", () => {
     expect((await next.ended).code).toBe(0);
   });
 
+  test("results used as if they were there are told with their place: by serve when code is loaded and again when it changed, and by tasks", async () => {
+    const flow = (slip: string) =>
+      `import { task } from "firesteel";\nexport const one = task("slip.one", () => 1);\nexport const two = task("slip.two", () => ${slip});\n`;
+    await using project = await projectFolder({ "flows/slip.ts": flow("(one() ? 1 : 2)") });
+    const condition =
+      "flows/slip.ts:3:44: the result of slip.one is lazy, so a condition on it always holds; write cond(condition, then, otherwise), or decide in a task that receives it";
+    expect((await project.run("tasks", "slip")).stderr).toContain(`warning ${condition}`);
+    const server = project.start("serve");
+    await server.says(`warning ${condition}`);
+    await server.says("ready after");
+    await project.write("flows/slip.ts", flow("!one()"));
+    const negation =
+      "flows/slip.ts:3:44: the result of slip.one is lazy, so ! of it is always false; write not(condition), or decide in a task that receives it";
+    await server.says(`warning ${negation}`);
+    expect((await project.run("tasks", "slip")).stderr).toBe(`warning ${negation}\n`);
+    server.child.kill("SIGTERM");
+    await server.ended;
+  });
+
   test("a port in use is named", async () => {
     await using project = await projectFolder();
     const other = createServer().listen(0, "127.0.0.1");

@@ -1,5 +1,11 @@
 /** The examples in the doc comments of `src/define`: each that has a task `main` is run, and gives what the comment behind it says. */
+import { execFile } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Engine, openTemporaryStore } from "../evaluate/engine.ts";
 
@@ -48,6 +54,26 @@ describe("the example of", () => {
     const run = await project.run("main");
     expect(run.error).toBeNull();
     expect(run.value).toEqual(new Function(`return (${result})`)());
+  });
+
+  it("each is right for the compiler", async () => {
+    const root = fileURLToPath(new URL("../../", import.meta.url));
+    const directory = await mkdtemp(join(tmpdir(), "firesteel-examples-"));
+    try {
+      for (const [i, { code }] of examples.entries()) await writeFile(join(directory, `example-${i}.mts`), code);
+      const compilerOptions = {
+        paths: { firesteel: [join(root, "src/index.ts")] },
+        typeRoots: [join(root, "node_modules/@types")],
+      };
+      await writeFile(
+        join(directory, "tsconfig.json"),
+        JSON.stringify({ extends: join(root, "tsconfig.json"), compilerOptions, include: ["*.mts"] }),
+      );
+      const tsc = promisify(execFile)(join(root, "node_modules/.bin/tsc"), ["-p", directory]);
+      await tsc.catch((error: { readonly stdout: string }) => expect(error.stdout).toBe(""));
+    } finally {
+      await rm(directory, { recursive: true, force: true });
+    }
   });
 
   it("every form and operator, and of tasks", () => {

@@ -1,8 +1,10 @@
 import { inspect } from "node:util";
 import { describe, expect, it } from "vitest";
-import { apply, catchError, createDataset, dataset } from "../../src/define/forms.ts";
+import { apply, catchAll, catchError, cond, createDataset, dataset } from "../../src/define/forms.ts";
 import { expressionOf, field, isLazy } from "../../src/define/lazy.ts";
-import { map } from "../../src/define/lists.ts";
+import { filter, flatMap, map, reduce } from "../../src/define/lists.ts";
+import { partial } from "../../src/define/partial.ts";
+import { contextValue, withContext, withLimits, withTags } from "../../src/define/scope.ts";
 import { task } from "../../src/define/task.ts";
 import { FiresteelError } from "../../src/errors.ts";
 
@@ -14,13 +16,13 @@ describe("a lazy", () => {
     [
       "+",
       () => (lazy as never as number) + 1,
-      /^the result of task lazy\.report is lazy and has no value yet, so it cannot be used for a string or number \(\+, template text, comparison\); pass it to a task and use it in that task's body$/,
+      /^the result of task lazy\.report is lazy and has no value yet, so it cannot be used for a string or number \(\+, template text, comparison\); write text`\.\.\.`, add\(a, b\), lt\(a, b\), \.\.\., or pass it to a task and use it in that task's body$/,
     ],
     ["template text", () => `${lazy}`, /a string or number/],
     ["<", () => (lazy as never as number) < 1, /a string or number/],
     ["String()", () => String(lazy), /a string or number/],
     ["JSON.stringify", () => JSON.stringify({ lazy }), /cannot be used for JSON\.stringify/],
-    ["spread into a list", () => [...(lazy as never as unknown[])], /iteration/],
+    ["spread into a list", () => [...(lazy as never as unknown[])], /iteration .*; write map\(task, list\), list\[0\]/],
     ["for...of", () => Array.from(lazy as never as unknown[]), /iteration|a string or number/],
     ["object spread", () => ({ ...lazy }), /Object\.keys or object spread/],
     ["Object.keys", () => Object.keys(lazy), /Object\.keys/],
@@ -64,11 +66,57 @@ describe("a lazy", () => {
 describe("forms", () => {
   it.each<[string, () => unknown]>([
     ["map", () => map(((n: number) => n) as never, [1])],
+    ["flatMap", () => flatMap(((n: number) => [n]) as never, [1])],
+    ["filter", () => filter((() => true) as never, [1])],
+    ["reduce", () => reduce(((a: number) => a) as never, [1])],
+    ["apply", () => apply((() => 1) as never)],
+    ["partial", () => partial(((a: number) => a) as never, 1 as never)],
     ["catchError", () => catchError(1, (() => 1) as never)],
+    ["catchAll", () => catchAll([1], (() => 1) as never)],
   ])("%s wants a task, not a function", (form, use) => {
     expect(use).toThrow(
-      `${form}(...) wants a task here; a plain function has no identity, so define it with task("name", ...)`,
+      `${form}(...) wants a task here; a plain function has no identity, so define it with task("name", ...), and give it what it captures with partial(task, ...)`,
     );
+  });
+
+  it.each<[string, () => unknown, RegExp]>([
+    [
+      "a task with options of one call",
+      () => map(report.with({ retries: 1 }) as never, [1]),
+      /^map\(\.\.\.\) wants a task here; lazy\.report\.with\(\.\.\.\) is for one call that is written out/,
+    ],
+    ["map of a number", () => map(1 as never, [1]), /^map\(\.\.\.\) wants a task here, not number$/],
+    [
+      "cond without otherwise",
+      () => (cond as unknown as (...args: unknown[]) => unknown)(true, 1, true, 2),
+      /^cond\(condition, then, \.\.\., otherwise\) wants a branch for each condition .*; arguments given: 4$/,
+    ],
+    [
+      "catchAll of any lazy",
+      () => catchAll(report() as never),
+      /^catchAll\(members\) wants a list or an object .*, or map\(task, items\)$/,
+    ],
+    ["catchAll of a number", () => catchAll(1 as never), /^catchAll\(members\) wants/],
+    ["only with a number", () => catchError(1, report as never, [1 as never]), /only is a list of codes/],
+    [
+      "lazy tags",
+      () => withTags(report() as never, 1),
+      /^withTags\(tags, body\) wants a list of texts that are known, not a lazy$/,
+    ],
+    ["a limit without a name", () => withLimits([""], 1), /^withLimits\(limits, body\) wants a list of texts/],
+    [
+      "a lazy context",
+      () => withContext(report() as never, 1),
+      /^withContext\(values, body\): values must be an object .*, not a lazy$/,
+    ],
+    ["a context of a list", () => withContext([] as never, 1), /not \[\]$/],
+    [
+      "a context value outside of a body",
+      () => contextValue("a"),
+      /no body of a task that declares this key runs here/,
+    ],
+  ])("refuse %s", (_, use, message) => {
+    expect(use).toThrow(expect.objectContaining({ message: expect.stringMatching(message) }));
   });
 
   it("refuse options that are not known", () => {

@@ -1,6 +1,7 @@
 /** What the types say; checked by the compiler, this file has no behaviour. */
 import { expect, it } from "vitest";
-import type { DatasetValue } from "../../src/define/external.ts";
+import type { DatasetValue, DirectoryValue as Directory, FileValue as File } from "../../src/define/external.ts";
+import { directory, file, glob } from "../../src/define/files.ts";
 import {
   all,
   apply,
@@ -80,6 +81,18 @@ it("types follow laziness", () => {
   // biome-ignore lint/suspicious/noThenProperty: a field of that name is what `field` is for
   const then = field(task("types.then", () => ({ then: 1 }))(), "then");
   same<Of<typeof then>, number>(true);
+  const lengthOf = task("types.lengthOf", (f: File) => f.path.length);
+  const sizes: LazyOf<number[]> = map(lengthOf, glob("in/*", { hidden: true }));
+  const below: LazyOf<number[]> = map(lengthOf, directory("in").files);
+  const first0: LazyOf<string> = directory("in").files[0]!.path;
+  const count = task("types.count", (d: Directory) => d.entries.length);
+  expect([
+    sizes,
+    below,
+    first0,
+    lengthOf(file("a", { by: "etag" })),
+    count(directory("in", { by: "stat" })),
+  ]).toHaveLength(5);
   expect([chosen, caught, again, applied, both, pair]).toHaveLength(6);
 
   const truth = lt(inc(1), 2);
@@ -94,6 +107,7 @@ it("types follow laziness", () => {
   same<Of<typeof total>, number>(true);
   const addTwo = partial(plus, 2);
   same<typeof addTwo, Task<[b: number], number>>(true);
+  const tried: LazyOf<number> = addTwo.with({ retries: 2 })(1);
   const bound: LazyOf<number[]> = map(addTwo, [1, inc(1)]);
   const later = partial(adder(), 1);
   const seven: LazyOf<number> = apply(later, inc(6));
@@ -124,6 +138,7 @@ it("types follow laziness", () => {
   ];
   expect([
     grade,
+    tried,
     line,
     long,
     bound,
@@ -136,7 +151,7 @@ it("types follow laziness", () => {
     prefixed,
     never,
     contexts,
-  ]).toHaveLength(13);
+  ]).toHaveLength(14);
   expect(numbers).toHaveLength(2);
 
   // Never run: each line has to be an error for the compiler.
@@ -201,6 +216,14 @@ it("types follow laziness", () => {
     job().outputs.weekly;
     // @ts-expect-error an unknown option
     task("types.wrong", { retry: 1 }, () => 1);
+    // @ts-expect-error an unknown way to know a file
+    file("x", { by: "name" });
+    // @ts-expect-error only directories and globs have hidden files
+    file("x", { hidden: true });
+    // @ts-expect-error a directory is no file
+    lengthOf(directory("x"));
+    // @ts-expect-error a lazy file has its path and version only
+    file("x").digest;
     // @ts-expect-error a lazy dataset has a location only
     dataset("x").rows;
   };

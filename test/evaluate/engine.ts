@@ -12,7 +12,7 @@ import { encodeProgram } from "../../src/hash/program.ts";
 import { decodeValue } from "../../src/hash/value.ts";
 import { openStore } from "../../src/record/store.ts";
 import { type LoadedFlowCode, loadFlowCode } from "../../src/route/flow/flow-code.ts";
-import { createFileStorage } from "../../src/route/storage/file-storage.ts";
+import { createStorages } from "../../src/route/storage/storages.ts";
 
 /** What became of one execution. */
 export interface Run {
@@ -59,10 +59,9 @@ export class Engine implements AsyncDisposable {
     this.#owned = owned;
     this.#store = store;
     this.#limits = limits;
-    const storage = createFileStorage();
     const inputs: InputsContext = {
       root,
-      storages: new Map([[storage.scheme, storage]]),
+      storages: createStorages(),
       environment: process.env,
       store,
     };

@@ -2,7 +2,8 @@ import { access, readFile, rm, stat, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { dataset, file } from "../../src/define/forms.ts";
+import { file } from "../../src/define/files.ts";
+import { dataset } from "../../src/define/forms.ts";
 import type { Store } from "../../src/evaluate/ports.ts";
 import { Engine, type Files, openTemporaryStore } from "./engine.ts";
 
@@ -423,7 +424,10 @@ export const main = task("$.main", (path: string) => restless(file(path), path))
   it.each([
     ["missing", /^dataset location does not exist: missing$/],
     ["empty", /^dataset location holds no files: empty$/],
-    ["s3://bucket/x", /^locations of this scheme cannot be read \(there are: file:\): s3:\/\/bucket\/x$/],
+    [
+      "s3://bucket/x",
+      /^locations of this scheme cannot be read \(there are: file:, http:, https:\): s3:\/\/bucket\/x$/,
+    ],
     ["", /wants a text that is not empty/],
   ])("a dataset at %j is refused", async (where, message) => {
     await using project = await engine(READ);

@@ -170,7 +170,7 @@ export const main = task("$.main", () => {
   const ab = partial(join, "a", size("b"));
   const lazily = bind(join, "x", "y");
   return { called: ab("c"), twice: partial(ab, "c")("d"), map: map(ab, ["c", "d"]), lazy: apply(lazily, "z"), further: apply(partial(lazily, size("z")), "!"),
-    use: use(ab, "c"), thread: useThread(ab, "c"), process: field(useProcess(lazily, "c"), 0), ready: ready(1), mapLazy: map(lazily, [1, 2]),
+    use: use(ab, "c"), withOptions: ab.with({ retries: 1 })("c"), thread: useThread(ab, "c"), process: field(useProcess(lazily, "c"), 0), ready: ready(1), mapLazy: map(lazily, [1, 2]),
     caught: catchError(raise("boom"), partial(recover, "caught ")), nothing: map(partial(size, 7), [1, 2]), reduce: reduce(partial(join, "+"), ["1", "2", "3"]) };
 });
 export const stored = task("$.stored", () => [bind(join, 1, 2), partial(join, 1, 2), bind(partial(join, 1), 2)]);
@@ -188,6 +188,7 @@ export const tooMany = task("$.tooMany", () => map(partial(size, 1, 2), [3]));
       lazy: "x-y-z",
       further: "x-y-z-!",
       use: "a-b-a-b-c",
+      withOptions: "a-b-c",
       thread: "a-b-c",
       process: "x-y-c",
       ready: "ready-1",
@@ -252,6 +253,26 @@ export const otherKey = task("$.otherKey", { context: ["year"] }, () => contextV
     expect((await project.run("otherKey")).error?.message).toBe(
       `contextValue("region"): task ${project.name("otherKey")} does not declare this key; write { context: ["region"] } in the options of the task that reads it`,
     );
+  });
+
+  it("a shallow value is one for each context, and none where an error was caught below", async () => {
+    const flow = `${IMPORT}
+export const leaf = task("$.leaf", { context: ["region"] }, () => contextValue("region", "none"));
+export const total = task("$.total", { checkValid: "shallow" }, () => leaf());
+export const main = task("$.main", () => [total(), withContext({ region: "a" }, total()), withContext({ region: "b" }, total())]);
+export const fails = task("$.fails", () => { throw new Error("always"); });
+export const results = task("$.results", { checkValid: "shallow" }, () => catchAll([leaf(), fails()]));
+`;
+    await using project = await Engine.start(store, flow);
+    const cold = await project.run("main");
+    expect(cold.value).toEqual(["none", "a", "b"]);
+    // The three jobs of `total` wait for one body.
+    expect([...new Set(cold.ran)]).toEqual(["leaf", "main", "total"]);
+    const warm = await project.run("main");
+    expect(warm.value).toEqual(["none", "a", "b"]);
+    expect(warm.jobs.map(({ task }) => task).sort()).toEqual(["main", "total", "total", "total"]);
+    await project.run("results");
+    expect((await project.run("results")).ran).toEqual(["fails"]);
   });
 
   it("tags are told to whoever runs the calls that are written there, not to what they call, and are in no identity", async () => {

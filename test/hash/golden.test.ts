@@ -1,8 +1,10 @@
 /** Identities that were given out once must never change without anybody noticing: every cached result would be lost, or worse, found under another's name. */
 import { readFileSync, writeFileSync } from "node:fs";
 import { expect, it } from "vitest";
-import { DatasetValue, FileValue } from "../../src/define/external.ts";
-import { apply, catchAll, catchError, cond, dataset, file, raise, seq } from "../../src/define/forms.ts";
+import { InstanceValue, registerCodec } from "../../src/define/codec.ts";
+import { DatasetValue, DirectoryValue, FileValue } from "../../src/define/external.ts";
+import { directory, file, glob } from "../../src/define/files.ts";
+import { apply, catchAll, catchError, cond, dataset, raise, seq } from "../../src/define/forms.ts";
 import { filter, flatMap, map, reduce } from "../../src/define/lists.ts";
 import { add, and, eq, text } from "../../src/define/operators.ts";
 import { partial } from "../../src/define/partial.ts";
@@ -13,6 +15,20 @@ import { writtenDatasetIdentity } from "../../src/hash/dataset.ts";
 import { digestBytes, digestOf, digestValue } from "../../src/hash/digest.ts";
 import { encodeProgram } from "../../src/hash/program.ts";
 
+class Money {
+  readonly cents: number;
+  readonly currency: string;
+  constructor(cents: number, currency: string) {
+    this.cents = cents;
+    this.currency = currency;
+  }
+}
+registerCodec({
+  name: "golden.Money",
+  class: Money,
+  encode: ({ cents, currency }) => ({ cents, currency }),
+  decode: ({ cents, currency }) => new Money(cents, currency),
+});
 const inc = task("golden.inc", (n: number) => n + 1);
 const sum = task("golden.sum", (a: number, b: number) => a + b);
 const words = task("golden.words", (line: string) => line.split(" "));
@@ -46,9 +62,17 @@ const values: Readonly<Record<string, unknown>> = {
     new Uint8ClampedArray([9]),
   ],
   file: new FileValue("data/a.csv", one),
+  "file by stat": new FileValue("data/a.csv", "3 bytes, 1600000000000000000", "stat"),
+  "file by etag": new FileValue("https://h/a.csv", '"abc"', "etag"),
+  directory: new DirectoryValue("data", [
+    { name: "b/c.csv", version: one },
+    { name: "a.csv", version: one },
+  ]),
+  "directory by stat": new DirectoryValue("data", [{ name: ".a", version: "3 bytes, 1" }], "stat", true),
   dataset: input,
   task: inc,
   partial: partial(partial(sum, 1), 2),
+  instance: [new Money(3, "EUR"), new InstanceValue("golden.Money", { cents: 3, currency: "EUR" })],
   sql: sql`SELECT * FROM ${input} WHERE a > ${1} AND b IN (${["x", null]})`,
   pyspark: pyspark({ file: "jobs/a.py", inputs: { input }, params: { n: 1 }, outputs: { out: {} } }),
 };
@@ -71,6 +95,7 @@ const programs: Readonly<Record<string, unknown>> = {
   scopes: [withTags(["a"], inc(1)), withLimits(["a"], inc(1)), withContext({ a: inc(1) }, [inc(2)])],
   "call with options": [inc.with({ retries: { max: 2, only: ["TypeError"] }, executor: "process" })(1), inc(1)],
   forms: { a: cond(true, inc(1), file("x")), b: map(inc, [1, 2]), c: dataset("d", { format: "csv" }) },
+  files: [file("x", { by: "etag" }), directory("d"), directory("d", { hidden: true }), glob("*.csv", { by: "stat" })],
 };
 
 it("identities are those of the golden file", () => {

@@ -1,12 +1,13 @@
 import { decode, Tagged } from "cborg";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { DatasetValue, FileValue } from "../../src/define/external.ts";
-import { file } from "../../src/define/forms.ts";
+import { DatasetValue, DirectoryValue, FileValue } from "../../src/define/external.ts";
+import { file } from "../../src/define/files.ts";
 import { partialOf } from "../../src/define/partial.ts";
 import { sql } from "../../src/define/spark.ts";
 import { TaskReference, task } from "../../src/define/task.ts";
 import { isWork } from "../../src/define/work.ts";
+import { CborWriter } from "../../src/hash/cbor.ts";
 import { decodeValue, encodeValue, findExternals, Tag } from "../../src/hash/value.ts";
 import { anyValue, fewValues, reversed, same } from "./values.ts";
 
@@ -26,6 +27,15 @@ describe("canonical encoding", () => {
       }),
       { numRuns: 500 },
     );
+  });
+
+  it("of a text is the same wherever it falls in the writer's buffer", () => {
+    for (let before = 0; before < 300; before++) {
+      const writer = new CborWriter();
+      writer.raw(new Uint8Array(before));
+      writer.text("ab");
+      expect([...writer.slice(before)]).toEqual([0x62, 0x61, 0x62]);
+    }
   });
 
   it("hands members out in one order, however the value was built", () => {
@@ -89,6 +99,12 @@ describe("canonical encoding", () => {
       new Float64Array([1]),
       new FileValue("a", zeros),
       new FileValue("b", zeros),
+      new FileValue("b", zeros, "stat"),
+      new FileValue("b", zeros, "etag"),
+      new DirectoryValue("b", []),
+      new DirectoryValue("b", [], "stat"),
+      new DirectoryValue("b", [], "content", true),
+      new DirectoryValue("b", [{ name: "a", version: zeros }]),
       new DatasetValue(zeros),
       ["a", zeros],
       add,
@@ -195,7 +211,7 @@ describe("what is refused", () => {
     [
       "a class instance",
       () => ({ "a b": new Money() }),
-      /^value at \["a b"\] is an instance of Money, which is no value; use a plain object$/,
+      /^value at \["a b"\] is an instance of Money, which is no value; use a plain object, or registerCodec\(\.\.\.\) for the class$/,
     ],
     ["a subclass of a container", () => new Table(), /^value is an instance of Table/],
     ["a boxed number", () => Object(1), /is an instance of Number/],
@@ -261,9 +277,11 @@ describe("externals", () => {
     fc.assert(
       fc.property(anyValue, (value) => {
         const files = new Set<string>();
+        const directories = new Set<string>();
         const datasets = new Set<string>();
         const walk = (item: unknown): void => {
-          if (item instanceof FileValue) files.add(`${item.path} ${item.digest}`);
+          if (item instanceof FileValue) files.add(`${item.path} ${item.by} ${item.version}`);
+          else if (item instanceof DirectoryValue) directories.add(JSON.stringify(item));
           else if (item instanceof DatasetValue) datasets.add(item.identity);
           else if (typeof item === "function") partialOf(item)?.args.forEach(walk);
           else if (item instanceof Map) [...item].flat().forEach(walk);
@@ -273,7 +291,8 @@ describe("externals", () => {
         };
         walk(value);
         const found = findExternals(encodeValue(value));
-        expect(found.files.map((one) => `${one.path} ${one.digest}`).sort()).toEqual([...files].sort());
+        expect(found.files.map((one) => `${one.path} ${one.by} ${one.version}`).sort()).toEqual([...files].sort());
+        expect(found.directories.map((one) => JSON.stringify(one)).sort()).toEqual([...directories].sort());
         expect(found.datasets.map((one) => one.identity).sort()).toEqual([...datasets].sort());
       }),
       { numRuns: 500 },

@@ -1,6 +1,6 @@
 /** The whole value domain as an arbitrary, and equality in it, written without a look at the encoding. */
 import fc from "fast-check";
-import { DatasetValue, FileValue } from "../../src/define/external.ts";
+import { DatasetValue, type DirectoryEntry, DirectoryValue, FileValue } from "../../src/define/external.ts";
 import { makePartial, partialOf } from "../../src/define/partial.ts";
 import { TaskReference } from "../../src/define/task.ts";
 
@@ -38,6 +38,10 @@ const floats = fc.constantFrom(
   1.5e-45,
 );
 
+function sorted(entries: readonly (readonly [string, string])[]): DirectoryEntry[] {
+  return entries.map(([name, version]) => ({ name, version })).sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
 const scalar = fc.oneof(
   fc.constantFrom(undefined, null, true, false),
   integers,
@@ -60,6 +64,10 @@ const scalar = fc.oneof(
   fc.bigInt64Array({ maxLength: 3 }),
   fc.bigUint64Array({ maxLength: 3 }),
   fc.tuple(text, digest).map(([path, content]) => new FileValue(path, content)),
+  fc.tuple(text, text, fc.constantFrom("stat", "etag")).map(([path, version, by]) => new FileValue(path, version, by)),
+  fc
+    .tuple(text, fc.uniqueArray(fc.tuple(text, digest), { maxLength: 3, selector: ([name]) => name }), fc.boolean())
+    .map(([path, entries, hidden]) => new DirectoryValue(path, sorted(entries), "content", hidden)),
   digest.map((identity) => new DatasetValue(identity)),
   fc.constantFrom("a", "sums.add").map((name) => new TaskReference(name)),
 );

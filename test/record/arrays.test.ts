@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { sql } from "kysely";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { bytesArray, digestArray, plainArray, storable, textArray } from "../../src/record/arrays.ts";
+import { digestArray, plainArray, storable, textArray } from "../../src/record/arrays.ts";
+import { ArrayWriter } from "../../src/record/bytes.ts";
 import type { Db } from "../../src/record/database.ts";
 import { openPGlite } from "../../src/record/pglite/client.ts";
 import { openPostgres } from "../../src/record/postgres.ts";
@@ -27,7 +28,7 @@ describe.each([
     await backend?.stop();
   });
 
-  async function unnest(literal: string, type: string): Promise<unknown[]> {
+  async function unnest(literal: string | Buffer, type: string): Promise<unknown[]> {
     const { rows } = await sql<{
       member: unknown;
     }>`select member from unnest(${literal}::${sql.raw(type)}) with ordinality as t(member, place) order by place`.execute(
@@ -65,7 +66,9 @@ describe.each([
           number.map((member) => (member === null ? null : member + 0)),
         );
         expect(await unnest(plainArray(flags), "bool[]")).toEqual(flags);
-        expect(await unnest(bytesArray(binary), "bytea[]")).toEqual(binary.map((member) => [...member]));
+        const array = new ArrayWriter("bytea", 1);
+        for (const member of binary) array.addBytes(member);
+        expect(await unnest(array.finish(), "bytea[]")).toEqual(binary.map((member) => [...member]));
         expect(
           await unnest(digestArray(binary.map((member) => Buffer.from(member).toString("hex"))), "bytea[]"),
         ).toEqual(binary.map((member) => [...member]));

@@ -126,8 +126,8 @@ describe.each([
 
   it("keeps values of every size, in the row, in rows and in files of their own", async () => {
     const calls = [
-      sized("sizes 1", 0, 1, 255, 256, 257),
-      sized("sizes 2", 256, ...new Array<number>(12).fill(200)),
+      sized("sizes 1", 0, 1, 511, 512, 513),
+      sized("sizes 2", 512, ...new Array<number>(12).fill(200)),
       sized("sizes 3", 65_536, 5_000),
       sized("sizes 4", 65_537, 65_537, 300_000, 0),
     ];

@@ -43,6 +43,26 @@ describe("writer", () => {
     await store[Symbol.asyncDispose]();
   });
 
+  it("leaves no row of a job that has ended", async () => {
+    const location = await backend.fresh();
+    const store = await openStore(location);
+    const end = { state: "succeeded", endedAt: 1_700_000_000_001 } as const;
+    const names = ["a", "b", "c"];
+    await store.recordJobs(names.map((name) => sampleJob(name)));
+    await store.recordJobs([
+      sampleJob("a", { note: "still" }),
+      sampleJob("b", end),
+      sampleJob("d"),
+      sampleJob("d", end),
+    ]);
+    const client = new pg.Client({ connectionString: location.url });
+    await client.connect();
+    const { rows } = await client.query("select array_agg(id order by id) as live from job");
+    expect(rows).toEqual([{ live: ["a", "c"] }]);
+    await client.end();
+    await store[Symbol.asyncDispose]();
+  });
+
   it("rejects only the request at fault, wherever it is in a batch", async () => {
     const location = await backend.fresh();
     const store = await openStore(location);

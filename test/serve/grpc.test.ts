@@ -323,7 +323,8 @@ describe("reading", () => {
   });
 
   test("tasks are listed by name, with what is known of them", async () => {
-    const { tasks } = await client.tasks.listTasks({});
+    const { tasks, warnings } = await client.tasks.listTasks({});
+    expect(warnings).toMatchObject([{ message: "a slip", file: "flows/echo.ts", line: 2, column: 3 }]);
     expect(tasks.map(({ name }) => name)).toEqual(["echo", "fail", "hang"]);
     expect((await client.tasks.listTasks({ prefix: "ha" })).tasks).toHaveLength(1);
     const { task } = await client.tasks.getTask({ name: "echo" });

@@ -1,8 +1,9 @@
 import type { JsonValue } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { DatasetValue, FileValue } from "../../src/define/external.ts";
-import { dataset, file } from "../../src/define/forms.ts";
+import { DatasetValue, DirectoryValue, FileValue } from "../../src/define/external.ts";
+import { directory, file } from "../../src/define/files.ts";
+import { dataset } from "../../src/define/forms.ts";
 import { makePartial } from "../../src/define/partial.ts";
 import { sql } from "../../src/define/spark.ts";
 import { TaskReference } from "../../src/define/task.ts";
@@ -27,6 +28,12 @@ describe("a value as JSON", () => {
     ["a Set", new Set([1, "a"]), [1, "a"]],
     ["a Map with strings as keys", new Map([["a", new Map([[1, 2]])]]), { a: [[1, 2]] }],
     ["a file", new FileValue("data/x", DIGEST), { $file: { path: "data/x", digest: DIGEST } }],
+    ["a file by ETag", new FileValue("x", '"1"', "etag"), { $file: { path: "x", by: "etag", version: '"1"' } }],
+    [
+      "a directory",
+      new DirectoryValue("d", [{ name: "a", version: DIGEST }]),
+      { $directory: { path: "d", by: "content", hidden: false, entries: [{ name: "a", version: DIGEST }] } },
+    ],
     ["a dataset", new DatasetValue(DIGEST), { $dataset: { identity: DIGEST } }],
     ["a task", new TaskReference("a.b"), { $task: "a.b" }],
     [
@@ -53,12 +60,15 @@ describe("a value as JSON", () => {
     );
   });
 
-  test.each([new FileValue("x", DIGEST), new DatasetValue(DIGEST), new TaskReference("a.b")])(
-    "a reference comes back as it was: %o",
-    (value) => {
-      expect(valueFromJson(jsonFromValue({ deep: [value] }))).toEqual({ deep: [value] });
-    },
-  );
+  test.each([
+    new FileValue("x", DIGEST),
+    new FileValue("x", "1 bytes, 2", "stat"),
+    new DirectoryValue("d", [{ name: "a", version: DIGEST }], "content", true),
+    new DatasetValue(DIGEST),
+    new TaskReference("a.b"),
+  ])("a reference comes back as it was: %o", (value) => {
+    expect(valueFromJson(jsonFromValue({ deep: [value] }))).toEqual({ deep: [value] });
+  });
 });
 
 describe("a JSON argument", () => {
@@ -74,6 +84,9 @@ describe("a JSON argument", () => {
     ],
     [{ $file: "data/x" }, file("data/x")],
     [{ $file: { path: "data/x" } }, file("data/x")],
+    [{ $file: { path: "data/x", by: "stat" } }, file("data/x", { by: "stat" })],
+    [{ $directory: "data" }, directory("data")],
+    [{ $directory: { path: "data", hidden: true } }, directory("data", { hidden: true })],
     [{ $task: "a.b" }, new TaskReference("a.b")],
     [{ $task: { name: "a.b", arguments: [1, { $file: "x" }] } }, makePartial({ task: "a.b", args: [1, file("x")] })],
     [
@@ -101,6 +114,23 @@ describe("a JSON argument", () => {
     [{ $dataset: { identity: "x" } }, "whose identity is not 64 lower-case hex digits"],
     [{ $file: "" }, "at .$file is a file without a path"],
     [{ $file: { path: "x", digest: "y" } }, "whose digest is not 64 lower-case hex digits"],
+    [{ $file: { path: "x", by: "name" } }, 'is known by something unknown (known: content, stat, etag): "name"'],
+    [
+      { $file: { path: "x", by: "stat", digest: DIGEST } },
+      "is a file known by stat, which has a version and no digest",
+    ],
+    [{ $directory: "" }, "at .$directory is a directory without a path"],
+    [{ $directory: { path: "x", hidden: 1 } }, "at .$directory.hidden is no boolean: 1"],
+    [{ $directory: { path: "x", entries: {} } }, "at .$directory.entries is no list: {}"],
+    [{ $directory: { path: "x", entries: [{ name: "a" }] } }, "at .$directory.entries[0] needs a name and a version"],
+    [
+      { $directory: { path: "x", entries: [{ name: "a", version: "y" }] } },
+      "whose digest is not 64 lower-case hex digits",
+    ],
+    [
+      { $directory: { path: "x", entries: [1, 2].map(() => ({ name: "a", version: DIGEST })) } },
+      'is a directory with a file that has no name, or is there twice: "a"',
+    ],
     [{ $task: 1 }, "at .$task is no name of a task: 1"],
   ];
   test.each(refused)("%j is refused with its place", (json, message) => {

@@ -4,6 +4,7 @@
 
 import type { FiresteelError } from "../../src/errors.ts";
 import { Code, FiresteelError as Failure } from "../../src/errors.ts";
+import type { CodeWarning } from "../../src/evaluate/code.ts";
 import type { StartRequest } from "../../src/evaluate/executions.ts";
 import type { Explanation } from "../../src/evaluate/explain/explainer.ts";
 import type { CallGroup, ExampleCall } from "../../src/evaluate/explain/reasons.ts";
@@ -252,6 +253,7 @@ export function memoryOrchestrator(): MemoryOrchestrator {
     },
 
     tasks: () => TASKS,
+    warnings: () => WARNINGS,
     clusters: () => CLUSTERS,
     health: async () =>
       self.ready ? { ready: true, reasons: [] } : { ready: false, reasons: ["database is not reachable"] },
@@ -287,6 +289,8 @@ export function argumentsOf(request: StartRequest): unknown {
 }
 
 const parameter = { optional: false, rest: false, hasDefault: false };
+const WARNINGS: readonly CodeWarning[] = [{ message: "a slip", file: "flows/echo.ts", line: 2, column: 3 }];
+
 const TASKS: readonly TaskInfo[] = [
   {
     name: "hang",

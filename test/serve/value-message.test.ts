@@ -1,8 +1,9 @@
 import { create, fromBinary, fromJsonString, toBinary, toJsonString } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { DatasetValue, FileValue } from "../../src/define/external.ts";
-import { dataset, file } from "../../src/define/forms.ts";
+import { DatasetValue, DirectoryValue, FileValue } from "../../src/define/external.ts";
+import { file } from "../../src/define/files.ts";
+import { dataset } from "../../src/define/forms.ts";
 import { partial } from "../../src/define/partial.ts";
 import { sql } from "../../src/define/spark.ts";
 import { task } from "../../src/define/task.ts";
@@ -58,6 +59,13 @@ const { value } = fc.letrec<{ value: unknown; leaf: unknown }>((tie) => ({
         digest,
       )
       .map(([path, content]) => new FileValue(path, content)),
+    fc.constantFrom(
+      new FileValue("a", "3 bytes, 1", "stat"),
+      new FileValue("https://h/a", '"x"', "etag"),
+      new DirectoryValue("d", []),
+      new DirectoryValue("d", [{ name: "a", version: "0".repeat(64) }], "content", true),
+      new DirectoryValue("d", [{ name: "a/b", version: "1 bytes, 2" }], "stat"),
+    ),
     fc.constant(someTask),
     text.map((query) => sql`SELECT ${query} AS q`),
   ),

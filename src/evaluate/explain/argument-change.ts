@@ -3,7 +3,7 @@
  */
 
 import { inspect, isDeepStrictEqual } from "node:util";
-import { DatasetValue, FileValue } from "../../define/external.ts";
+import { DatasetValue, DirectoryValue, FileValue } from "../../define/external.ts";
 import { TaskReference } from "../../define/task.ts";
 import { decodeValue } from "../../hash/value.ts";
 import type { ParameterInfo } from "../code.ts";
@@ -152,7 +152,8 @@ function shown(value: unknown, datasets: DatasetNames): string {
 
 /** The value with what people need not see of files, datasets and tasks left out. */
 function named(value: unknown, datasets: DatasetNames, depth: number): unknown {
-  if (value instanceof FileValue) return words(`file ${value.path} ${value.digest.slice(0, 8)}`);
+  if (value instanceof FileValue) return words(`file ${value.path} ${value.version.slice(0, 8)}`);
+  if (value instanceof DirectoryValue) return words(`directory ${value.path} (${value.entries.length} files)`);
   if (value instanceof DatasetValue) {
     const name = datasets.get(value.identity);
     return words(`dataset ${name === undefined ? "" : `${name} `}${value.identity.slice(0, 8)}`);

@@ -2,10 +2,8 @@
  * Why a recorded result cannot be used: which files and datasets that it names are not what they were.
  */
 
-import { isAbsolute, relative } from "node:path";
-import { fileURLToPath } from "node:url";
-import type { FileValue } from "../../define/external.ts";
-import { Code, FiresteelError } from "../../errors.ts";
+import { isAbsolute, relative, resolve } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { findExternals } from "../../hash/value.ts";
 import { mentionsExternals } from "../bodies.ts";
 import type { Inputs, InputsContext } from "../inputs.ts";
@@ -21,9 +19,16 @@ export interface Look {
 
 /** The places that make a result invalid, in words: `file data/x.csv is gone`. */
 export async function invalidPlaces(result: Uint8Array, { inputs, context, store }: Look): Promise<readonly string[]> {
-  const { files, datasets } = findExternals(result);
+  const { files, directories, datasets } = findExternals(result);
   const places: string[] = [];
-  for (const file of files) if (!(await inputs.fileValid(file))) places.push(await fileWords(file, inputs));
+  for (const file of files) {
+    if ((await inputs.files.findChanged([file], [])) !== null)
+      places.push(`file ${file.path} ${await changeWords(file.path, context)}`);
+  }
+  for (const directory of directories) {
+    if ((await inputs.files.findChanged([], [directory])) !== null)
+      places.push(`directory ${directory.path} ${await changeWords(directory.path, context)}`);
+  }
   for (const { identity } of datasets) {
     if ((await inputs.locate(identity)) !== null) continue;
     const [last] = await store.findDataset(identity);
@@ -36,14 +41,12 @@ export async function invalidPlaces(result: Uint8Array, { inputs, context, store
   return places;
 }
 
-async function fileWords({ path }: FileValue, inputs: Inputs): Promise<string> {
-  try {
-    await inputs.fileDigest(path);
-    return `file ${path} has another content`;
-  } catch (error) {
-    if (error instanceof FiresteelError && error.code === Code.notFound) return `file ${path} is gone`;
-    throw error;
-  }
+async function changeWords(path: string, { root, storages }: Look["context"]): Promise<string> {
+  const local = path.startsWith("file:") || !/^[a-z][a-z0-9+.-]+:/i.test(path);
+  if (!local) return "is not what it was";
+  const at = path.startsWith("file:") ? fileURLToPath(path) : resolve(root, path);
+  const found = await storages.get("file:")?.stat(pathToFileURL(at).href);
+  return found === null ? "is gone" : "has another content";
 }
 
 async function changeOf(record: DatasetRecord, { storages }: Look["context"]): Promise<string> {

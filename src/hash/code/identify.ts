@@ -2,7 +2,7 @@
 import { hash } from "node:crypto";
 import { digestGraph } from "./components.ts";
 import { type CodeNode, createLinker, type Linker, type Oracles, type Part, type UndecidedPlace } from "./link.ts";
-import { findMisuse, type Misuse } from "./misuse.ts";
+import { findMisuse, type LazySource, type Misuse } from "./misuse.ts";
 import { summarise } from "./module-graph.ts";
 import type { GraphModule, LoadedModule } from "./resolve.ts";
 import type { ModuleSummary, Parameter, Site } from "./summary.ts";
@@ -16,6 +16,8 @@ export interface TaskPlace {
   readonly column: number;
   /** It has schemas of its arguments: their code is code of the task. */
   readonly schemas?: boolean;
+  /** It is a codec, and the place that of `registerCodec(...)`. */
+  readonly codec?: boolean;
 }
 
 /** The identity of a task's code, and what it is made of. */
@@ -28,6 +30,8 @@ export interface TaskCode {
   readonly undecided: readonly UndecidedPlace[];
   /** Undefined when the task was not given a function that can be seen, as in `task("t", wrap(f))`. */
   readonly params: readonly Parameter[] | undefined;
+  /** For a codec: its class is not declared in the modules that were given. */
+  readonly foreign?: boolean;
 }
 
 /** What {@link CodeIndex.identify} needs. */
@@ -55,7 +59,7 @@ export interface CodeIndex {
   /** Code identities by task name. */
   identify(request: IdentifyRequest): ReadonlyMap<string, TaskCode>;
   /** Uses of lazy results as if they were there already; never an error by itself. */
-  findMisuse(taskNameOf: Oracles["taskNameOf"]): readonly Misuse[];
+  findMisuse(sourceOf: LazySource): readonly Misuse[];
   /** What {@link createCodeIndex} takes to save parsing again. */
   save(): SavedCodeIndex;
 }
@@ -83,7 +87,7 @@ export function createCodeIndex(saved?: SavedCodeIndex): CodeIndex {
       digestGraph(nodes.flatMap(({ node, schemas }) => (schemas ? [node, schemas] : [node])));
       return new Map(request.tasks.map(({ name }, index) => [name, describe(name, nodes[index] as Body)]));
     },
-    findMisuse: (taskNameOf) => findMisuse(modules, taskNameOf),
+    findMisuse: (sourceOf) => findMisuse(modules, sourceOf),
     save() {
       const summaries: Record<string, ModuleSummary> = {};
       for (const { key, summary } of modules.values()) summaries[key] = summary;
@@ -110,6 +114,7 @@ interface Body {
   /** The schemas of its arguments. */
   readonly schemas?: CodeNode;
   readonly params: readonly Parameter[] | undefined;
+  readonly foreign?: boolean;
 }
 
 function bodyOf(linker: Linker, modules: ReadonlyMap<string, GraphModule>, task: TaskPlace): Body {
@@ -125,6 +130,8 @@ function bodyOf(linker: Linker, modules: ReadonlyMap<string, GraphModule>, task:
   const named = unit.base === undefined ? undefined : unit.references[unit.base];
   const params = unit.parameters ?? (named && linker.unitOf(module, named)?.parameters);
   const node = linker.body(module, unit);
+  if (task.codec === true)
+    return { node, params, foreign: named === undefined || linker.unitOf(module, named) === undefined };
   if (task.schemas !== true) return { node, params };
   const reason = "the schemas of the arguments are not found in the syntax; write them in the options of task(...)";
   const schemas = site?.schemas
@@ -143,7 +150,7 @@ function sitesOf(summary: ModuleSummary): ReadonlyMap<number, Site> {
   return sites;
 }
 
-function describe(name: string, { node: root, schemas, params }: Body): TaskCode {
+function describe(name: string, { node: root, schemas, params, foreign }: Body): TaskCode {
   const parts: Part[] = [];
   const nodes: CodeNode[] = [];
   const undecided = new Map<string, UndecidedPlace>();
@@ -167,7 +174,13 @@ function describe(name: string, { node: root, schemas, params }: Body): TaskCode
     }
   }
   const digest = schemas ? codeDigest("body and schemas", [root.digest, schemas.digest]) : root.digest;
-  const code = { digest, parts, undecided: [...undecided.values()], params };
+  const code: TaskCode = {
+    digest,
+    parts,
+    undecided: [...undecided.values()],
+    params,
+    ...(foreign === undefined ? {} : { foreign }),
+  };
   nodesOf.set(code, nodes);
   return code;
 }

@@ -8,7 +8,7 @@ import { aliasOf, bare, changedByCall, memberName, runsAtOnce, writtenBy } from 
 import { writeClass, writeFunction, writeObjectValue } from "./normalise-function.ts";
 import { writeKey, writeName, writePattern, writeStatements } from "./normalise-pattern.ts";
 import { childScope, lexicalNames, lookUp, patternNames, type Scope } from "./scope.ts";
-import { writeSite } from "./site.ts";
+import { writeCodecSite, writeSite } from "./site.ts";
 import { stringToken } from "./tokens.ts";
 import {
   isNamespace,
@@ -318,7 +318,10 @@ function writeCall(w: Writer, node: CallExpression | NewExpression, scope: Scope
     const changed = changedByCall(callee, args, scope);
     if (changed !== undefined) noteChange(w, changed.node, scope, changed.regexp ? "regexp" : "call");
     if (isRequire(w, callee, scope) && writeRequire(w, node, scope)) return;
-    if (w.kind !== "body") writeSite(w, node, scope);
+    if (w.kind !== "body") {
+      writeSite(w, node, scope);
+      writeCodecSite(w, node, scope);
+    }
   }
   const called = bare(callee);
   if (scope.atLoad && (called.type === "ArrowFunctionExpression" || called.type === "FunctionExpression"))

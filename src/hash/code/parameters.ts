@@ -38,7 +38,7 @@ function describe(param: ParamPattern): Parameter {
 }
 
 /** Types that are known by name alone. */
-const CHECKABLE: ReadonlySet<string> = new Set(["Date", "Uint8Array", "Dataset", "File"]);
+const CHECKABLE: ReadonlySet<string> = new Set(["Date", "Uint8Array", "Dataset", "File", "Directory"]);
 
 function annotationOf(param: Node): string | undefined {
   const annotation = "typeAnnotation" in param ? param.typeAnnotation : null;

@@ -26,7 +26,12 @@ export interface FlowCodeOptions {
   readonly before?: LoadedFlowCode;
   /** Makes the executor for tasks tagged `bulk-data`, whose bodies run on `host`; null where no cluster is configured. */
   readonly spark: (host: Executor) => Executor | null;
+  /** Makes the executors of third parties, by name. */
+  readonly executors?: ReadonlyMap<string, MakeExecutor>;
 }
+
+/** Makes an executor of one version of the code. */
+export type MakeExecutor = (pinned: LoadRequest) => Promise<Executor>;
 
 /** A loaded version. Disposing of it closes it at once, whoever uses it. */
 export interface LoadedFlowCode extends FlowCode, AsyncDisposable {
@@ -54,6 +59,7 @@ export async function loadFlowCode({
   workers,
   before,
   spark,
+  executors: custom = new Map(),
 }: FlowCodeOptions): Promise<LoadedFlowCode> {
   const request: LoadRequest = { root, modules };
   const host = await FlowHost.start(
@@ -67,10 +73,19 @@ export async function loadFlowCode({
   ]);
   const bulk = spark(host);
   if (bulk) executors.set("spark", bulk);
+  const closeAll = async () => {
+    await Promise.all([...executors.values()].map((executor) => executor[Symbol.asyncDispose]()));
+  };
+  try {
+    for (const [name, make] of custom) executors.set(name, await make(pinned));
+  } catch (error) {
+    await closeAll();
+    throw error;
+  }
   const router = createRouter(executors);
   const unknown = host.tasks.find(({ options }) => options.executor !== undefined && !executors.has(options.executor));
   if (unknown) {
-    await Promise.all([...executors.values()].map((executor) => executor[Symbol.asyncDispose]()));
+    await closeAll();
     throw new FiresteelError(
       Code.invalidArgument,
       `executor of task ${unknown.name} (${unknown.module}:${unknown.line}) is not known (there are: ${[...executors.keys()].sort().join(", ")}; others are named under \`executors\` in firesteel.config.ts): ${unknown.options.executor}`,
@@ -84,7 +99,7 @@ export async function loadFlowCode({
   let closing: Promise<void> | undefined;
   const closed = Promise.withResolvers<void>();
   const close = () => {
-    closing ??= Promise.all([...executors.values()].map((executor) => executor[Symbol.asyncDispose]())).then(() => {});
+    closing ??= closeAll();
     closed.resolve(closing);
     return closing;
   };
@@ -95,6 +110,8 @@ export async function loadFlowCode({
   return {
     version: host.pinned.version,
     tasks,
+    codecs: host.codecs,
+    warnings: host.warnings,
     index: host.index,
     versions: host.versions,
     sources: [...host.pinned.sources.map(([url]) => url), ...modulesRead(host.tasks, root)],

@@ -73,6 +73,16 @@ export class FlowHost implements DirectExecutor {
     return this.#code!.tasks;
   }
 
+  /** Code identities of codecs by name. */
+  get codecs(): ReadonlyMap<string, string> {
+    return new Map(this.#code!.codecs);
+  }
+
+  /** Uses of lazy results as if they were there already. */
+  get warnings(): LoadedCode["warnings"] {
+    return this.#code!.warnings;
+  }
+
   /** The loaded code, to be loaded again exactly. */
   get pinned(): PinnedCode {
     return this.#code!.pinned;

@@ -2,7 +2,7 @@
  * What the serving thread and the threads and processes that run flow code say to each other. Plain data that structured clone carries.
  */
 
-import type { TaskInfo } from "../../evaluate/code.ts";
+import type { CodeWarning, TaskInfo } from "../../evaluate/code.ts";
 import type { TaskVersion } from "../../evaluate/explain/ports.ts";
 import type { DatasetRecord, ErrorRecord, Invocation, Outcome } from "../../evaluate/ports.ts";
 import type { SavedCodeIndex } from "../../hash/code/identify.ts";
@@ -34,6 +34,9 @@ export interface PinnedCode {
 /** Flow code that was loaded and identified. */
 export interface LoadedCode {
   readonly tasks: readonly TaskInfo[];
+  /** Name and code digest of each codec. */
+  readonly codecs: readonly (readonly [string, string])[];
+  readonly warnings: readonly CodeWarning[];
   readonly pinned: PinnedCode;
   readonly index: SavedCodeIndex;
   /** What the code of each task is made of that is not among the known ones. */

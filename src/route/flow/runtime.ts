@@ -6,7 +6,9 @@ import { relative } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { setProjectRoot } from "../../data/project-root.ts";
 import { schemaVendors } from "../../define/argument-schemas.ts";
+import { instanceOf } from "../../define/codec.ts";
 import { rememberDataset } from "../../define/external.ts";
+import { partialOf } from "../../define/partial.ts";
 import { type BodyContext, runInContext } from "../../define/scope.ts";
 import { definedTasks, type TaskDefinition, taskByName, taskNameOf } from "../../define/task.ts";
 import { Code, FiresteelError } from "../../errors.ts";
@@ -17,9 +19,10 @@ import { createCodeIndex, type TaskCode } from "../../hash/code/identify.ts";
 import { installLoader, type Loader } from "../../hash/code/loader.ts";
 import { digestOf, digestValue } from "../../hash/digest.ts";
 import { encodeProgram } from "../../hash/program.ts";
-import { decodeValue, encodeValue } from "../../hash/value.ts";
+import { codecsIn, decodeValue, encodeValue } from "../../hash/value.ts";
 import { codeExtension, packageVersion } from "../../package-info.ts";
 import { checkKnownArguments, parseArguments, schemaParameters } from "./argument-check.ts";
+import { identifyCodecs } from "./codec-code.ts";
 import type { LoadedCode, LoadRequest, PinnedCode, RunItem, RunResult } from "./messages.ts";
 import { taskVersions } from "./task-versions.ts";
 
@@ -72,24 +75,41 @@ export async function loadRuntime(request: LoadRequest): Promise<Runtime> {
 function identify(request: LoadRequest, loader: Loader, index: ReturnType<typeof createCodeIndex>): LoadedCode {
   const definitions = [...definedTasks().values()];
   const values = new Map<string, unknown>();
-  const identified = index.identify({
-    tasks: definitions.map(({ name, site, args }) => ({ name, ...site, schemas: args !== undefined })),
+  const oracles = {
     root: pathToFileURL(`${request.root}/`).href,
-    taskNameOf: (url, localName) => taskNameOf(loader.binding(url, localName)?.value),
-    constantValue(url, localName) {
+    taskNameOf: (url: string, localName: string) => taskNameOf(loader.binding(url, localName)?.value),
+    constantValue(url: string, localName: string) {
       const found = constantDigest(loader, url, localName);
       if (found) values.set(found.digest, found.value);
       return found?.digest;
     },
+  };
+  const identified = index.identify({
+    ...oracles,
+    tasks: definitions.map(({ name, site, args }) => ({ name, ...site, schemas: args !== undefined })),
   });
+  const codecs = identifyCodecs(index, oracles, request.root);
+  const foreign = codecs.filter((codec) => codec.foreign).map(({ name, code }) => [name, code] as const);
   const tasks = definitions
     .map((definition) => describeTask(definition, identified.get(definition.name)!, request.root))
+    // Any code may make instances of a class that is none of the project's, and the syntax does not show it.
+    .map((task) => (foreign.length === 0 ? task : { ...task, code: digestOf("code and codecs", task.code, foreign) }))
     .sort((a, b) => (a.name < b.name ? -1 : 1));
   const codes = tasks.map((task) => [task.name, task.code] as const);
+  const warnings = index.findMisuse((url, localName) => lazySource(loader.binding(url, localName)?.value));
   return {
     tasks,
+    codecs: codecs.map(({ name, code }) => [name, code] as const),
+    warnings: warnings.map(({ file, ...warning }) => ({ ...warning, file: shownFile(file, request.root) })),
     pinned: {
-      version: digestOf("code", codes),
+      version:
+        codecs.length === 0
+          ? digestOf("code", codes)
+          : digestOf(
+              "code",
+              codes,
+              codecs.map(({ code }) => code),
+            ),
       sources: [...loader.modules.values()].map((module) => [module.url, module.text] as const),
       codes,
     },
@@ -99,9 +119,20 @@ function identify(request: LoadRequest, loader: Loader, index: ReturnType<typeof
       identified,
       values,
       known: request.known ?? new Set(),
-      show: showIn(request.root),
+      show: (url) => shownFile(url, request.root),
     }),
   };
+}
+
+/** What a module-level thing is called when its calls are lazy. */
+function lazySource(value: unknown): string | undefined {
+  const partial = partialOf(value);
+  return partial ? `a partial task of ${partial.task}` : taskNameOf(value);
+}
+
+/** A module's file from the project's root. */
+function shownFile(url: string, root: string): string {
+  return url.startsWith("file:") ? relative(root, fileURLToPath(url)) : url;
 }
 
 /** The digest of a module constant's value; undefined where it is no value, and then its initialiser's code counts. */
@@ -113,16 +144,14 @@ function constantDigest(
   const binding = loader.binding(url, localName);
   if (!binding) return undefined;
   try {
-    return { digest: digestValue(encodeValue(binding.value)), value: binding.value };
+    const { value } = binding;
+    const bytes = encodeValue(value);
+    // The methods of an instance are code that its value does not show.
+    return codecsIn(bytes).size > 0 ? undefined : { digest: digestValue(bytes), value };
   } catch (error) {
     if (error instanceof FiresteelError) return undefined;
     throw error;
   }
-}
-
-/** How a module's URL is shown: from the project's root. */
-function showIn(root: string): (url: string) => string {
-  return (url) => (url.startsWith("file:") ? relative(root, fileURLToPath(url)) : url);
 }
 
 function describeTask(definition: TaskDefinition, code: TaskCode, root: string): TaskInfo {
@@ -130,11 +159,10 @@ function describeTask(definition: TaskDefinition, code: TaskCode, root: string):
   const pinned = options.version !== undefined;
   // What is read beside the arguments is known by its content then, whatever the syntax says.
   const settled = pinned || options.reads !== undefined;
-  const show = showIn(root);
   return {
     name,
     description: options.description ?? "",
-    module: show(site.url),
+    module: shownFile(site.url, root),
     line: site.line,
     // The tag of a task is no part of its identity, but its version option is all of it.
     code: digestOf("task", pinned ? ["version", options.version] : ["code", code.digest]),
@@ -146,13 +174,13 @@ function describeTask(definition: TaskDefinition, code: TaskCode, root: string):
     ...(args === undefined ? {} : { schemas: schemaVendors(args) }),
     undecided: settled
       ? []
-      : code.undecided.map(({ reason, file, line, column }) => ({ reason, file: show(file), line, column })),
+      : code.undecided.map(({ reason, file, line, column }) => ({ reason, file: shownFile(file, root), line, column })),
   };
 }
 
 function bodyContext(task: string, context: NonNullable<RunItem["context"]>): BodyContext {
   const values = context.map(
-    ([key, bytes]) => [key, bytes === null ? undefined : decodeValue(bytes, taskByName)] as const,
+    ([key, bytes]) => [key, bytes === null ? undefined : decodeValue(bytes, taskByName, instanceOf)] as const,
   );
   return { task, values: new Map(values) };
 }
@@ -163,7 +191,7 @@ function check(task: string, args: readonly (Uint8Array | null)[]): ErrorRecord 
   try {
     checkKnownArguments(
       definition,
-      args.map((bytes) => bytes && { value: decodeValue(bytes, taskByName) }),
+      args.map((bytes) => bytes && { value: decodeValue(bytes, taskByName, instanceOf) }),
     );
     return null;
   } catch (error) {
@@ -181,7 +209,7 @@ async function runItem(item: RunItem, codes: ReadonlyMap<string, string>): Promi
       });
     }
     for (const dataset of item.datasets) rememberDataset(dataset.identity, dataset);
-    const given = item.args.map((bytes) => decodeValue(bytes, taskByName));
+    const given = item.args.map((bytes) => decodeValue(bytes, taskByName, instanceOf));
     // Without schemas nothing is awaited: the synchronous part of the body belongs to this turn.
     const args = definition.args === undefined ? given : await parseArguments(definition, given);
     const body = () => definition.body(...(args as never[]));

@@ -120,7 +120,7 @@ export async function findManifest(
 ): Promise<Manifest | null> {
   let files: Awaited<ReturnType<Storage["list"]>>;
   try {
-    files = await storage.list(base, signal);
+    files = await storage.list(base, { signal });
   } catch (error) {
     if (error instanceof FiresteelError && error.code === Code.notFound) return null;
     throw error;

@@ -225,7 +225,7 @@ export const main = task("$.main", { version: "1" }, (by: number) => [1, 2, 3, 4
       { kind: "invalidResult", places: ["file data.txt has another content"] },
     ]);
     await rm(`${project.engine.root}/data.txt`);
-    expect(only(await project.dryRun("pass", new FileValue(file.path, file.digest)))).toEqual([
+    expect(only(await project.dryRun("pass", new FileValue(file.path, file.version)))).toEqual([
       { kind: "invalidResult", places: ["file data.txt is gone"] },
     ]);
   });

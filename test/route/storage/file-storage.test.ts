@@ -76,7 +76,7 @@ describe("file storage", () => {
 
   it("stops when it is told to", async () => {
     await writeFile(join(folder, "x"), "1");
-    await expect(storage.list(base, AbortSignal.abort(new Error("enough")))).rejects.toThrow("enough");
+    await expect(storage.list(base, { signal: AbortSignal.abort(new Error("enough")) })).rejects.toThrow("enough");
     await expect(storage.digest(`${base}/x`, AbortSignal.abort(new Error("enough")))).rejects.toThrow("enough");
   });
 

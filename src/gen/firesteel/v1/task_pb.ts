@@ -13,7 +13,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file firesteel/v1/task.proto.
  */
 export const file_firesteel_v1_task: GenFile = /*@__PURE__*/
-  fileDesc("ChdmaXJlc3RlZWwvdjEvdGFzay5wcm90bxIMZmlyZXN0ZWVsLnYxItYBCgRUYXNrEgwKBG5hbWUYASABKAkSEwoLZGVzY3JpcHRpb24YAiABKAkSDgoGbW9kdWxlGAMgASgJEhMKC2NvZGVfZGlnZXN0GAQgASgJEigKB29wdGlvbnMYBSABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EisKCnBhcmFtZXRlcnMYBiADKAsyFy5maXJlc3RlZWwudjEuUGFyYW1ldGVyEi8KCXVuZGVjaWRlZBgHIAMoCzIcLmZpcmVzdGVlbC52MS5VbmRlY2lkZWRQbGFjZSJ9CglQYXJhbWV0ZXISDAoEbmFtZRgBIAEoCRIQCghvcHRpb25hbBgCIAEoCBIMCgRyZXN0GAMgASgIEhMKC2hhc19kZWZhdWx0GAQgASgIEi0KEGNvbnN0YW50X2RlZmF1bHQYBSABKAsyEy5maXJlc3RlZWwudjEuVmFsdWUiTAoOVW5kZWNpZGVkUGxhY2USDgoGcmVhc29uGAEgASgJEgwKBGZpbGUYAiABKAkSDAoEbGluZRgDIAEoBRIOCgZjb2x1bW4YBCABKAUiIgoQTGlzdFRhc2tzUmVxdWVzdBIOCgZwcmVmaXgYASABKAkiNgoRTGlzdFRhc2tzUmVzcG9uc2USIQoFdGFza3MYASADKAsyEi5maXJlc3RlZWwudjEuVGFzayIeCg5HZXRUYXNrUmVxdWVzdBIMCgRuYW1lGAEgASgJIjMKD0dldFRhc2tSZXNwb25zZRIgCgR0YXNrGAEgASgLMhIuZmlyZXN0ZWVsLnYxLlRhc2syowEKC1Rhc2tTZXJ2aWNlEkwKCUxpc3RUYXNrcxIeLmZpcmVzdGVlbC52MS5MaXN0VGFza3NSZXF1ZXN0Gh8uZmlyZXN0ZWVsLnYxLkxpc3RUYXNrc1Jlc3BvbnNlEkYKB0dldFRhc2sSHC5maXJlc3RlZWwudjEuR2V0VGFza1JlcXVlc3QaHS5maXJlc3RlZWwudjEuR2V0VGFza1Jlc3BvbnNlYgZwcm90bzM", [file_firesteel_v1_value, file_google_protobuf_struct]);
+  fileDesc("ChdmaXJlc3RlZWwvdjEvdGFzay5wcm90bxIMZmlyZXN0ZWVsLnYxItYBCgRUYXNrEgwKBG5hbWUYASABKAkSEwoLZGVzY3JpcHRpb24YAiABKAkSDgoGbW9kdWxlGAMgASgJEhMKC2NvZGVfZGlnZXN0GAQgASgJEigKB29wdGlvbnMYBSABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EisKCnBhcmFtZXRlcnMYBiADKAsyFy5maXJlc3RlZWwudjEuUGFyYW1ldGVyEi8KCXVuZGVjaWRlZBgHIAMoCzIcLmZpcmVzdGVlbC52MS5VbmRlY2lkZWRQbGFjZSJ9CglQYXJhbWV0ZXISDAoEbmFtZRgBIAEoCRIQCghvcHRpb25hbBgCIAEoCBIMCgRyZXN0GAMgASgIEhMKC2hhc19kZWZhdWx0GAQgASgIEi0KEGNvbnN0YW50X2RlZmF1bHQYBSABKAsyEy5maXJlc3RlZWwudjEuVmFsdWUiTAoOVW5kZWNpZGVkUGxhY2USDgoGcmVhc29uGAEgASgJEgwKBGZpbGUYAiABKAkSDAoEbGluZRgDIAEoBRIOCgZjb2x1bW4YBCABKAUiIgoQTGlzdFRhc2tzUmVxdWVzdBIOCgZwcmVmaXgYASABKAkiYwoRTGlzdFRhc2tzUmVzcG9uc2USIQoFdGFza3MYASADKAsyEi5maXJlc3RlZWwudjEuVGFzaxIrCgh3YXJuaW5ncxgCIAMoCzIZLmZpcmVzdGVlbC52MS5Db2RlV2FybmluZyJKCgtDb2RlV2FybmluZxIPCgdtZXNzYWdlGAEgASgJEgwKBGZpbGUYAiABKAkSDAoEbGluZRgDIAEoBRIOCgZjb2x1bW4YBCABKAUiHgoOR2V0VGFza1JlcXVlc3QSDAoEbmFtZRgBIAEoCSIzCg9HZXRUYXNrUmVzcG9uc2USIAoEdGFzaxgBIAEoCzISLmZpcmVzdGVlbC52MS5UYXNrMqMBCgtUYXNrU2VydmljZRJMCglMaXN0VGFza3MSHi5maXJlc3RlZWwudjEuTGlzdFRhc2tzUmVxdWVzdBofLmZpcmVzdGVlbC52MS5MaXN0VGFza3NSZXNwb25zZRJGCgdHZXRUYXNrEhwuZmlyZXN0ZWVsLnYxLkdldFRhc2tSZXF1ZXN0Gh0uZmlyZXN0ZWVsLnYxLkdldFRhc2tSZXNwb25zZWIGcHJvdG8z", [file_firesteel_v1_value, file_google_protobuf_struct]);
 
 /**
  * A task.
@@ -186,6 +186,13 @@ export type ListTasksResponse = Message<"firesteel.v1.ListTasksResponse"> & {
    * @generated from field: repeated firesteel.v1.Task tasks = 1;
    */
   tasks: Task[];
+
+  /**
+   * Places in the project's code that are most likely wrong, whatever the prefix: results of tasks used as if they were there already.
+   *
+   * @generated from field: repeated firesteel.v1.CodeWarning warnings = 2;
+   */
+  warnings: CodeWarning[];
 };
 
 /**
@@ -194,6 +201,48 @@ export type ListTasksResponse = Message<"firesteel.v1.ListTasksResponse"> & {
  */
 export const ListTasksResponseSchema: GenMessage<ListTasksResponse> = /*@__PURE__*/
   messageDesc(file_firesteel_v1_task, 4);
+
+/**
+ * A place in the project's code that is most likely wrong.
+ *
+ * @generated from message firesteel.v1.CodeWarning
+ */
+export type CodeWarning = Message<"firesteel.v1.CodeWarning"> & {
+  /**
+   * What is wrong, and what to write instead.
+   *
+   * @generated from field: string message = 1;
+   */
+  message: string;
+
+  /**
+   * From the project's root.
+   *
+   * @generated from field: string file = 2;
+   */
+  file: string;
+
+  /**
+   * From 1.
+   *
+   * @generated from field: int32 line = 3;
+   */
+  line: number;
+
+  /**
+   * From 1.
+   *
+   * @generated from field: int32 column = 4;
+   */
+  column: number;
+};
+
+/**
+ * Describes the message firesteel.v1.CodeWarning.
+ * Use `create(CodeWarningSchema)` to create a new message.
+ */
+export const CodeWarningSchema: GenMessage<CodeWarning> = /*@__PURE__*/
+  messageDesc(file_firesteel_v1_task, 5);
 
 /**
  * @generated from message firesteel.v1.GetTaskRequest
@@ -210,7 +259,7 @@ export type GetTaskRequest = Message<"firesteel.v1.GetTaskRequest"> & {
  * Use `create(GetTaskRequestSchema)` to create a new message.
  */
 export const GetTaskRequestSchema: GenMessage<GetTaskRequest> = /*@__PURE__*/
-  messageDesc(file_firesteel_v1_task, 5);
+  messageDesc(file_firesteel_v1_task, 6);
 
 /**
  * @generated from message firesteel.v1.GetTaskResponse
@@ -227,7 +276,7 @@ export type GetTaskResponse = Message<"firesteel.v1.GetTaskResponse"> & {
  * Use `create(GetTaskResponseSchema)` to create a new message.
  */
 export const GetTaskResponseSchema: GenMessage<GetTaskResponse> = /*@__PURE__*/
-  messageDesc(file_firesteel_v1_task, 6);
+  messageDesc(file_firesteel_v1_task, 7);
 
 /**
  * Says which tasks there are.

@@ -12,7 +12,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file firesteel/v1/value.proto.
  */
 export const file_firesteel_v1_value: GenFile = /*@__PURE__*/
-  fileDesc("ChhmaXJlc3RlZWwvdjEvdmFsdWUucHJvdG8SDGZpcmVzdGVlbC52MSLIBQoFVmFsdWUSMAoKbnVsbF92YWx1ZRgBIAEoDjIaLmdvb2dsZS5wcm90b2J1Zi5OdWxsVmFsdWVIABI3Cg91bmRlZmluZWRfdmFsdWUYAiABKAsyHC5maXJlc3RlZWwudjEuVW5kZWZpbmVkVmFsdWVIABIUCgpib29sX3ZhbHVlGAMgASgISAASFgoMbnVtYmVyX3ZhbHVlGAQgASgBSAASFgoMYmlnaW50X3ZhbHVlGAUgASgJSAASFgoMc3RyaW5nX3ZhbHVlGAYgASgJSAASFQoLYnl0ZXNfdmFsdWUYByABKAxIABIUCgpkYXRlX3ZhbHVlGAggASgBSAASNQoRdHlwZWRfYXJyYXlfdmFsdWUYCSABKAsyGC5maXJlc3RlZWwudjEuVHlwZWRBcnJheUgAEi0KCmxpc3RfdmFsdWUYCiABKAsyFy5maXJlc3RlZWwudjEuVmFsdWVMaXN0SAASMQoMb2JqZWN0X3ZhbHVlGAsgASgLMhkuZmlyZXN0ZWVsLnYxLlZhbHVlT2JqZWN0SAASKwoJbWFwX3ZhbHVlGAwgASgLMhYuZmlyZXN0ZWVsLnYxLlZhbHVlTWFwSAASKwoJc2V0X3ZhbHVlGA0gASgLMhYuZmlyZXN0ZWVsLnYxLlZhbHVlU2V0SAASMQoKZmlsZV92YWx1ZRgOIAEoCzIbLmZpcmVzdGVlbC52MS5GaWxlUmVmZXJlbmNlSAASNwoNZGF0YXNldF92YWx1ZRgPIAEoCzIeLmZpcmVzdGVlbC52MS5EYXRhc2V0UmVmZXJlbmNlSAASMQoKdGFza192YWx1ZRgQIAEoCzIbLmZpcmVzdGVlbC52MS5UYXNrUmVmZXJlbmNlSAASLwoKd29ya192YWx1ZRgRIAEoCzIZLmZpcmVzdGVlbC52MS5WYWx1ZU9iamVjdEgAQgYKBGtpbmQiEAoOVW5kZWZpbmVkVmFsdWUiSwoKVHlwZWRBcnJheRIvCgxlbGVtZW50X3R5cGUYASABKA4yGS5maXJlc3RlZWwudjEuRWxlbWVudFR5cGUSDAoEZGF0YRgCIAEoDCIwCglWYWx1ZUxpc3QSIwoGdmFsdWVzGAEgAygLMhMuZmlyZXN0ZWVsLnYxLlZhbHVlIjoKC1ZhbHVlT2JqZWN0EisKB21lbWJlcnMYASADKAsyGi5maXJlc3RlZWwudjEuT2JqZWN0TWVtYmVyIj8KDE9iamVjdE1lbWJlchILCgNrZXkYASABKAkSIgoFdmFsdWUYAiABKAsyEy5maXJlc3RlZWwudjEuVmFsdWUiMwoIVmFsdWVNYXASJwoHZW50cmllcxgBIAMoCzIWLmZpcmVzdGVlbC52MS5NYXBFbnRyeSJQCghNYXBFbnRyeRIgCgNrZXkYASABKAsyEy5maXJlc3RlZWwudjEuVmFsdWUSIgoFdmFsdWUYAiABKAsyEy5maXJlc3RlZWwudjEuVmFsdWUiLwoIVmFsdWVTZXQSIwoGdmFsdWVzGAEgAygLMhMuZmlyZXN0ZWVsLnYxLlZhbHVlIj0KDUZpbGVSZWZlcmVuY2USDAoEcGF0aBgBIAEoCRITCgZkaWdlc3QYAiABKAlIAIgBAUIJCgdfZGlnZXN0IoIBChBEYXRhc2V0UmVmZXJlbmNlEhIKCGlkZW50aXR5GAEgASgJSAASMQoIbG9jYXRpb24YAiABKAsyHS5maXJlc3RlZWwudjEuRGF0YXNldExvY2F0aW9uSAASEQoEcm93cxgDIAEoA0gBiAEBQgsKCXJlZmVyZW5jZUIHCgVfcm93cyK1AQoPRGF0YXNldExvY2F0aW9uEhAKCGxvY2F0aW9uGAEgASgJEg4KBmZvcm1hdBgCIAEoCRI7CgdvcHRpb25zGAMgAygLMiouZmlyZXN0ZWVsLnYxLkRhdGFzZXRMb2NhdGlvbi5PcHRpb25zRW50cnkSEwoLZmluZ2VycHJpbnQYBCABKAkaLgoMT3B0aW9uc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiRQoNVGFza1JlZmVyZW5jZRIMCgRuYW1lGAEgASgJEiYKCWFyZ3VtZW50cxgCIAMoCzITLmZpcmVzdGVlbC52MS5WYWx1ZSqvAgoLRWxlbWVudFR5cGUSHAoYRUxFTUVOVF9UWVBFX1VOU1BFQ0lGSUVEEAASFQoRRUxFTUVOVF9UWVBFX0lOVDgQARIeChpFTEVNRU5UX1RZUEVfVUlOVDhfQ0xBTVBFRBACEhYKEkVMRU1FTlRfVFlQRV9JTlQxNhADEhcKE0VMRU1FTlRfVFlQRV9VSU5UMTYQBBIWChJFTEVNRU5UX1RZUEVfSU5UMzIQBRIXChNFTEVNRU5UX1RZUEVfVUlOVDMyEAYSGQoVRUxFTUVOVF9UWVBFX0JJR0lOVDY0EAcSGgoWRUxFTUVOVF9UWVBFX0JJR1VJTlQ2NBAIEhgKFEVMRU1FTlRfVFlQRV9GTE9BVDMyEAkSGAoURUxFTUVOVF9UWVBFX0ZMT0FUNjQQCmIGcHJvdG8z", [file_google_protobuf_struct]);
+  fileDesc("ChhmaXJlc3RlZWwvdjEvdmFsdWUucHJvdG8SDGZpcmVzdGVlbC52MSK8BgoFVmFsdWUSMAoKbnVsbF92YWx1ZRgBIAEoDjIaLmdvb2dsZS5wcm90b2J1Zi5OdWxsVmFsdWVIABI3Cg91bmRlZmluZWRfdmFsdWUYAiABKAsyHC5maXJlc3RlZWwudjEuVW5kZWZpbmVkVmFsdWVIABIUCgpib29sX3ZhbHVlGAMgASgISAASFgoMbnVtYmVyX3ZhbHVlGAQgASgBSAASFgoMYmlnaW50X3ZhbHVlGAUgASgJSAASFgoMc3RyaW5nX3ZhbHVlGAYgASgJSAASFQoLYnl0ZXNfdmFsdWUYByABKAxIABIUCgpkYXRlX3ZhbHVlGAggASgBSAASNQoRdHlwZWRfYXJyYXlfdmFsdWUYCSABKAsyGC5maXJlc3RlZWwudjEuVHlwZWRBcnJheUgAEi0KCmxpc3RfdmFsdWUYCiABKAsyFy5maXJlc3RlZWwudjEuVmFsdWVMaXN0SAASMQoMb2JqZWN0X3ZhbHVlGAsgASgLMhkuZmlyZXN0ZWVsLnYxLlZhbHVlT2JqZWN0SAASKwoJbWFwX3ZhbHVlGAwgASgLMhYuZmlyZXN0ZWVsLnYxLlZhbHVlTWFwSAASKwoJc2V0X3ZhbHVlGA0gASgLMhYuZmlyZXN0ZWVsLnYxLlZhbHVlU2V0SAASMQoKZmlsZV92YWx1ZRgOIAEoCzIbLmZpcmVzdGVlbC52MS5GaWxlUmVmZXJlbmNlSAASNwoNZGF0YXNldF92YWx1ZRgPIAEoCzIeLmZpcmVzdGVlbC52MS5EYXRhc2V0UmVmZXJlbmNlSAASMQoKdGFza192YWx1ZRgQIAEoCzIbLmZpcmVzdGVlbC52MS5UYXNrUmVmZXJlbmNlSAASLwoKd29ya192YWx1ZRgRIAEoCzIZLmZpcmVzdGVlbC52MS5WYWx1ZU9iamVjdEgAEjUKDmluc3RhbmNlX3ZhbHVlGBIgASgLMhsuZmlyZXN0ZWVsLnYxLkluc3RhbmNlVmFsdWVIABI7Cg9kaXJlY3RvcnlfdmFsdWUYFCABKAsyIC5maXJlc3RlZWwudjEuRGlyZWN0b3J5UmVmZXJlbmNlSABCBgoEa2luZCIQCg5VbmRlZmluZWRWYWx1ZSJLCgpUeXBlZEFycmF5Ei8KDGVsZW1lbnRfdHlwZRgBIAEoDjIZLmZpcmVzdGVlbC52MS5FbGVtZW50VHlwZRIMCgRkYXRhGAIgASgMIjAKCVZhbHVlTGlzdBIjCgZ2YWx1ZXMYASADKAsyEy5maXJlc3RlZWwudjEuVmFsdWUiOgoLVmFsdWVPYmplY3QSKwoHbWVtYmVycxgBIAMoCzIaLmZpcmVzdGVlbC52MS5PYmplY3RNZW1iZXIiPwoMT2JqZWN0TWVtYmVyEgsKA2tleRgBIAEoCRIiCgV2YWx1ZRgCIAEoCzITLmZpcmVzdGVlbC52MS5WYWx1ZSIzCghWYWx1ZU1hcBInCgdlbnRyaWVzGAEgAygLMhYuZmlyZXN0ZWVsLnYxLk1hcEVudHJ5IlAKCE1hcEVudHJ5EiAKA2tleRgBIAEoCzITLmZpcmVzdGVlbC52MS5WYWx1ZRIiCgV2YWx1ZRgCIAEoCzITLmZpcmVzdGVlbC52MS5WYWx1ZSIvCghWYWx1ZVNldBIjCgZ2YWx1ZXMYASADKAsyEy5maXJlc3RlZWwudjEuVmFsdWUiawoNRmlsZVJlZmVyZW5jZRIMCgRwYXRoGAEgASgJEhMKBmRpZ2VzdBgCIAEoCUgAiAEBEgoKAmJ5GAMgASgJEhQKB3ZlcnNpb24YBCABKAlIAYgBAUIJCgdfZGlnZXN0QgoKCF92ZXJzaW9uIoABChJEaXJlY3RvcnlSZWZlcmVuY2USDAoEcGF0aBgBIAEoCRIKCgJieRgCIAEoCRIOCgZoaWRkZW4YAyABKAgSNAoHZW50cmllcxgEIAEoCzIeLmZpcmVzdGVlbC52MS5EaXJlY3RvcnlFbnRyaWVzSACIAQFCCgoIX2VudHJpZXMiQQoQRGlyZWN0b3J5RW50cmllcxItCgdlbnRyaWVzGAEgAygLMhwuZmlyZXN0ZWVsLnYxLkRpcmVjdG9yeUVudHJ5Ii8KDkRpcmVjdG9yeUVudHJ5EgwKBG5hbWUYASABKAkSDwoHdmVyc2lvbhgCIAEoCSKCAQoQRGF0YXNldFJlZmVyZW5jZRISCghpZGVudGl0eRgBIAEoCUgAEjEKCGxvY2F0aW9uGAIgASgLMh0uZmlyZXN0ZWVsLnYxLkRhdGFzZXRMb2NhdGlvbkgAEhEKBHJvd3MYAyABKANIAYgBAUILCglyZWZlcmVuY2VCBwoFX3Jvd3MitQEKD0RhdGFzZXRMb2NhdGlvbhIQCghsb2NhdGlvbhgBIAEoCRIOCgZmb3JtYXQYAiABKAkSOwoHb3B0aW9ucxgDIAMoCzIqLmZpcmVzdGVlbC52MS5EYXRhc2V0TG9jYXRpb24uT3B0aW9uc0VudHJ5EhMKC2ZpbmdlcnByaW50GAQgASgJGi4KDE9wdGlvbnNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIkIKDUluc3RhbmNlVmFsdWUSDQoFY29kZWMYASABKAkSIgoFdmFsdWUYAiABKAsyEy5maXJlc3RlZWwudjEuVmFsdWUiRQoNVGFza1JlZmVyZW5jZRIMCgRuYW1lGAEgASgJEiYKCWFyZ3VtZW50cxgCIAMoCzITLmZpcmVzdGVlbC52MS5WYWx1ZSqvAgoLRWxlbWVudFR5cGUSHAoYRUxFTUVOVF9UWVBFX1VOU1BFQ0lGSUVEEAASFQoRRUxFTUVOVF9UWVBFX0lOVDgQARIeChpFTEVNRU5UX1RZUEVfVUlOVDhfQ0xBTVBFRBACEhYKEkVMRU1FTlRfVFlQRV9JTlQxNhADEhcKE0VMRU1FTlRfVFlQRV9VSU5UMTYQBBIWChJFTEVNRU5UX1RZUEVfSU5UMzIQBRIXChNFTEVNRU5UX1RZUEVfVUlOVDMyEAYSGQoVRUxFTUVOVF9UWVBFX0JJR0lOVDY0EAcSGgoWRUxFTUVOVF9UWVBFX0JJR1VJTlQ2NBAIEhgKFEVMRU1FTlRfVFlQRV9GTE9BVDMyEAkSGAoURUxFTUVOVF9UWVBFX0ZMT0FUNjQQCmIGcHJvdG8z", [file_google_protobuf_struct]);
 
 /**
  * A value of the whole domain that tasks take and return. An unset kind is not a value and is refused.
@@ -139,6 +139,20 @@ export type Value = Message<"firesteel.v1.Value"> & {
      */
     value: ValueObject;
     case: "workValue";
+  } | {
+    /**
+     * An instance of a class that has a codec.
+     *
+     * @generated from field: firesteel.v1.InstanceValue instance_value = 18;
+     */
+    value: InstanceValue;
+    case: "instanceValue";
+  } | {
+    /**
+     * @generated from field: firesteel.v1.DirectoryReference directory_value = 20;
+     */
+    value: DirectoryReference;
+    case: "directoryValue";
   } | { case: undefined; value?: undefined };
 };
 
@@ -333,6 +347,20 @@ export type FileReference = Message<"firesteel.v1.FileReference"> & {
    * @generated from field: optional string digest = 2;
    */
   digest?: string | undefined;
+
+  /**
+   * By what the file is known: `content`, `stat` (size and modification time) or `etag`; by its content when empty.
+   *
+   * @generated from field: string by = 3;
+   */
+  by: string;
+
+  /**
+   * For a file that is not known by its content: its version. Results have it; an argument without it means the file as it is when the execution starts to need it.
+   *
+   * @generated from field: optional string version = 4;
+   */
+  version?: string | undefined;
 };
 
 /**
@@ -341,6 +369,95 @@ export type FileReference = Message<"firesteel.v1.FileReference"> & {
  */
 export const FileReferenceSchema: GenMessage<FileReference> = /*@__PURE__*/
   messageDesc(file_firesteel_v1_value, 9);
+
+/**
+ * The files below a folder.
+ *
+ * @generated from message firesteel.v1.DirectoryReference
+ */
+export type DirectoryReference = Message<"firesteel.v1.DirectoryReference"> & {
+  /**
+   * A relative path is meant from the project's root.
+   *
+   * @generated from field: string path = 1;
+   */
+  path: string;
+
+  /**
+   * As in FileReference.
+   *
+   * @generated from field: string by = 2;
+   */
+  by: string;
+
+  /**
+   * Whether files and folders whose names start with a dot count too.
+   *
+   * @generated from field: bool hidden = 3;
+   */
+  hidden: boolean;
+
+  /**
+   * Results have it; an argument without it means the folder as it is when the execution starts to need it.
+   *
+   * @generated from field: optional firesteel.v1.DirectoryEntries entries = 4;
+   */
+  entries?: DirectoryEntries | undefined;
+};
+
+/**
+ * Describes the message firesteel.v1.DirectoryReference.
+ * Use `create(DirectoryReferenceSchema)` to create a new message.
+ */
+export const DirectoryReferenceSchema: GenMessage<DirectoryReference> = /*@__PURE__*/
+  messageDesc(file_firesteel_v1_value, 10);
+
+/**
+ * The files of a folder, at any depth.
+ *
+ * @generated from message firesteel.v1.DirectoryEntries
+ */
+export type DirectoryEntries = Message<"firesteel.v1.DirectoryEntries"> & {
+  /**
+   * @generated from field: repeated firesteel.v1.DirectoryEntry entries = 1;
+   */
+  entries: DirectoryEntry[];
+};
+
+/**
+ * Describes the message firesteel.v1.DirectoryEntries.
+ * Use `create(DirectoryEntriesSchema)` to create a new message.
+ */
+export const DirectoryEntriesSchema: GenMessage<DirectoryEntries> = /*@__PURE__*/
+  messageDesc(file_firesteel_v1_value, 11);
+
+/**
+ * A file of a folder.
+ *
+ * @generated from message firesteel.v1.DirectoryEntry
+ */
+export type DirectoryEntry = Message<"firesteel.v1.DirectoryEntry"> & {
+  /**
+   * Path below the folder.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * SHA-256 of the content, 64 hex digits; for a folder that is not known by content the file's version.
+   *
+   * @generated from field: string version = 2;
+   */
+  version: string;
+};
+
+/**
+ * Describes the message firesteel.v1.DirectoryEntry.
+ * Use `create(DirectoryEntrySchema)` to create a new message.
+ */
+export const DirectoryEntrySchema: GenMessage<DirectoryEntry> = /*@__PURE__*/
+  messageDesc(file_firesteel_v1_value, 12);
 
 /**
  * A dataset: an unordered bag of rows with a schema.
@@ -382,7 +499,7 @@ export type DatasetReference = Message<"firesteel.v1.DatasetReference"> & {
  * Use `create(DatasetReferenceSchema)` to create a new message.
  */
 export const DatasetReferenceSchema: GenMessage<DatasetReference> = /*@__PURE__*/
-  messageDesc(file_firesteel_v1_value, 10);
+  messageDesc(file_firesteel_v1_value, 13);
 
 /**
  * Where a dataset is and how it is read.
@@ -424,7 +541,35 @@ export type DatasetLocation = Message<"firesteel.v1.DatasetLocation"> & {
  * Use `create(DatasetLocationSchema)` to create a new message.
  */
 export const DatasetLocationSchema: GenMessage<DatasetLocation> = /*@__PURE__*/
-  messageDesc(file_firesteel_v1_value, 11);
+  messageDesc(file_firesteel_v1_value, 14);
+
+/**
+ * An instance of a class that a flow module registered a codec for.
+ *
+ * @generated from message firesteel.v1.InstanceValue
+ */
+export type InstanceValue = Message<"firesteel.v1.InstanceValue"> & {
+  /**
+   * The codec's name.
+   *
+   * @generated from field: string codec = 1;
+   */
+  codec: string;
+
+  /**
+   * What the codec's `encode` gave.
+   *
+   * @generated from field: firesteel.v1.Value value = 2;
+   */
+  value?: Value | undefined;
+};
+
+/**
+ * Describes the message firesteel.v1.InstanceValue.
+ * Use `create(InstanceValueSchema)` to create a new message.
+ */
+export const InstanceValueSchema: GenMessage<InstanceValue> = /*@__PURE__*/
+  messageDesc(file_firesteel_v1_value, 15);
 
 /**
  * A task as a value, for tasks that take tasks; with its first arguments given, a partial task.
@@ -450,7 +595,7 @@ export type TaskReference = Message<"firesteel.v1.TaskReference"> & {
  * Use `create(TaskReferenceSchema)` to create a new message.
  */
 export const TaskReferenceSchema: GenMessage<TaskReference> = /*@__PURE__*/
-  messageDesc(file_firesteel_v1_value, 12);
+  messageDesc(file_firesteel_v1_value, 16);
 
 /**
  * The element type of a typed array.
