@@ -13,6 +13,7 @@ import { Code, FiresteelError } from "./errors.ts";
 import { Bodies } from "./evaluate/bodies.ts";
 import type { FlowCode } from "./evaluate/code.ts";
 import { Executions } from "./evaluate/executions.ts";
+import { Explainer } from "./evaluate/explain/explainer.ts";
 import type { InputsContext } from "./evaluate/inputs.ts";
 import { Limits } from "./evaluate/limits.ts";
 import type { Store } from "./evaluate/ports.ts";
@@ -20,6 +21,7 @@ import { observeSubmissions } from "./observe-submissions.ts";
 import { addOrchestratorMetrics } from "./orchestrator-metrics.ts";
 import { openProjectCode } from "./project-code.ts";
 import { openStore } from "./record/store.ts";
+import type { LoadedFlowCode } from "./route/flow/flow-code.ts";
 import { createGateway } from "./route/livy/gateway.ts";
 import { createStaging } from "./route/livy/staging.ts";
 import { createSparkExecutor } from "./route/spark-executor.ts";
@@ -37,6 +39,8 @@ export interface OrchestratorOptions {
   readonly log: Logger;
   /** Whether `local` clusters have a URL now; gives Livy's and the ResourceManager's. */
   readonly localCluster: () => Promise<{ readonly livyUrl: string; readonly resourceManagerUrl: string } | null>;
+  /** False: what a former orchestrator left is left alone, for one that only explains. @default true */
+  readonly takeOver?: boolean;
 }
 
 /** An orchestrator that serves. */
@@ -56,6 +60,7 @@ export async function startOrchestrator({
   config,
   log,
   localCluster,
+  takeOver = true,
 }: OrchestratorOptions): Promise<RunningOrchestrator> {
   await using cleanup = new Cleanup();
   await mkdir(join(root, ".firesteel"), { recursive: true });
@@ -68,6 +73,7 @@ export async function startOrchestrator({
   const warehouse = locate(root, config.warehouse);
   const inputs: InputsContext = { root, storages: createStorages(), environment, store };
   const staging = createStaging({ storage, warehouse, root });
+  const planStaging = createStaging({ storage, warehouse, root, write: false });
   const clusters = await configuredClusters(config, localCluster);
   const gateway = createGateway({
     clusters,
@@ -78,6 +84,10 @@ export async function startOrchestrator({
     onError: (error) => log.error({ err: error }, error.message),
   });
   cleanup.use(gateway);
+  // For explanations only: what is not kept is not compared. A store that fails ends the orchestrator by itself.
+  const keepVersions = ({ versions }: LoadedFlowCode) => {
+    if (versions.length > 0) opened.recordTaskVersions(versions).catch(() => undefined);
+  };
   const executors = await loadExecutors(root, config);
   const code = cleanup.use(
     await openProjectCode({
@@ -85,14 +95,17 @@ export async function startOrchestrator({
       flows: config.flows,
       workers: config.workers,
       executors,
-      spark: (host) => (clusters.length === 0 ? null : createSparkExecutor({ host, gateway, store, storage, staging })),
+      spark: (host) =>
+        clusters.length === 0 ? null : createSparkExecutor({ host, gateway, store, storage, staging, planStaging }),
       onVersion: (next) => {
+        keepVersions(next);
         log.info({ version: next.version }, `code changed: ${next.tasks.size} tasks`);
         tellWarnings(log, next);
       },
       onProblem: (error) => log.error(`code was not taken over, the version before goes on serving: ${error.message}`),
     }),
   );
+  keepVersions(code.current);
   tellWarnings(log, code.current);
   const bodies = new Bodies(store, new Limits(config.limits), inputs);
   const executions: Executions = new Executions({
@@ -103,12 +116,15 @@ export async function startOrchestrator({
     code: () => code.current,
     onError: (error) => log.error({ err: error }, error.message),
   });
+  const explainer = new Explainer({ store, history: opened, bodies, inputs, code: () => code.current });
   cleanup.defer(() => executions.close());
 
-  const adopted = await gateway.adopt();
-  if (adopted > 0) log.info(`took over ${adopted} submission${adopted === 1 ? "" : "s"}`);
-  const resumed = await executions.resume();
-  if (resumed > 0) log.info(`resumed ${resumed} execution${resumed === 1 ? "" : "s"}`);
+  if (takeOver) {
+    const adopted = await gateway.adopt();
+    if (adopted > 0) log.info(`took over ${adopted} submission${adopted === 1 ? "" : "s"}`);
+    const resumed = await executions.resume();
+    if (resumed > 0) log.info(`resumed ${resumed} execution${resumed === 1 ? "" : "s"}`);
+  }
 
   const orchestrator: Orchestrator = {
     start: (request) => executions.start(request),
@@ -118,6 +134,8 @@ export async function startOrchestrator({
     watch: (id, signal) => executions.watch(id, signal),
     list: (filter, page) => store.listExecutions(filter, page),
     cancel: (id, reason) => executions.cancel(id, reason),
+    dryRun: (request, signal) => explainer.dryRun(request, signal),
+    explain: (id, examples) => explainer.execution(id, examples),
     warnings: () => code.current.warnings,
     tasks: () =>
       [...code.current.tasks.values()].map((task) => ({

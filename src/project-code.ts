@@ -8,7 +8,6 @@ import { fileURLToPath } from "node:url";
 import { type FSWatcher, watch } from "chokidar";
 import { glob, isDynamicPattern } from "tinyglobby";
 import { Code, FiresteelError } from "./errors.ts";
-import type { FlowCode } from "./evaluate/code.ts";
 import type { Executor } from "./evaluate/ports.ts";
 import { type LoadedFlowCode, loadFlowCode, type MakeExecutor } from "./route/flow/flow-code.ts";
 
@@ -28,7 +27,7 @@ export interface ProjectCodeOptions {
   /** Makes the executors of third parties, by name. */
   readonly executors?: ReadonlyMap<string, MakeExecutor>;
   /** Told of a new version, and of one that does not load. */
-  readonly onVersion: (code: FlowCode) => void;
+  readonly onVersion: (code: LoadedFlowCode) => void;
   readonly onProblem: (error: FiresteelError) => void;
 }
 
@@ -48,7 +47,7 @@ export async function openProjectCode(options: ProjectCodeOptions): Promise<Proj
 
   const reload = async () => {
     try {
-      const next = await load(options, current.index);
+      const next = await load(options, current);
       problem = null;
       watcher.add(filesOf(next));
       // Also where all identities are the same (a comment, a renamed local): then a stack trace shows today's lines.
@@ -137,7 +136,7 @@ async function flowFiles({ root, flows }: ProjectCodeOptions): Promise<string[]>
   return (await glob([...flows], { cwd: root, absolute: true, ignore: ["**/node_modules/**"] })).sort();
 }
 
-async function load(options: ProjectCodeOptions, index: LoadedFlowCode["index"] | undefined): Promise<LoadedFlowCode> {
+async function load(options: ProjectCodeOptions, before: LoadedFlowCode | undefined): Promise<LoadedFlowCode> {
   const modules = await flowFiles(options);
   if (modules.length === 0)
     throw new FiresteelError(
@@ -150,7 +149,7 @@ async function load(options: ProjectCodeOptions, index: LoadedFlowCode["index"] 
     workers: options.workers,
     spark: options.spark,
     ...(options.executors ? { executors: options.executors } : {}),
-    ...(index ? { index } : {}),
+    ...(before ? { before } : {}),
   });
 }
 

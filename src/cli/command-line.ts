@@ -117,16 +117,36 @@ function executionCommands(cli: Argv, does: Does): void {
           default: false,
           describe: "Print the execution's id and leave it running in the server",
         })
+        .option("dry-run", {
+          type: "boolean",
+          default: false,
+          describe: "Run nothing; tell what would run, and why",
+        })
         .option("request-id", {
           type: "string",
           requiresArg: true,
           describe: "Makes it idempotent: a second run with the same id joins the first one's execution",
         })
         .example("$0 run sales.main '[2024, 2025]' --reason nightly", "")
+        .example("$0 run sales.main '[2024, 2025]' --dry-run", "")
         .example(`$0 run sales.clean '{"$dataset": "data/orders"}' --json > result.json`, ""),
     (argv) =>
-      does(async () =>
-        (await import("./run.ts")).run({
+      does(async () => {
+        if (argv["dry-run"] === true) {
+          const started = argv.detach ? "--detach" : argv["request-id"] === undefined ? undefined : "--request-id";
+          if (started !== undefined)
+            throw new UsageError(`--dry-run starts nothing, so ${started} has no meaning; leave one out`, ["run"]);
+          return (await import("./explain.ts")).explain({
+            what: argv.task,
+            words: argv.arguments,
+            json: argv.json,
+            all: false,
+            exitCode: false,
+            onlyTask: true,
+            ...given({ args: argv.args }),
+          });
+        }
+        return (await import("./run.ts")).run({
           task: argv.task,
           words: argv.arguments,
           reason: argv.reason,
@@ -134,8 +154,8 @@ function executionCommands(cli: Argv, does: Does): void {
           detach: argv.detach,
           verbose: argv["verbose"] === true,
           ...given({ args: argv.args, requestId: argv["request-id"] }),
-        }),
-      )(),
+        });
+      })(),
   );
   cli.command(
     "cancel <id>",
@@ -179,6 +199,43 @@ function inspectionCommands(cli: Argv, does: Does): void {
     (argv) =>
       does(async () =>
         (await import("./show.ts")).show({ id: argv.id, all: argv.all, verbose: argv["verbose"] === true }),
+      )(),
+  );
+  cli.command(
+    "explain <what> [arguments..]",
+    "Tell what would run if a task were run now, or why the jobs of an execution ran",
+    (y) =>
+      y
+        .positional("what", {
+          type: "string",
+          demandOption: true,
+          describe: "Name of a task, or the start of an execution's id",
+        })
+        .positional("arguments", {
+          type: "string",
+          array: true,
+          default: [] as string[],
+          describe: "Arguments of the task, as `run` takes them",
+        })
+        .option("args", { type: "string", requiresArg: true, describe: "All arguments as one JSON list" })
+        .option("all", { type: "boolean", default: false, describe: "Every call, not only a few of each reason" })
+        .option("json", { type: "boolean", default: false, describe: "Print it as JSON" })
+        .option("exit-code", {
+          type: "boolean",
+          default: false,
+          describe: "End with exit code 1 when something would run",
+        }),
+    (argv) =>
+      does(async () =>
+        (await import("./explain.ts")).explain({
+          what: argv.what,
+          words: argv.arguments,
+          json: argv.json,
+          all: argv.all,
+          exitCode: argv["exit-code"] === true,
+          onlyTask: false,
+          ...given({ args: argv.args }),
+        }),
       )(),
   );
   cli.command(
@@ -310,7 +367,7 @@ function whole(name: string, text: string, least: number, most: number): number 
 function usageError(message: string, words: readonly string[], options: readonly string[]): UsageError {
   const path = words.filter((word, i) => i < 2 && /^[a-z]+$/.test(word) && COMMANDS.has(word));
   if (/^Not enough non-option/.test(message))
-    return new UsageError(`${path.join(" ")} needs ${path[0] === "run" ? "the name of a task" : "an id"}`, path);
+    return new UsageError(`${path.join(" ")} needs ${NEEDS[path[0] ?? ""] ?? "an id"}`, path);
   const unknown = /^Unknown (?:argument|command)s?: (.*)$/.exec(message);
   if (!unknown)
     return new UsageError(
@@ -335,8 +392,14 @@ function usageError(message: string, words: readonly string[], options: readonly
   );
 }
 
+/** What a command cannot do without, where that is no id. */
+const NEEDS: Readonly<Record<string, string>> = {
+  run: "the name of a task",
+  explain: "the name of a task or an id",
+};
+
 const COMMANDS: ReadonlySet<string> = new Set(
-  "serve run cancel ls show log submissions tasks cluster completion up down status".split(" "),
+  "serve run cancel ls show explain log submissions tasks cluster completion up down status".split(" "),
 );
 
 /** Options at the place where the parser stopped. */
@@ -353,6 +416,6 @@ const COMPLETE = "--get-yargs-completions";
 
 /** The start of the task's name that is to be completed; undefined where something else is. */
 function taskToComplete([option, , command = "", current, ...more]: readonly string[]): string | undefined {
-  const named = option === COMPLETE && ["run", "show", "tasks"].includes(command) && more.length === 0;
+  const named = option === COMPLETE && ["run", "show", "explain", "tasks"].includes(command) && more.length === 0;
   return named && current !== undefined && !current.startsWith("-") ? current : undefined;
 }

@@ -76,6 +76,8 @@ function historyOf(store: RecordStore | null, code: KnownCode, { clusters }: Con
     wait: async () => needsServer(),
     watch: () => needsServer(),
     cancel: async () => needsServer(),
+    dryRun: async () => needsServer(),
+    explain: async () => needsServer(),
     get: async (id) => (await store?.findExecution(id)) ?? null,
     jobs: {
       pageJobs: async (id, page) => (store ? store.pageJobs(id, page) : { jobs: [], count: 0 }),

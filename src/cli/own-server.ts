@@ -45,6 +45,17 @@ export async function startOwnServer(options: {
   }
 }
 
+/** An orchestrator in this process that only explains: nobody finds it, and it takes nothing over. */
+export async function startExplainer(options: {
+  readonly root: string;
+  readonly config: Config;
+  readonly log: Logger;
+}): Promise<{ readonly grpcAddress: string } & AsyncDisposable> {
+  const config = { ...options.config, grpcPort: 0, httpPort: 0 };
+  const { grpcAddress, stop } = await startOrchestrator({ ...options, config, localCluster, takeOver: false });
+  return { grpcAddress, [Symbol.asyncDispose]: stop };
+}
+
 /** The addresses of the cluster that `firesteel cluster up` started, or null. */
 async function localCluster(): Promise<{ readonly livyUrl: string; readonly resourceManagerUrl: string } | null> {
   const status = await clusterStatus();

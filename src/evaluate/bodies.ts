@@ -253,7 +253,8 @@ function direct({ job, code }: BodyRequest): DirectExecutor | null {
   }
 }
 
-function invocationOf(
+/** How a call is handed to an executor. */
+export function invocationOf(
   { job, executionId, user }: BodyRequest,
   datasets: readonly DatasetRecord[],
   onProgress: Progress,

@@ -27,6 +27,9 @@ import type { WorkList } from "./work-list.ts";
 /** Jobs that end sooner are recorded once, at their end. */
 const RECORD_RUNNING_AFTER_MS = 250;
 
+/** How a body ends that a dry run does not run: the call stays unsettled, and with it all that waits for it. */
+export const UNKNOWN: unique symbol = Symbol("unknown");
+
 /** What the calls need of the evaluation that they belong to. */
 export interface CallsOwner {
   readonly context: EvaluationContext;
@@ -310,6 +313,7 @@ export class Calls implements LookupsOwner {
   }
 
   #ended(job: Job, result: RunResult<Outcome>): void {
+    if (!result.ok && result.error === UNKNOWN) return;
     if (result.ok) {
       job.note = null;
       if (mentionsExternals(result.value.bytes)) this.#learn(job, result.value);

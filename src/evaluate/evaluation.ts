@@ -43,12 +43,14 @@ export interface EvaluationContext {
   readonly user: string;
   readonly code: FlowCode;
   readonly store: Store;
-  readonly bodies: Bodies;
+  readonly bodies: Pick<Bodies, "start" | "stillValid">;
   readonly inputs: InputsContext;
   /** Folder for datasets made of rows, as a URI. */
   readonly literals: string;
   /** Told when a job's record is durable. */
   readonly onJob: (job: JobRecord) => void;
+  /** Set for a dry run, whose bodies may end with {@link UNKNOWN}: told of each program whose evaluation begins. */
+  readonly entered?: (frame: Frame) => void;
 }
 
 /** A program being evaluated: one cell a node, made when it is asked for. */
@@ -133,6 +135,7 @@ export class Evaluation implements WorkListOwner, CallsOwner {
       if (generation === this.work.generation && settled.ok) this.#end?.settle(settled);
     });
     const frame: Frame = { program: this.#rootProgram!, cells: [], job: null, scope: NO_SCOPE };
+    this.context.entered?.(frame);
     this.#calls.expect(this.#rootTask, this.#rootArgs);
     this.work.push(() =>
       this.fill(frame, frame.program.root, (list) => {
@@ -169,6 +172,8 @@ export class Evaluation implements WorkListOwner, CallsOwner {
     if (settled) return this.#end.settle(settled);
     const cycle = this.#calls.cycle();
     const first = cycle?.[0];
+    // A dry run has come as far as it goes.
+    if (!first && this.context.entered) return this.#end.settle({ ok: true, bytes: encodeValue(undefined) });
     if (!first)
       throw new FiresteelError(Code.internal, `execution ${this.context.executionId} stands still without a reason`);
     const names = [...cycle, first].map((job) => job.task.name).join(" -> ");
@@ -350,7 +355,9 @@ export class Evaluation implements WorkListOwner, CallsOwner {
     } catch (error) {
       return then({ ok: false, error: errorRecord(error, jobPath(job)) });
     }
-    this.fill({ program, cells: [], job, scope: scopeBelow(job.scope) }, program.root, then);
+    const frame: Frame = { program, cells: [], job, scope: scopeBelow(job.scope) };
+    this.context.entered?.(frame);
+    this.fill(frame, program.root, then);
   }
 
   /** Notes that an error was caught on the way to a job's value: the value as a whole is then good for this execution only. */

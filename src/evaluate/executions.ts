@@ -83,10 +83,7 @@ export class Executions {
   async start(request: StartRequest): Promise<ExecutionRecord> {
     if (this.#closed) throw new FiresteelError(Code.unavailable, "orchestrator is stopping");
     const code = this.#context.code();
-    const task = code.tasks.get(request.task);
-    if (!task) throw unknownTask(request.task, code);
-    checkRequest(task, request.args.bytes);
-    if (task.schemas !== undefined) await code.checkArguments(task.name, knownArguments(request.args.bytes));
+    await requestedTask(request, code);
     const { execution, created } = await this.#context.store.createExecution({
       id: randomUUID(),
       requestId: request.requestId ?? null,
@@ -263,6 +260,22 @@ export class Executions {
     this.emit(execution.id, { kind: "execution", execution: record });
     return record;
   }
+}
+
+/**
+ * The task of a request.
+ *
+ * @throws FiresteelError `not_found` for an unknown task, `invalid_argument` for arguments that do not fit it
+ */
+export async function requestedTask(
+  { task: name, args }: Pick<StartRequest, "task" | "args">,
+  code: FlowCode,
+): Promise<TaskInfo> {
+  const task = code.tasks.get(name);
+  if (!task) throw unknownTask(name, code);
+  checkRequest(task, args.bytes);
+  if (task.schemas !== undefined) await code.checkArguments(task.name, knownArguments(args.bytes));
+  return task;
 }
 
 /** Checks what can be checked before anything runs: the number of arguments, and their types where no data has to be looked at first. */

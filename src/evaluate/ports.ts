@@ -87,11 +87,21 @@ export interface InvocationOptions {
   readonly resources?: Resources;
 }
 
+/** What running a body would come to. */
+export interface Plan {
+  /** Identity of the work that the body describes. */
+  readonly work: Digest;
+  /** The body's result where that work is done already; null where it would have to be done. */
+  readonly outcome: Outcome | null;
+}
+
 /** Runs bodies. Returns promises and knows nothing of the scheduler. */
 export interface Executor extends AsyncDisposable {
   readonly name: string;
   /** Runs one body to its end; rejects with a FiresteelError. Aborting the signal stops the work and rejects with code `cancelled`. */
   run(invocation: Invocation, signal: AbortSignal): Promise<Outcome>;
+  /** For executors whose bodies only describe work: finds out what running one would come to, without doing the work or leaving a trace. Rejects as `run` does. Others have no such method. */
+  plan?(invocation: Invocation, signal: AbortSignal): Promise<Plan>;
 }
 
 /** An executor that takes thousands of short bodies a second: no promise and no signal for each. */

@@ -7,7 +7,8 @@
 
 import type { ColumnType, Generated, Kysely } from "kysely";
 import type { StructType } from "../define/schema.ts";
-import type { DatasetFile, DatasetRecord, ErrorRecord, SubmissionFailure } from "../evaluate/ports.ts";
+import type { CodePart } from "../evaluate/explain/ports.ts";
+import type { DatasetFile, DatasetRecord, Digest, ErrorRecord, SubmissionFailure } from "../evaluate/ports.ts";
 
 /** A JSON column: written as text, read parsed. */
 type Json<T> = ColumnType<T, string, string>;
@@ -60,6 +61,23 @@ export interface TaskTable {
   code: Uint8Array;
   executor: string;
   first_seen: Generated<Date>;
+}
+
+/** What a version of a task's code is made of; written when it is loaded first. */
+export interface TaskVersionTable {
+  task: string;
+  code: Uint8Array;
+  parts: Json<readonly StoredPart[]>;
+  seen_at: Generated<Date>;
+}
+
+/** A part of a task's code with its text by digest. */
+export type StoredPart = Omit<CodePart, "text"> & { readonly text: Digest | null };
+
+/** Source texts by digest; most versions of a task share most of theirs. */
+export interface CodeTextTable {
+  digest: Uint8Array;
+  text: string;
 }
 
 /** Finished calls; `body` is packed (`call-body.ts`). */
@@ -212,6 +230,8 @@ export interface Database {
   claim: ClaimTable;
   value: ValueTable;
   task: TaskTable;
+  task_version: TaskVersionTable;
+  code_text: CodeTextTable;
   call: CallTable;
   shallow_result: ShallowResultTable;
   execution: ExecutionTable;

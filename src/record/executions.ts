@@ -39,7 +39,7 @@ export const CREATE_EXECUTION: WriteKind<
             ]),
           )
           .executeTakeFirstOrThrow();
-        answers.push({ execution: fromRow(row), created: row.id === execution.id });
+        answers.push({ execution: executionFromRow(row), created: row.id === execution.id });
       }
       return answers;
     },
@@ -88,7 +88,7 @@ export const ADOPT_EXECUTIONS: WriteKind<string, readonly ExecutionRecord[]> = {
           .where("adoption", "=", token)
           .orderBy("seq")
           .execute();
-        answers.push(rows.map(fromRow));
+        answers.push(rows.map(executionFromRow));
       }
       return answers;
     },
@@ -96,7 +96,7 @@ export const ADOPT_EXECUTIONS: WriteKind<string, readonly ExecutionRecord[]> = {
 
 export async function findExecution(db: Db, id: string): Promise<ExecutionRecord | null> {
   const row = await db.selectFrom("execution").selectAll().where("id", "=", id).executeTakeFirst();
-  return row === undefined ? null : fromRow(row);
+  return row === undefined ? null : executionFromRow(row);
 }
 
 export async function listExecutions(
@@ -113,7 +113,7 @@ export async function listExecutions(
   if (plan.before !== null) query = query.where("seq", "<", plan.before);
   if (filter.state !== undefined) query = query.where("state", "=", filter.state);
   if (filter.task !== undefined) query = query.where("task", "=", filter.task);
-  return cutPage(await query.execute(), plan, fromRow);
+  return cutPage(await query.execute(), plan, executionFromRow);
 }
 
 function toRow(execution: ExecutionRecord) {
@@ -146,7 +146,8 @@ function toChange(change: ExecutionChange): Updateable<ExecutionTable> {
   };
 }
 
-function fromRow(row: Selectable<ExecutionTable>): ExecutionRecord {
+/** An execution as its row says. */
+export function executionFromRow(row: Selectable<ExecutionTable>): ExecutionRecord {
   return {
     id: row.id,
     requestId: row.request_id,

@@ -3,6 +3,7 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { join } from "node:path";
 import type { FiresteelError } from "../errors.ts";
+import type { ExplainStore } from "../evaluate/explain/ports.ts";
 import type { CallRecord, JobRecord, Store } from "../evaluate/ports.ts";
 import { type CallWrites, callBytes, createCallWrites, findCallRecord, findCalls } from "./calls.ts";
 import { CLAIM, RELEASE } from "./claims.ts";
@@ -14,6 +15,7 @@ import { lockFolder } from "./folder-lock.ts";
 import { createJobWrites, jobBytes, listJobs, pageJobs, readJobs } from "./jobs.ts";
 import { endExpired, type Lease, takeLease } from "./lease.ts";
 import { migrate } from "./migrate.ts";
+import { callsBefore, callsOfExecution, executionsBefore, findRecordedCalls, unfinishedCalls } from "./past-calls.ts";
 import { openPGlite } from "./pglite/client.ts";
 import { openPostgres } from "./postgres.ts";
 import { previousCalls } from "./previous-calls.ts";
@@ -28,6 +30,7 @@ import {
   listTransitions,
   UPDATE_SUBMISSION,
 } from "./submissions.ts";
+import { findTaskVersion, RECORD_TASK_VERSIONS } from "./task-versions.ts";
 import { openValueFiles } from "./value-files.ts";
 import { findValue, joinChunks, openValue, RECORD_VALUE, valuePlaces } from "./values.ts";
 import type { Lane, WriteKind } from "./write-kind.ts";
@@ -55,7 +58,7 @@ export interface StoreSettings {
 export type StoreOptions = StoreLocation & StoreSettings;
 
 /** A store with what only its owner asks. Reads see all earlier writes of this process: they wait for those that are not durable yet, and `findCalls` answers without waiting. */
-export interface RecordStore extends Store {
+export interface RecordStore extends Store, ExplainStore {
   /** Writes asked for and not settled. */
   readonly waitingWrites: number;
 }
@@ -166,6 +169,10 @@ function assemble({ opened, lease, writer, storeId, lost, logLines, calls, onNot
     await writer.settled(lane);
     return await translated(what, run);
   };
+  const readCalls = async <T>(run: () => Promise<T>): Promise<T> => {
+    await writer.settled("job");
+    return await read("call", "earlier calls cannot be read", run);
+  };
   /** Ends dead owners first, so that what they held can be taken. */
   const adopt = async <R>(kind: WriteKind<string, R>): Promise<R> => {
     await translated("owners cannot be read", () => endExpired(db, lease));
@@ -241,6 +248,22 @@ function assemble({ opened, lease, writer, storeId, lost, logLines, calls, onNot
         lines.reduce((sum, line) => sum + line.length + 50, 100),
       ),
     readLog: (submissionId) => read("log", "log cannot be read", () => readLog(db, submissionId)),
+
+    recordTaskVersions: (versions) =>
+      writer.push(
+        RECORD_TASK_VERSIONS,
+        versions,
+        200 + versions.reduce((sum, { parts }) => sum + parts.length * 500, 0),
+      ),
+    findTaskVersion: (task, code) => read("code", "code cannot be read", () => findTaskVersion(db, task, code)),
+    executionsBefore: (task, before, limit) =>
+      read("execution", "executions cannot be read", () => executionsBefore(db, task, before, limit)),
+    callsOfExecution: (id, tasks, limit) => readCalls(() => callsOfExecution(db, id, tasks, limit)),
+    unfinishedCalls: (id) => readCalls(() => unfinishedCalls(db, id)),
+    findRecordedCalls: (evalHashes) => readCalls(() => findRecordedCalls(db, evalHashes)),
+    callsBefore: (task, before, limit) => readCalls(() => callsBefore(db, task, before, limit)),
+    findArguments: (evalHash) =>
+      readCalls(async () => (await findCallRecord(db, calls, evalHash))?.args.map(({ bytes }) => bytes) ?? null),
 
     flushed: () => writer.flushed(),
     room: () => writer.room(),

@@ -8,6 +8,7 @@ import type { Db } from "./database.ts";
  */
 export const LANES = [
   "claim",
+  "code",
   "call",
   "shallow",
   "job",

@@ -11,9 +11,11 @@ import type {
   BulkResult,
   DatasetRecord,
   DatasetStore,
+  Digest,
   Executor,
   Invocation,
   Outcome,
+  Plan,
   Progress,
   Storage,
   SubmissionStore,
@@ -35,6 +37,8 @@ export interface SparkExecutorOptions {
   readonly store: SubmissionStore & DatasetStore;
   readonly storage: Storage;
   readonly staging: Staging;
+  /** One that writes nothing, for plans. */
+  readonly planStaging: Staging;
   /** How long an aborted invocation waits for the application's end to be confirmed before it rejects, default 10,000; the stopping goes on all the same. */
   readonly cancelWaitMs?: number;
 }
@@ -51,12 +55,30 @@ interface Shared {
 
 /** Makes the executor. It does not own the host, the gateway or the store. */
 export function createSparkExecutor(options: SparkExecutorOptions): Executor {
-  const { host, gateway, store, storage, staging, cancelWaitMs = 10_000 } = options;
+  const { host, gateway, store, storage, staging, planStaging, cancelWaitMs = 10_000 } = options;
   const running = new Map<string, Shared>();
   /** Runs that are being cancelled; a new one of the same work waits for them. */
   const leaving = new Map<string, Promise<unknown>>();
 
   async function run(invocation: Invocation, signal: AbortSignal): Promise<Outcome> {
+    const { work, prepared } = await prepare(invocation, signal, staging);
+    const shared = running.get(prepared.key) ?? share(prepared, invocation);
+    const result = await join(shared, prepared.key, invocation, signal);
+    return outcomeOf(work, result);
+  }
+
+  /** Runs the body, which only describes work, and looks for that work's result. */
+  async function plan(invocation: Invocation, signal: AbortSignal): Promise<Plan> {
+    const { work, prepared } = await prepare(invocation, signal, planStaging);
+    const found = await validResult(prepared.key);
+    return { work: prepared.key, outcome: found && outcomeOf(work, found) };
+  }
+
+  async function prepare(
+    invocation: Invocation,
+    signal: AbortSignal,
+    to: Staging,
+  ): Promise<{ readonly work: SparkWork; readonly prepared: PreparedWork }> {
     const work = workOf(await host.run(invocation, signal), invocation.task);
     signal.throwIfAborted();
     const prepared = await preparedWork({
@@ -64,12 +86,15 @@ export function createSparkExecutor(options: SparkExecutorOptions): Executor {
       task: invocation.task,
       datasets: await locate(work, invocation),
       cluster: gateway.choose(invocation.options.cluster),
-      staging,
+      staging: to,
       resources: invocation.options.resources,
     });
-    const shared = running.get(prepared.key) ?? share(prepared, invocation);
-    const result = await join(shared, prepared.key, invocation, signal);
-    return outcomeOf(work, result);
+    return { work, prepared };
+  }
+
+  async function validResult(key: Digest): Promise<BulkResult | null> {
+    const found = await store.findResult(key);
+    return found !== null && (await isValid(storage, found)) ? found : null;
   }
 
   /** Where each input can be read now; the invocation's own places first. */
@@ -129,12 +154,8 @@ export function createSparkExecutor(options: SparkExecutorOptions): Executor {
     tell: Progress,
   ): Promise<BulkResult> {
     const { key } = prepared;
-    const valid = async () => {
-      const found = await store.findResult(key);
-      return found !== null && (await isValid(storage, found)) ? found : null;
-    };
     for (let claimed = false; !claimed; ) {
-      const found = await valid();
+      const found = await validResult(key);
       if (found !== null) return found;
       claimed = await store.claimWork(key);
       if (claimed) break;
@@ -143,7 +164,7 @@ export function createSparkExecutor(options: SparkExecutorOptions): Executor {
     }
     try {
       // Between the look and the claim somebody may have finished it.
-      return (await valid()) ?? (await runAttempts({ prepared, invocation, gateway, store, tell, signal }));
+      return (await validResult(key)) ?? (await runAttempts({ prepared, invocation, gateway, store, tell, signal }));
     } finally {
       await store.releaseWork(key);
     }
@@ -205,7 +226,7 @@ export function createSparkExecutor(options: SparkExecutorOptions): Executor {
     }
   }
 
-  return { name: "spark", run, [Symbol.asyncDispose]: async () => {} };
+  return { name: "spark", run, plan, [Symbol.asyncDispose]: async () => {} };
 }
 
 /** The work that a body described. */

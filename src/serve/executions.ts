@@ -9,6 +9,7 @@ import type { EncodedArguments } from "../evaluate/executions.ts";
 import type { ExecutionService, StartExecutionRequest } from "../gen/firesteel/v1/execution_pb.ts";
 import { encodeProgram } from "../hash/program.ts";
 import { executionMessage, executionStateFrom, executionSummary, jobMessage } from "./execution-message.ts";
+import { explanationMessage } from "./explanation-message.ts";
 import type { Handlers } from "./handlers.ts";
 import { valueFromJson } from "./json-value.ts";
 import type { Orchestrator } from "./orchestrator.ts";
@@ -17,6 +18,9 @@ import { valueFromMessage } from "./value-message.ts";
 import { watchExecution } from "./watch.ts";
 
 const MAX_REQUEST_ID = 200;
+/** Calls of one reason that are told one by one. */
+const EXAMPLES = 3;
+const MAX_EXAMPLES = 10_000;
 
 /** Handlers that start, show, watch and cancel executions. */
 export function executionHandlers(orchestrator: Orchestrator): Handlers<typeof ExecutionService> {
@@ -79,10 +83,30 @@ export function executionHandlers(orchestrator: Orchestrator): Handlers<typeof E
       const execution = await orchestrator.cancel(required(request.id, "id"), request.reason);
       return { execution: executionMessage(execution) };
     },
+
+    async dryRun(request, { signal }) {
+      const explanation = await orchestrator.dryRun(
+        {
+          task: required(request.task, "task"),
+          args: encodeArguments(request),
+          user: "anonymous",
+          examples: pageSize(request.maxExamples, EXAMPLES, MAX_EXAMPLES),
+        },
+        signal,
+      );
+      return { explanation: explanationMessage(explanation) };
+    },
+
+    async explainExecution(request) {
+      const examples = pageSize(request.maxExamples, EXAMPLES, MAX_EXAMPLES);
+      return { explanation: explanationMessage(await orchestrator.explain(required(request.id, "id"), examples)) };
+    },
   };
 }
 
-function encodeArguments(request: StartExecutionRequest): EncodedArguments {
+function encodeArguments(
+  request: Pick<StartExecutionRequest, "task" | "arguments" | "jsonArguments">,
+): EncodedArguments {
   const subject = (i: number): string => `argument ${i + 1} of ${request.task}`;
   if (request.jsonArguments === undefined) {
     return encodeProgram(

@@ -5,6 +5,7 @@
 import type { Registry } from "prom-client";
 import type { TaskInfo as CodeTaskInfo, CodeWarning } from "../evaluate/code.ts";
 import type { ExecutionEvent, StartRequest } from "../evaluate/executions.ts";
+import type { DryRunRequest, Explanation } from "../evaluate/explain/explainer.ts";
 import type {
   EpochMs,
   ExecutionRecord,
@@ -66,6 +67,10 @@ export interface Orchestrator {
   ): Promise<Page<ExecutionRecord>>;
   /** Resolves when the wish to cancel is durable; an execution that has ended is returned as it is. Rejects with `not_found`. */
   cancel(id: string, reason: string): Promise<ExecutionRecord>;
+  /** What would run if a task were started now, and why; nothing is run. Rejects as `start` does. */
+  dryRun(request: DryRunRequest, signal: AbortSignal): Promise<Explanation>;
+  /** Why the jobs of an execution ran; of each reason `examples` calls are told at most. Rejects with `not_found`. */
+  explain(id: string, examples: number): Promise<Explanation>;
   tasks(): readonly TaskInfo[];
   /** Places in the project's code that are most likely wrong. */
   warnings(): readonly CodeWarning[];

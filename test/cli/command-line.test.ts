@@ -12,7 +12,7 @@ describe("help", () => {
     const { code, stdout, stderr } = await project.run("--help");
     expect(code).toBe(0);
     expect(stderr).toBe("");
-    for (const command of "serve run cancel ls show log submissions tasks cluster completion".split(" "))
+    for (const command of "serve run cancel ls show explain log submissions tasks cluster completion".split(" "))
       expect(stdout).toContain(`firesteel ${command}`);
     expect(stdout).toContain("Exit codes: 0 success");
   });
@@ -30,6 +30,7 @@ describe("a wrong command line is refused with one line and exit code 2", () => 
     [["bogus"], "command is not known: bogus"],
     [["run"], "run needs the name of a task"],
     [["show"], "show needs an id"],
+    [["explain"], "explain needs the name of a task or an id"],
     [["ls", "foo"], "ls takes no such argument: foo"],
     [["ls", "--lmit", "3"], "option is not known, did you mean --limit?: --lmit"],
     [["run", "demo.add", "--unknown-thing=3"], "option is not known: --unknown-thing"],

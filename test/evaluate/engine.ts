@@ -99,7 +99,7 @@ export class Engine implements AsyncDisposable {
       modules: [join(this.root, "flow.ts")],
       workers: 2,
       spark: () => null,
-      ...(this.#code ? { index: this.#code.index } : {}),
+      ...(this.#code ? { before: this.#code } : {}),
     });
     const old = this.#code;
     this.#code = next;

@@ -17,6 +17,10 @@ claim.taken_at timestamp with time zone not null default now()
 claim constraint claim_pkey PRIMARY KEY (kind, key)
 CREATE INDEX claim_owner ON public.claim USING btree (owner)
 CREATE UNIQUE INDEX claim_pkey ON public.claim USING btree (kind, key)
+code_text.digest bytea not null
+code_text.text text not null
+code_text constraint code_text_pkey PRIMARY KEY (digest)
+CREATE UNIQUE INDEX code_text_pkey ON public.code_text USING btree (digest)
 dataset.identity bytea not null
 dataset.format text not null
 dataset.options json not null
@@ -171,6 +175,12 @@ task.executor text not null
 task.first_seen timestamp with time zone not null default now()
 task constraint task_pkey PRIMARY KEY (id)
 CREATE UNIQUE INDEX task_pkey ON public.task USING btree (id)
+task_version.task text not null
+task_version.code bytea not null
+task_version.parts json not null
+task_version.seen_at timestamp with time zone not null default now()
+task_version constraint task_version_pkey PRIMARY KEY (task, code)
+CREATE UNIQUE INDEX task_version_pkey ON public.task_version USING btree (task, code)
 value.digest bytea not null
 value.bytes bytea not null
 value constraint value_pkey PRIMARY KEY (digest)

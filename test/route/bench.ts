@@ -37,6 +37,8 @@ export interface Bench extends AsyncDisposable {
   readonly lines: string[];
   /** Runs work as the body of a bulk task returned it; gives the decoded result. */
   run(work: unknown, options?: RunOptions): Promise<unknown>;
+  /** Plans work; gives its decoded result where it is done. */
+  plan(work: unknown): Promise<{ readonly work: string; readonly result: unknown }>;
   /** Ends this process's part as `kill -9` would: nothing more is written. */
   kill(): Promise<void>;
 }
@@ -62,12 +64,14 @@ export async function createBench(options: BenchOptions): Promise<Bench> {
   const database = options.database ?? new MemoryDatabase();
   const store = new MemoryStore(database);
   const storage = createFileStorage();
-  const staging = createStaging({
+  const stagingOptions = {
     storage,
     warehouse,
     root: folder,
     ...(options.harness ? { harness: options.harness } : {}),
-  });
+  };
+  const staging = createStaging(stagingOptions);
+  const planStaging = createStaging({ ...stagingOptions, write: false });
   const gateway = createGateway({
     clusters: options.clusters,
     store,
@@ -76,7 +80,7 @@ export async function createBench(options: BenchOptions): Promise<Bench> {
     warehouse,
     ...(options.patience ? { patience: options.patience } : {}),
   });
-  const executor = createSparkExecutor({ host: echo, gateway, store, storage, staging });
+  const executor = createSparkExecutor({ host: echo, gateway, store, storage, staging, planStaging });
   const lines: string[] = [];
   const close = async (): Promise<void> => {
     store.alive = false;
@@ -90,17 +94,15 @@ export async function createBench(options: BenchOptions): Promise<Bench> {
     executor,
     lines,
     kill: close,
+    async plan(work) {
+      const planned = await executor.plan!(invocationOf(work), new AbortController().signal);
+      return { work: planned.work, result: planned.outcome && decodeValue(planned.outcome.bytes) };
+    },
     async run(work, { signal = new AbortController().signal, datasets = [], cluster, onProgress } = {}) {
       const invocation: Invocation = {
-        jobId: randomUUID(),
-        executionId: "test-execution",
-        task: "test.task",
-        code: "0".repeat(64),
-        evalHash: randomUUID(),
-        args: [encodeValue(work)],
+        ...invocationOf(work),
         datasets,
         options: { tags: ["bulk-data"], ...(cluster === undefined ? {} : { cluster }) },
-        user: "tester",
         onProgress: (line) => {
           lines.push(line);
           onProgress?.(line);
@@ -112,5 +114,19 @@ export async function createBench(options: BenchOptions): Promise<Bench> {
       await close();
       if (options.folder === undefined) await rm(folder, { recursive: true, force: true });
     },
+  };
+}
+
+function invocationOf(work: unknown): Invocation {
+  return {
+    jobId: randomUUID(),
+    executionId: "test-execution",
+    task: "test.task",
+    code: "0".repeat(64),
+    evalHash: randomUUID(),
+    args: [encodeValue(work)],
+    datasets: [],
+    options: { tags: ["bulk-data"] },
+    user: "tester",
   };
 }

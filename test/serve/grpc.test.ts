@@ -9,6 +9,7 @@ import {
   StartExecutionRequestSchema,
   type WatchExecutionResponse,
 } from "../../src/gen/firesteel/v1/execution_pb.ts";
+import { Change, SparkWork } from "../../src/gen/firesteel/v1/explain_pb.ts";
 import { ClusterState, SubmissionState, SubmissionStateSchema } from "../../src/gen/firesteel/v1/submission_pb.ts";
 import { HealthCheckResponse_ServingStatus as ServingStatus } from "../../src/gen/grpc/health/v1/health_pb.ts";
 import { encodeValue } from "../../src/hash/value.ts";
@@ -18,6 +19,7 @@ import { type RunningServer, startServer } from "../../src/serve/server.ts";
 import { messageFromValue, valueFromMessage } from "../../src/serve/value-message.ts";
 import {
   argumentsOf,
+  EXPLANATION,
   type MemoryOrchestrator,
   memoryOrchestrator,
   START,
@@ -638,4 +640,49 @@ test("the wire form of a request is stable", () => {
   expect(Buffer.from(toBinary(StartExecutionRequestSchema, request)).toString("hex")).toMatchInlineSnapshot(
     `"0a03612e62120c5a0a0a080a016e12032a01312201722a01753203776879"`,
   );
+});
+
+describe("explaining", () => {
+  test("every reason goes over the wire", async () => {
+    const { explanation } = await client.executions.dryRun({ task: "echo", maxExamples: 1 });
+    expect(explanation!.groups.map(({ reasons }) => reasons[0]!.kind.case)).toEqual(
+      EXPLANATION.groups.map(({ reasons }) => reasons[0]!.kind),
+    );
+    expect(explanation!.groups.map(({ calls }) => Number(calls))).toEqual(EXPLANATION.groups.map(({ calls }) => calls));
+    expect(explanation!.groups.map(({ sparkWork }) => sparkWork).slice(0, 3)).toEqual([
+      SparkWork.NEW,
+      SparkWork.DONE,
+      SparkWork.UNSPECIFIED,
+    ]);
+    const [example, ...more] = explanation!.groups[0]!.examples;
+    expect(more).toEqual([]);
+    expect(example).toMatchObject({
+      arguments: ["1", "'x'"],
+      changes: [{ path: "first.n", before: "0", after: "1" }],
+      moreChanges: 1,
+    });
+    const { kind } = explanation!.groups[3]!.reasons[0]!;
+    expect(kind.case === "newCode" && kind.value).toMatchObject({
+      compared: true,
+      changes: [
+        { change: Change.CHANGED, name: "RATE", line: 2, before: "1", after: "2", diff: ["-RATE = 1", "+RATE = 2"] },
+      ],
+    });
+    expect(explanation).toMatchObject({
+      waiting: [{ task: "fail", calls: 5n, open: true, on: ["echo", "hang"] }],
+      cached: [{ task: "hang", calls: 340n }],
+      failure: { message: "file does not exist: y.csv" },
+    });
+    expect(explanation!.comparedWith).toBeUndefined();
+  });
+
+  test("an execution is explained by its id; an empty id and too many examples are refused", async () => {
+    const { execution } = await client.executions.startExecution({ task: "echo" });
+    const { explanation } = await client.executions.explainExecution({ id: execution!.id });
+    expect(explanation).toMatchObject({ comparedWith: execution!.id });
+    await expect(client.executions.explainExecution({})).rejects.toThrow("request has an empty field: id");
+    await expect(client.executions.dryRun({ task: "echo", maxExamples: -1 })).rejects.toMatchObject({
+      code: Code.invalidArgument,
+    });
+  });
 });

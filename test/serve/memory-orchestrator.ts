@@ -6,6 +6,8 @@ import type { FiresteelError } from "../../src/errors.ts";
 import { Code, FiresteelError as Failure } from "../../src/errors.ts";
 import type { CodeWarning } from "../../src/evaluate/code.ts";
 import type { StartRequest } from "../../src/evaluate/executions.ts";
+import type { Explanation } from "../../src/evaluate/explain/explainer.ts";
+import type { CallGroup, ExampleCall } from "../../src/evaluate/explain/reasons.ts";
 import type {
   ExecutionRecord,
   JobRecord,
@@ -169,6 +171,19 @@ export function memoryOrchestrator(): MemoryOrchestrator {
       },
     },
 
+    async dryRun({ task, examples }) {
+      if (self.fault) throw self.fault;
+      return { ...EXPLANATION, task, groups: EXPLANATION.groups.map((group) => cutTo(group, examples)) };
+    },
+
+    async explain(id, examples) {
+      return {
+        ...EXPLANATION,
+        groups: EXPLANATION.groups.map((group) => cutTo(group, examples)),
+        comparedWith: require(id),
+      };
+    },
+
     async wait(id, timeoutMs, signal) {
       require(id);
       self.open.waits++;
@@ -309,6 +324,60 @@ const TASKS: readonly TaskInfo[] = [
     undecided: [],
   },
 ];
+const example = (n: number): ExampleCall => ({
+  evalHash: `${n}`.repeat(64),
+  args: [String(n), "'x'"],
+  arguments: { changes: [{ path: "first.n", before: "0", after: String(n) }], more: 1 },
+});
+/** One group a reason. */
+export const EXPLANATION: Explanation = {
+  task: "echo",
+  groups: (
+    [
+      { kind: "newTask" },
+      { kind: "newCall" },
+      { kind: "newCode", changes: null },
+      {
+        kind: "newCode",
+        changes: [
+          {
+            change: "changed",
+            kind: "value",
+            name: "RATE",
+            file: "lib.ts",
+            line: 2,
+            before: "1",
+            after: "2",
+            diff: ["-RATE = 1", "+RATE = 2"],
+          },
+        ],
+      },
+      { kind: "newArguments", parameters: ["first"] },
+      { kind: "invalidResult", places: ["file x.csv is gone"] },
+      { kind: "notCacheable", places: [{ reason: "eval", file: "flows/echo.ts", line: 3, column: 7 }] },
+      { kind: "noCache", option: "none" },
+      { kind: "notFinished", state: "failed" },
+      { kind: "notKept" },
+      { kind: "newSurroundings", reads: ["x.txt"], context: ["region"] },
+    ] as const
+  ).map((reason, i) => ({
+    task: "echo",
+    calls: i + 2,
+    reasons: [reason],
+    work: i === 0 ? "new" : i === 1 ? "done" : null,
+    failure: null,
+    examples: [example(1), example(2)],
+  })),
+  cached: [{ task: "hang", calls: 340 }],
+  waiting: [{ task: "fail", calls: 5, open: true, on: ["echo", "hang"] }],
+  failure: { code: "not_found", name: "FiresteelError", message: "file does not exist: y.csv" },
+  comparedWith: null,
+};
+
+function cutTo(group: CallGroup, examples: number): CallGroup {
+  return { ...group, examples: group.examples.slice(0, examples) };
+}
+
 const CLUSTERS: readonly ClusterStatus[] = [
   {
     name: "local",

@@ -152,6 +152,7 @@ function sitesOf(summary: ModuleSummary): ReadonlyMap<number, Site> {
 
 function describe(name: string, { node: root, schemas, params, foreign }: Body): TaskCode {
   const parts: Part[] = [];
+  const nodes: CodeNode[] = [];
   const undecided = new Map<string, UndecidedPlace>();
   const seen = new Set<CodeNode>([root]);
   const stack = [root];
@@ -160,6 +161,7 @@ function describe(name: string, { node: root, schemas, params, foreign }: Body):
     stack.unshift(schemas);
   }
   for (let node = stack.pop(); node !== undefined; node = stack.pop()) {
+    nodes.push(node);
     parts.push(node === root ? { ...node.part, name } : node.part);
     for (const finding of node.undecided)
       undecided.set(`${finding.file} ${finding.line} ${finding.column} ${finding.reason}`, finding);
@@ -172,5 +174,38 @@ function describe(name: string, { node: root, schemas, params, foreign }: Body):
     }
   }
   const digest = schemas ? codeDigest("body and schemas", [root.digest, schemas.digest]) : root.digest;
-  return { digest, parts, undecided: [...undecided.values()], params, ...(foreign === undefined ? {} : { foreign }) };
+  const code: TaskCode = {
+    digest,
+    parts,
+    undecided: [...undecided.values()],
+    params,
+    ...(foreign === undefined ? {} : { foreign }),
+  };
+  nodesOf.set(code, nodes);
+  return code;
+}
+
+const nodesOf = new WeakMap<TaskCode, readonly CodeNode[]>();
+
+/** For each part of a task's code a digest of the names that it mentions, in order: tells calls of `f` and `g` from calls of `g` and `f`, which the parts alone do not. No part of the identity. */
+export function mentionsOf(code: TaskCode): readonly string[] {
+  return (nodesOf.get(code) ?? []).map(digestMentions);
+}
+
+const mentions = new WeakMap<CodeNode, string>();
+
+function digestMentions(node: CodeNode): string {
+  let known = mentions.get(node);
+  if (known === undefined) {
+    // Every node of this graph was made by the linker. The version of a package is a change of that package, not of whoever mentions it.
+    const names = node.edges.map(({ label, node: to }) => `${label} ${unversioned((to as CodeNode).part)}`);
+    known = codeDigest("mentions", names);
+    mentions.set(node, known);
+  }
+  return known;
+}
+
+/** The name of a part without the version of its package. */
+export function unversioned({ kind, name }: { readonly kind: string; readonly name: string }): string {
+  return kind === "package" ? name.replace(/@[^@ ]*(?= )/, "") : name;
 }

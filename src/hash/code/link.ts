@@ -14,7 +14,7 @@ import {
   resolveIn,
   resolveReference,
 } from "./resolve.ts";
-import { DEFAULT_NAME, type Finding, type Place, type Reference, type Unit } from "./summary.ts";
+import { DEFAULT_NAME, type Finding, type Place, placeOf, type Reference, type Unit } from "./summary.ts";
 import { codeDigest } from "./tokens.ts";
 
 /** What only the loaded modules know. Both are asked with a module's URL and a local name; `*default*` is an unnamed default export. */
@@ -49,8 +49,9 @@ export interface Part {
   readonly kind: PartKind;
   /** Digest of this thing alone, without what it reaches. */
   readonly digest: string;
-  /** The URL of its module, and its text there. */
+  /** The URL of its module, the line there from 1, and its text. */
   readonly file?: string;
+  readonly line?: number;
   readonly text?: string;
 }
 
@@ -109,7 +110,14 @@ export function createLinker(graph: ModuleGraph, oracles: Oracles, root: string 
 
   function codeNode(key: string, module: GraphModule, unit: Unit, target?: string): Shell {
     const text = module.text.slice(unit.start, unit.end);
-    const part: Part = { name: unit.name, kind: unit.kind, digest: unit.code, file: module.url, text };
+    const part: Part = {
+      name: unit.name,
+      kind: unit.kind,
+      digest: unit.code,
+      file: module.url,
+      line: placeOf(module.summary.lines, unit.start).line,
+      text,
+    };
     return shell(key, part, {
       expand: (node) => {
         for (const finding of unit.undecided) node.undecided.push({ file: module.url, ...finding });
@@ -157,9 +165,9 @@ export function createLinker(graph: ModuleGraph, oracles: Oracles, root: string 
     return meaning === undefined ? missing(module, specifier) : nodeOf(meaning);
   }
 
-  function leaf(kind: PartKind, name: string, digest: string, file?: string): Shell {
+  function leaf(kind: PartKind, name: string, digest: string, place?: Pick<Part, "file" | "text">): Shell {
     const key = `leaf ${kind} ${digest}`;
-    return nodes.get(key) ?? shell(key, { name, kind, digest, ...(file === undefined ? {} : { file }) });
+    return nodes.get(key) ?? shell(key, { name, kind, digest, ...place });
   }
 
   function missing(module: GraphModule, name: string): Shell {
@@ -188,7 +196,7 @@ export function createLinker(graph: ModuleGraph, oracles: Oracles, root: string 
 
   function fileNode(module: GraphModule): Shell {
     const { summary, url } = module;
-    if (summary.kind === "json") return leaf("json", pathName(url), summary.content, url);
+    if (summary.kind === "json") return leaf("json", pathName(url), summary.content, { file: url, text: module.text });
     const key = `file ${url}`;
     const part: Part = { name: pathName(url), kind: "commonjs", digest: summary.content, file: url, text: module.text };
     return (
@@ -248,9 +256,10 @@ export function createLinker(graph: ModuleGraph, oracles: Oracles, root: string 
       const value = oracles.constantValue(module.url, unit.name);
       if (value !== undefined) {
         const text = module.text.slice(unit.start, unit.end);
+        const { line } = placeOf(module.summary.lines, unit.start);
         return shell(
           key,
-          { name: unit.name, kind: "value", digest: value, file: module.url, text },
+          { name: unit.name, kind: "value", digest: value, file: module.url, line, text },
           { own: codeDigest("value", [value]) },
         );
       }
@@ -301,7 +310,7 @@ export function createLinker(graph: ModuleGraph, oracles: Oracles, root: string 
       return node;
     },
     unknown(module, name, finding) {
-      const node = leaf("missing", name, codeDigest("module", [module.text]), module.url);
+      const node = leaf("missing", name, codeDigest("module", [module.text]), { file: module.url });
       node.undecided.push({ file: module.url, ...finding });
       return node;
     },

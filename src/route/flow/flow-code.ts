@@ -12,6 +12,7 @@ import { createRouter } from "../router.ts";
 import { FlowHost } from "./flow-host.ts";
 import type { LoadedCode, LoadRequest } from "./messages.ts";
 import { createProcessExecutor } from "./process-executor.ts";
+import { versionKey } from "./task-versions.ts";
 import { createThreadExecutor } from "./thread-executor.ts";
 
 /** What {@link loadFlowCode} takes. */
@@ -21,8 +22,8 @@ export interface FlowCodeOptions {
   readonly modules: readonly string[];
   /** Threads, and processes, at most. */
   readonly workers: number;
-  /** Parsed modules of the version before. */
-  readonly index?: LoadedCode["index"];
+  /** The version before: what is the same is not parsed and taken apart again. */
+  readonly before?: LoadedFlowCode;
   /** Makes the executor for tasks tagged `bulk-data`, whose bodies run on `host`; null where no cluster is configured. */
   readonly spark: (host: Executor) => Executor | null;
   /** Makes the executors of third parties, by name. */
@@ -35,6 +36,8 @@ export type MakeExecutor = (pinned: LoadRequest) => Promise<Executor>;
 /** A loaded version. Disposing of it closes it at once, whoever uses it. */
 export interface LoadedFlowCode extends FlowCode, AsyncDisposable {
   readonly index: LoadedCode["index"];
+  /** What the code of its tasks is made of, of those whose code is not that of the version before. */
+  readonly versions: LoadedCode["versions"];
   /** URLs of all project modules that were loaded: the files to watch. */
   readonly sources: readonly string[];
   /** Closes it as soon as nobody retains it; settles when it is closed. */
@@ -54,12 +57,14 @@ export async function loadFlowCode({
   root,
   modules,
   workers,
-  index,
+  before,
   spark,
   executors: custom = new Map(),
 }: FlowCodeOptions): Promise<LoadedFlowCode> {
   const request: LoadRequest = { root, modules };
-  const host = await FlowHost.start(index ? { ...request, index } : request);
+  const host = await FlowHost.start(
+    before ? { ...request, index: before.index, known: new Set([...before.tasks.values()].map(versionKey)) } : request,
+  );
   const pinned: LoadRequest = { ...request, pinned: host.pinned };
   const executors = new Map<string, Executor>([
     ["inline", host],
@@ -108,6 +113,7 @@ export async function loadFlowCode({
     codecs: host.codecs,
     warnings: host.warnings,
     index: host.index,
+    versions: host.versions,
     sources: [...host.pinned.sources.map(([url]) => url), ...modulesRead(host.tasks, root)],
     executor: ({ name, options }: TaskInfo) =>
       name === FINGERPRINT_TASK.name && fingerprints

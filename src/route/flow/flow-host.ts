@@ -93,6 +93,11 @@ export class FlowHost implements DirectExecutor {
     return this.#code!.index;
   }
 
+  /** What the code of new versions of tasks is made of. */
+  get versions(): LoadedCode["versions"] {
+    return this.#code!.versions;
+  }
+
   run(invocation: Invocation, signal: AbortSignal): Promise<Outcome> {
     return new Promise<Outcome>((resolve, reject) => {
       if (signal.aborted) return reject(FiresteelError.from(signal.reason, Code.cancelled));

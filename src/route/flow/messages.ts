@@ -3,6 +3,7 @@
  */
 
 import type { CodeWarning, TaskInfo } from "../../evaluate/code.ts";
+import type { TaskVersion } from "../../evaluate/explain/ports.ts";
 import type { DatasetRecord, ErrorRecord, Invocation, Outcome } from "../../evaluate/ports.ts";
 import type { SavedCodeIndex } from "../../hash/code/identify.ts";
 import type { PackedItems, PackedResults } from "./packing.ts";
@@ -15,6 +16,8 @@ export interface LoadRequest {
   readonly modules: readonly string[];
   /** Parsed modules of an earlier version, to parse only what changed. */
   readonly index?: SavedCodeIndex;
+  /** Versions of tasks (`versionKey`) that were taken apart before, so that only new ones are. */
+  readonly known?: ReadonlySet<string>;
   /** Set for workers that must run exactly what was identified elsewhere. */
   readonly pinned?: PinnedCode;
 }
@@ -36,6 +39,8 @@ export interface LoadedCode {
   readonly warnings: readonly CodeWarning[];
   readonly pinned: PinnedCode;
   readonly index: SavedCodeIndex;
+  /** What the code of each task is made of that is not among the known ones. */
+  readonly versions: readonly TaskVersion[];
 }
 
 /** One body to be run. */

@@ -24,6 +24,7 @@ import { codeExtension, packageVersion } from "../../package-info.ts";
 import { checkKnownArguments, parseArguments, schemaParameters } from "./argument-check.ts";
 import { identifyCodecs } from "./codec-code.ts";
 import type { LoadedCode, LoadRequest, PinnedCode, RunItem, RunResult } from "./messages.ts";
+import { taskVersions } from "./task-versions.ts";
 
 /** Loaded flow code on this thread. */
 export interface Runtime {
@@ -73,10 +74,15 @@ export async function loadRuntime(request: LoadRequest): Promise<Runtime> {
 
 function identify(request: LoadRequest, loader: Loader, index: ReturnType<typeof createCodeIndex>): LoadedCode {
   const definitions = [...definedTasks().values()];
+  const values = new Map<string, unknown>();
   const oracles = {
     root: pathToFileURL(`${request.root}/`).href,
     taskNameOf: (url: string, localName: string) => taskNameOf(loader.binding(url, localName)?.value),
-    constantValue: (url: string, localName: string) => constantDigest(loader, url, localName),
+    constantValue(url: string, localName: string) {
+      const found = constantDigest(loader, url, localName);
+      if (found) values.set(found.digest, found.value);
+      return found?.digest;
+    },
   };
   const identified = index.identify({
     ...oracles,
@@ -108,6 +114,13 @@ function identify(request: LoadRequest, loader: Loader, index: ReturnType<typeof
       codes,
     },
     index: index.save(),
+    versions: taskVersions({
+      tasks,
+      identified,
+      values,
+      known: request.known ?? new Set(),
+      show: (url) => shownFile(url, request.root),
+    }),
   };
 }
 
@@ -123,13 +136,18 @@ function shownFile(url: string, root: string): string {
 }
 
 /** The digest of a module constant's value; undefined where it is no value, and then its initialiser's code counts. */
-function constantDigest(loader: Loader, url: string, localName: string): string | undefined {
+function constantDigest(
+  loader: Loader,
+  url: string,
+  localName: string,
+): { readonly digest: string; readonly value: unknown } | undefined {
   const binding = loader.binding(url, localName);
   if (!binding) return undefined;
   try {
-    const bytes = encodeValue(binding.value);
+    const { value } = binding;
+    const bytes = encodeValue(value);
     // The methods of an instance are code that its value does not show.
-    return codecsIn(bytes).size > 0 ? undefined : digestValue(bytes);
+    return codecsIn(bytes).size > 0 ? undefined : { digest: digestValue(bytes), value };
   } catch (error) {
     if (error instanceof FiresteelError) return undefined;
     throw error;

@@ -44,6 +44,8 @@ export interface StagingOptions {
   readonly root: string;
   /** Folder of the harness; found next to the sources when not given. */
   readonly harness?: string;
+  /** False: files are named as they would be, and nothing is written. @default true */
+  readonly write?: boolean;
 }
 
 const HARNESS = "firesteel_harness.py";
@@ -57,7 +59,7 @@ export function createStaging(options: StagingOptions): Staging {
   async function put(name: string, bytes: Uint8Array): Promise<StagedFile> {
     const digest = digestBytes(bytes);
     const uri = `${warehouse}/staging/${digest}/${encodeURIComponent(name)}`;
-    await storage.putIfAbsent(uri, bytes);
+    if (options.write !== false) await storage.putIfAbsent(uri, bytes);
     return { uri, name, digest };
   }
 

@@ -1,3 +1,5 @@
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { sql } from "../../../src/define/spark.ts";
@@ -54,6 +56,17 @@ describe("a submission", () => {
     expect(livy.started).toHaveLength(1);
     expect(states().slice(0, 3)).toEqual(["planned", "submitting", "starting"]);
     expect(states().at(-1)).toBe("succeeded");
+  });
+
+  it("is planned without a trace: what is done already is told with its result", async () => {
+    const before = await bench.plan(work(1));
+    expect(before.result).toBeNull();
+    expect(livy.started).toHaveLength(0);
+    await expect(readdir(join(bench.folder, "staging"))).rejects.toThrow("ENOENT");
+    const result = await bench.run(work(1));
+    expect(await bench.plan(work(1))).toEqual({ work: before.work, result });
+    expect((await bench.plan(work(2))).result).toBeNull();
+    expect(livy.started).toHaveLength(1);
   });
 
   it("carries its name, its tag and its task", async () => {

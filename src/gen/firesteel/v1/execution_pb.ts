@@ -4,6 +4,8 @@
 
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { Explanation } from "./explain_pb.ts";
+import { file_firesteel_v1_explain } from "./explain_pb.ts";
 import type { Failure } from "./failure_pb.ts";
 import { file_firesteel_v1_failure } from "./failure_pb.ts";
 import type { Submission } from "./submission_pb.ts";
@@ -18,7 +20,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file firesteel/v1/execution.proto.
  */
 export const file_firesteel_v1_execution: GenFile = /*@__PURE__*/
-  fileDesc("ChxmaXJlc3RlZWwvdjEvZXhlY3V0aW9uLnByb3RvEgxmaXJlc3RlZWwudjEi4wMKCUV4ZWN1dGlvbhIKCgJpZBgBIAEoCRIXCgpyZXF1ZXN0X2lkGAIgASgJSACIAQESDAoEdGFzaxgDIAEoCRIrCgVzdGF0ZRgEIAEoDjIcLmZpcmVzdGVlbC52MS5FeGVjdXRpb25TdGF0ZRIMCgR1c2VyGAUgASgJEg4KBnJlYXNvbhgGIAEoCRIuCgpzdGFydGVkX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRlZF9hdBgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASIwoGcmVzdWx0GAkgASgLMhMuZmlyZXN0ZWVsLnYxLlZhbHVlEisKC2pzb25fcmVzdWx0GAogASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlEiQKBWVycm9yGAsgASgLMhUuZmlyZXN0ZWVsLnYxLkZhaWx1cmUSFAoMY29kZV92ZXJzaW9uGAwgASgJEg8KB3Jlc3VtZXMYDSABKAUSGAoQY2FuY2VsX3JlcXVlc3RlZBgOIAEoCBIyCg5qc29uX2FyZ3VtZW50cxgPIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5MaXN0VmFsdWVCDQoLX3JlcXVlc3RfaWQihQMKA0pvYhIKCgJpZBgBIAEoCRIUCgxleGVjdXRpb25faWQYAiABKAkSFgoJcGFyZW50X2lkGAMgASgJSACIAQESDAoEdGFzaxgEIAEoCRIRCglldmFsX2hhc2gYBSABKAkSJQoFc3RhdGUYBiABKA4yFi5maXJlc3RlZWwudjEuSm9iU3RhdGUSEAoIZXhlY3V0b3IYByABKAkSDgoGY2FjaGVkGAggASgIEi4KCnN0YXJ0ZWRfYXQYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZGVkX2F0GAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIkCgVlcnJvchgLIAEoCzIVLmZpcmVzdGVlbC52MS5GYWlsdXJlEhoKDXN1Ym1pc3Npb25faWQYDCABKAlIAYgBARIRCgRub3RlGA0gASgJSAKIAQFCDAoKX3BhcmVudF9pZEIQCg5fc3VibWlzc2lvbl9pZEIHCgVfbm90ZSKzAQoVU3RhcnRFeGVjdXRpb25SZXF1ZXN0EgwKBHRhc2sYASABKAkSJgoJYXJndW1lbnRzGAIgAygLMhMuZmlyZXN0ZWVsLnYxLlZhbHVlEjIKDmpzb25fYXJndW1lbnRzGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLkxpc3RWYWx1ZRISCgpyZXF1ZXN0X2lkGAQgASgJEgwKBHVzZXIYBSABKAkSDgoGcmVhc29uGAYgASgJIkQKFlN0YXJ0RXhlY3V0aW9uUmVzcG9uc2USKgoJZXhlY3V0aW9uGAEgASgLMhcuZmlyZXN0ZWVsLnYxLkV4ZWN1dGlvbiJQChNHZXRFeGVjdXRpb25SZXF1ZXN0EgoKAmlkGAEgASgJEhUKDWpvYl9wYWdlX3NpemUYAiABKAUSFgoOam9iX3BhZ2VfdG9rZW4YAyABKAkikwEKFEdldEV4ZWN1dGlvblJlc3BvbnNlEioKCWV4ZWN1dGlvbhgBIAEoCzIXLmZpcmVzdGVlbC52MS5FeGVjdXRpb24SHwoEam9icxgCIAMoCzIRLmZpcmVzdGVlbC52MS5Kb2ISGwoTbmV4dF9qb2JfcGFnZV90b2tlbhgDIAEoCRIRCglqb2JfY291bnQYBCABKAMiTgoUV2FpdEV4ZWN1dGlvblJlcXVlc3QSCgoCaWQYASABKAkSKgoHdGltZW91dBgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiJDChVXYWl0RXhlY3V0aW9uUmVzcG9uc2USKgoJZXhlY3V0aW9uGAEgASgLMhcuZmlyZXN0ZWVsLnYxLkV4ZWN1dGlvbiIjChVXYXRjaEV4ZWN1dGlvblJlcXVlc3QSCgoCaWQYASABKAkigAIKFldhdGNoRXhlY3V0aW9uUmVzcG9uc2USMwoIc25hcHNob3QYASABKAsyHy5maXJlc3RlZWwudjEuRXhlY3V0aW9uU25hcHNob3RIABIgCgNqb2IYAiABKAsyES5maXJlc3RlZWwudjEuSm9iSAASLAoJZXhlY3V0aW9uGAMgASgLMhcuZmlyZXN0ZWVsLnYxLkV4ZWN1dGlvbkgAEi4KCnN1Ym1pc3Npb24YBCABKAsyGC5maXJlc3RlZWwudjEuU3VibWlzc2lvbkgAEigKBGNvZGUYBSABKAsyGC5maXJlc3RlZWwudjEuQ29kZUNoYW5nZUgAQgcKBWV2ZW50IqEBChFFeGVjdXRpb25TbmFwc2hvdBIqCglleGVjdXRpb24YASABKAsyFy5maXJlc3RlZWwudjEuRXhlY3V0aW9uEh8KBGpvYnMYAiADKAsyES5maXJlc3RlZWwudjEuSm9iEi0KC3N1Ym1pc3Npb25zGAMgAygLMhguZmlyZXN0ZWVsLnYxLlN1Ym1pc3Npb24SEAoIY29tcGxldGUYBCABKAgiLgoKQ29kZUNoYW5nZRIPCgd2ZXJzaW9uGAEgASgJEg8KB21lc3NhZ2UYAiABKAkieQoVTGlzdEV4ZWN1dGlvbnNSZXF1ZXN0EisKBXN0YXRlGAEgASgOMhwuZmlyZXN0ZWVsLnYxLkV4ZWN1dGlvblN0YXRlEgwKBHRhc2sYAiABKAkSEQoJcGFnZV9zaXplGAMgASgFEhIKCnBhZ2VfdG9rZW4YBCABKAkiXgoWTGlzdEV4ZWN1dGlvbnNSZXNwb25zZRIrCgpleGVjdXRpb25zGAEgAygLMhcuZmlyZXN0ZWVsLnYxLkV4ZWN1dGlvbhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiNAoWQ2FuY2VsRXhlY3V0aW9uUmVxdWVzdBIKCgJpZBgBIAEoCRIOCgZyZWFzb24YAiABKAkiRQoXQ2FuY2VsRXhlY3V0aW9uUmVzcG9uc2USKgoJZXhlY3V0aW9uGAEgASgLMhcuZmlyZXN0ZWVsLnYxLkV4ZWN1dGlvbiqoAQoORXhlY3V0aW9uU3RhdGUSHwobRVhFQ1VUSU9OX1NUQVRFX1VOU1BFQ0lGSUVEEAASGwoXRVhFQ1VUSU9OX1NUQVRFX1JVTk5JTkcQARIdChlFWEVDVVRJT05fU1RBVEVfU1VDQ0VFREVEEAISGgoWRVhFQ1VUSU9OX1NUQVRFX0ZBSUxFRBADEh0KGUVYRUNVVElPTl9TVEFURV9DQU5DRUxMRUQQBCqbAQoISm9iU3RhdGUSGQoVSk9CX1NUQVRFX1VOU1BFQ0lGSUVEEAASFQoRSk9CX1NUQVRFX1dBSVRJTkcQARIVChFKT0JfU1RBVEVfUlVOTklORxACEhcKE0pPQl9TVEFURV9TVUNDRUVERUQQAxIUChBKT0JfU1RBVEVfRkFJTEVEEAQSFwoTSk9CX1NUQVRFX0NBTkNFTExFRBAFMrwEChBFeGVjdXRpb25TZXJ2aWNlElsKDlN0YXJ0RXhlY3V0aW9uEiMuZmlyZXN0ZWVsLnYxLlN0YXJ0RXhlY3V0aW9uUmVxdWVzdBokLmZpcmVzdGVlbC52MS5TdGFydEV4ZWN1dGlvblJlc3BvbnNlElUKDEdldEV4ZWN1dGlvbhIhLmZpcmVzdGVlbC52MS5HZXRFeGVjdXRpb25SZXF1ZXN0GiIuZmlyZXN0ZWVsLnYxLkdldEV4ZWN1dGlvblJlc3BvbnNlElgKDVdhaXRFeGVjdXRpb24SIi5maXJlc3RlZWwudjEuV2FpdEV4ZWN1dGlvblJlcXVlc3QaIy5maXJlc3RlZWwudjEuV2FpdEV4ZWN1dGlvblJlc3BvbnNlEl0KDldhdGNoRXhlY3V0aW9uEiMuZmlyZXN0ZWVsLnYxLldhdGNoRXhlY3V0aW9uUmVxdWVzdBokLmZpcmVzdGVlbC52MS5XYXRjaEV4ZWN1dGlvblJlc3BvbnNlMAESWwoOTGlzdEV4ZWN1dGlvbnMSIy5maXJlc3RlZWwudjEuTGlzdEV4ZWN1dGlvbnNSZXF1ZXN0GiQuZmlyZXN0ZWVsLnYxLkxpc3RFeGVjdXRpb25zUmVzcG9uc2USXgoPQ2FuY2VsRXhlY3V0aW9uEiQuZmlyZXN0ZWVsLnYxLkNhbmNlbEV4ZWN1dGlvblJlcXVlc3QaJS5maXJlc3RlZWwudjEuQ2FuY2VsRXhlY3V0aW9uUmVzcG9uc2ViBnByb3RvMw", [file_firesteel_v1_failure, file_firesteel_v1_submission, file_firesteel_v1_value, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp]);
+  fileDesc("ChxmaXJlc3RlZWwvdjEvZXhlY3V0aW9uLnByb3RvEgxmaXJlc3RlZWwudjEi4wMKCUV4ZWN1dGlvbhIKCgJpZBgBIAEoCRIXCgpyZXF1ZXN0X2lkGAIgASgJSACIAQESDAoEdGFzaxgDIAEoCRIrCgVzdGF0ZRgEIAEoDjIcLmZpcmVzdGVlbC52MS5FeGVjdXRpb25TdGF0ZRIMCgR1c2VyGAUgASgJEg4KBnJlYXNvbhgGIAEoCRIuCgpzdGFydGVkX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRlZF9hdBgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASIwoGcmVzdWx0GAkgASgLMhMuZmlyZXN0ZWVsLnYxLlZhbHVlEisKC2pzb25fcmVzdWx0GAogASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlEiQKBWVycm9yGAsgASgLMhUuZmlyZXN0ZWVsLnYxLkZhaWx1cmUSFAoMY29kZV92ZXJzaW9uGAwgASgJEg8KB3Jlc3VtZXMYDSABKAUSGAoQY2FuY2VsX3JlcXVlc3RlZBgOIAEoCBIyCg5qc29uX2FyZ3VtZW50cxgPIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5MaXN0VmFsdWVCDQoLX3JlcXVlc3RfaWQihQMKA0pvYhIKCgJpZBgBIAEoCRIUCgxleGVjdXRpb25faWQYAiABKAkSFgoJcGFyZW50X2lkGAMgASgJSACIAQESDAoEdGFzaxgEIAEoCRIRCglldmFsX2hhc2gYBSABKAkSJQoFc3RhdGUYBiABKA4yFi5maXJlc3RlZWwudjEuSm9iU3RhdGUSEAoIZXhlY3V0b3IYByABKAkSDgoGY2FjaGVkGAggASgIEi4KCnN0YXJ0ZWRfYXQYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZGVkX2F0GAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIkCgVlcnJvchgLIAEoCzIVLmZpcmVzdGVlbC52MS5GYWlsdXJlEhoKDXN1Ym1pc3Npb25faWQYDCABKAlIAYgBARIRCgRub3RlGA0gASgJSAKIAQFCDAoKX3BhcmVudF9pZEIQCg5fc3VibWlzc2lvbl9pZEIHCgVfbm90ZSKzAQoVU3RhcnRFeGVjdXRpb25SZXF1ZXN0EgwKBHRhc2sYASABKAkSJgoJYXJndW1lbnRzGAIgAygLMhMuZmlyZXN0ZWVsLnYxLlZhbHVlEjIKDmpzb25fYXJndW1lbnRzGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLkxpc3RWYWx1ZRISCgpyZXF1ZXN0X2lkGAQgASgJEgwKBHVzZXIYBSABKAkSDgoGcmVhc29uGAYgASgJIkQKFlN0YXJ0RXhlY3V0aW9uUmVzcG9uc2USKgoJZXhlY3V0aW9uGAEgASgLMhcuZmlyZXN0ZWVsLnYxLkV4ZWN1dGlvbiJQChNHZXRFeGVjdXRpb25SZXF1ZXN0EgoKAmlkGAEgASgJEhUKDWpvYl9wYWdlX3NpemUYAiABKAUSFgoOam9iX3BhZ2VfdG9rZW4YAyABKAkikwEKFEdldEV4ZWN1dGlvblJlc3BvbnNlEioKCWV4ZWN1dGlvbhgBIAEoCzIXLmZpcmVzdGVlbC52MS5FeGVjdXRpb24SHwoEam9icxgCIAMoCzIRLmZpcmVzdGVlbC52MS5Kb2ISGwoTbmV4dF9qb2JfcGFnZV90b2tlbhgDIAEoCRIRCglqb2JfY291bnQYBCABKAMiTgoUV2FpdEV4ZWN1dGlvblJlcXVlc3QSCgoCaWQYASABKAkSKgoHdGltZW91dBgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiJDChVXYWl0RXhlY3V0aW9uUmVzcG9uc2USKgoJZXhlY3V0aW9uGAEgASgLMhcuZmlyZXN0ZWVsLnYxLkV4ZWN1dGlvbiIjChVXYXRjaEV4ZWN1dGlvblJlcXVlc3QSCgoCaWQYASABKAkigAIKFldhdGNoRXhlY3V0aW9uUmVzcG9uc2USMwoIc25hcHNob3QYASABKAsyHy5maXJlc3RlZWwudjEuRXhlY3V0aW9uU25hcHNob3RIABIgCgNqb2IYAiABKAsyES5maXJlc3RlZWwudjEuSm9iSAASLAoJZXhlY3V0aW9uGAMgASgLMhcuZmlyZXN0ZWVsLnYxLkV4ZWN1dGlvbkgAEi4KCnN1Ym1pc3Npb24YBCABKAsyGC5maXJlc3RlZWwudjEuU3VibWlzc2lvbkgAEigKBGNvZGUYBSABKAsyGC5maXJlc3RlZWwudjEuQ29kZUNoYW5nZUgAQgcKBWV2ZW50IqEBChFFeGVjdXRpb25TbmFwc2hvdBIqCglleGVjdXRpb24YASABKAsyFy5maXJlc3RlZWwudjEuRXhlY3V0aW9uEh8KBGpvYnMYAiADKAsyES5maXJlc3RlZWwudjEuSm9iEi0KC3N1Ym1pc3Npb25zGAMgAygLMhguZmlyZXN0ZWVsLnYxLlN1Ym1pc3Npb24SEAoIY29tcGxldGUYBCABKAgiLgoKQ29kZUNoYW5nZRIPCgd2ZXJzaW9uGAEgASgJEg8KB21lc3NhZ2UYAiABKAkieQoVTGlzdEV4ZWN1dGlvbnNSZXF1ZXN0EisKBXN0YXRlGAEgASgOMhwuZmlyZXN0ZWVsLnYxLkV4ZWN1dGlvblN0YXRlEgwKBHRhc2sYAiABKAkSEQoJcGFnZV9zaXplGAMgASgFEhIKCnBhZ2VfdG9rZW4YBCABKAkiXgoWTGlzdEV4ZWN1dGlvbnNSZXNwb25zZRIrCgpleGVjdXRpb25zGAEgAygLMhcuZmlyZXN0ZWVsLnYxLkV4ZWN1dGlvbhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiNAoWQ2FuY2VsRXhlY3V0aW9uUmVxdWVzdBIKCgJpZBgBIAEoCRIOCgZyZWFzb24YAiABKAkiRQoXQ2FuY2VsRXhlY3V0aW9uUmVzcG9uc2USKgoJZXhlY3V0aW9uGAEgASgLMhcuZmlyZXN0ZWVsLnYxLkV4ZWN1dGlvbiKPAQoNRHJ5UnVuUmVxdWVzdBIMCgR0YXNrGAEgASgJEiYKCWFyZ3VtZW50cxgCIAMoCzITLmZpcmVzdGVlbC52MS5WYWx1ZRIyCg5qc29uX2FyZ3VtZW50cxgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5MaXN0VmFsdWUSFAoMbWF4X2V4YW1wbGVzGAQgASgFIkAKDkRyeVJ1blJlc3BvbnNlEi4KC2V4cGxhbmF0aW9uGAEgASgLMhkuZmlyZXN0ZWVsLnYxLkV4cGxhbmF0aW9uIjsKF0V4cGxhaW5FeGVjdXRpb25SZXF1ZXN0EgoKAmlkGAEgASgJEhQKDG1heF9leGFtcGxlcxgCIAEoBSJKChhFeHBsYWluRXhlY3V0aW9uUmVzcG9uc2USLgoLZXhwbGFuYXRpb24YASABKAsyGS5maXJlc3RlZWwudjEuRXhwbGFuYXRpb24qqAEKDkV4ZWN1dGlvblN0YXRlEh8KG0VYRUNVVElPTl9TVEFURV9VTlNQRUNJRklFRBAAEhsKF0VYRUNVVElPTl9TVEFURV9SVU5OSU5HEAESHQoZRVhFQ1VUSU9OX1NUQVRFX1NVQ0NFRURFRBACEhoKFkVYRUNVVElPTl9TVEFURV9GQUlMRUQQAxIdChlFWEVDVVRJT05fU1RBVEVfQ0FOQ0VMTEVEEAQqmwEKCEpvYlN0YXRlEhkKFUpPQl9TVEFURV9VTlNQRUNJRklFRBAAEhUKEUpPQl9TVEFURV9XQUlUSU5HEAESFQoRSk9CX1NUQVRFX1JVTk5JTkcQAhIXChNKT0JfU1RBVEVfU1VDQ0VFREVEEAMSFAoQSk9CX1NUQVRFX0ZBSUxFRBAEEhcKE0pPQl9TVEFURV9DQU5DRUxMRUQQBTLkBQoQRXhlY3V0aW9uU2VydmljZRJbCg5TdGFydEV4ZWN1dGlvbhIjLmZpcmVzdGVlbC52MS5TdGFydEV4ZWN1dGlvblJlcXVlc3QaJC5maXJlc3RlZWwudjEuU3RhcnRFeGVjdXRpb25SZXNwb25zZRJVCgxHZXRFeGVjdXRpb24SIS5maXJlc3RlZWwudjEuR2V0RXhlY3V0aW9uUmVxdWVzdBoiLmZpcmVzdGVlbC52MS5HZXRFeGVjdXRpb25SZXNwb25zZRJYCg1XYWl0RXhlY3V0aW9uEiIuZmlyZXN0ZWVsLnYxLldhaXRFeGVjdXRpb25SZXF1ZXN0GiMuZmlyZXN0ZWVsLnYxLldhaXRFeGVjdXRpb25SZXNwb25zZRJdCg5XYXRjaEV4ZWN1dGlvbhIjLmZpcmVzdGVlbC52MS5XYXRjaEV4ZWN1dGlvblJlcXVlc3QaJC5maXJlc3RlZWwudjEuV2F0Y2hFeGVjdXRpb25SZXNwb25zZTABElsKDkxpc3RFeGVjdXRpb25zEiMuZmlyZXN0ZWVsLnYxLkxpc3RFeGVjdXRpb25zUmVxdWVzdBokLmZpcmVzdGVlbC52MS5MaXN0RXhlY3V0aW9uc1Jlc3BvbnNlEl4KD0NhbmNlbEV4ZWN1dGlvbhIkLmZpcmVzdGVlbC52MS5DYW5jZWxFeGVjdXRpb25SZXF1ZXN0GiUuZmlyZXN0ZWVsLnYxLkNhbmNlbEV4ZWN1dGlvblJlc3BvbnNlEkMKBkRyeVJ1bhIbLmZpcmVzdGVlbC52MS5EcnlSdW5SZXF1ZXN0GhwuZmlyZXN0ZWVsLnYxLkRyeVJ1blJlc3BvbnNlEmEKEEV4cGxhaW5FeGVjdXRpb24SJS5maXJlc3RlZWwudjEuRXhwbGFpbkV4ZWN1dGlvblJlcXVlc3QaJi5maXJlc3RlZWwudjEuRXhwbGFpbkV4ZWN1dGlvblJlc3BvbnNlYgZwcm90bzM", [file_firesteel_v1_explain, file_firesteel_v1_failure, file_firesteel_v1_submission, file_firesteel_v1_value, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp]);
 
 /**
  * One run of a task, started by someone, with a reason.
@@ -646,6 +648,100 @@ export const CancelExecutionResponseSchema: GenMessage<CancelExecutionResponse> 
   messageDesc(file_firesteel_v1_execution, 15);
 
 /**
+ * @generated from message firesteel.v1.DryRunRequest
+ */
+export type DryRunRequest = Message<"firesteel.v1.DryRunRequest"> & {
+  /**
+   * @generated from field: string task = 1;
+   */
+  task: string;
+
+  /**
+   * Either these or `json_arguments`, as StartExecution has them.
+   *
+   * @generated from field: repeated firesteel.v1.Value arguments = 2;
+   */
+  arguments: Value[];
+
+  /**
+   * @generated from field: google.protobuf.ListValue json_arguments = 3;
+   */
+  jsonArguments?: ListValue | undefined;
+
+  /**
+   * Calls of each group that are told one by one; 3 when 0, at most 10000.
+   *
+   * @generated from field: int32 max_examples = 4;
+   */
+  maxExamples: number;
+};
+
+/**
+ * Describes the message firesteel.v1.DryRunRequest.
+ * Use `create(DryRunRequestSchema)` to create a new message.
+ */
+export const DryRunRequestSchema: GenMessage<DryRunRequest> = /*@__PURE__*/
+  messageDesc(file_firesteel_v1_execution, 16);
+
+/**
+ * @generated from message firesteel.v1.DryRunResponse
+ */
+export type DryRunResponse = Message<"firesteel.v1.DryRunResponse"> & {
+  /**
+   * @generated from field: firesteel.v1.Explanation explanation = 1;
+   */
+  explanation?: Explanation | undefined;
+};
+
+/**
+ * Describes the message firesteel.v1.DryRunResponse.
+ * Use `create(DryRunResponseSchema)` to create a new message.
+ */
+export const DryRunResponseSchema: GenMessage<DryRunResponse> = /*@__PURE__*/
+  messageDesc(file_firesteel_v1_execution, 17);
+
+/**
+ * @generated from message firesteel.v1.ExplainExecutionRequest
+ */
+export type ExplainExecutionRequest = Message<"firesteel.v1.ExplainExecutionRequest"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * Calls of each group that are told one by one; 3 when 0, at most 10000.
+   *
+   * @generated from field: int32 max_examples = 2;
+   */
+  maxExamples: number;
+};
+
+/**
+ * Describes the message firesteel.v1.ExplainExecutionRequest.
+ * Use `create(ExplainExecutionRequestSchema)` to create a new message.
+ */
+export const ExplainExecutionRequestSchema: GenMessage<ExplainExecutionRequest> = /*@__PURE__*/
+  messageDesc(file_firesteel_v1_execution, 18);
+
+/**
+ * @generated from message firesteel.v1.ExplainExecutionResponse
+ */
+export type ExplainExecutionResponse = Message<"firesteel.v1.ExplainExecutionResponse"> & {
+  /**
+   * @generated from field: firesteel.v1.Explanation explanation = 1;
+   */
+  explanation?: Explanation | undefined;
+};
+
+/**
+ * Describes the message firesteel.v1.ExplainExecutionResponse.
+ * Use `create(ExplainExecutionResponseSchema)` to create a new message.
+ */
+export const ExplainExecutionResponseSchema: GenMessage<ExplainExecutionResponse> = /*@__PURE__*/
+  messageDesc(file_firesteel_v1_execution, 19);
+
+/**
  * State of an execution.
  *
  * @generated from enum firesteel.v1.ExecutionState
@@ -811,6 +907,28 @@ export const ExecutionService: GenService<{
     methodKind: "unary";
     input: typeof CancelExecutionRequestSchema;
     output: typeof CancelExecutionResponseSchema;
+  },
+  /**
+   * Tells what would run if a task were started now, and why. Runs, records and submits nothing.
+   *
+   * Errors: as StartExecution.
+   *
+   * @generated from rpc firesteel.v1.ExecutionService.DryRun
+   */
+  dryRun: {
+    methodKind: "unary";
+    input: typeof DryRunRequestSchema;
+    output: typeof DryRunResponseSchema;
+  },
+  /**
+   * Tells why the jobs of an execution ran, as far as what is recorded tells.
+   *
+   * @generated from rpc firesteel.v1.ExecutionService.ExplainExecution
+   */
+  explainExecution: {
+    methodKind: "unary";
+    input: typeof ExplainExecutionRequestSchema;
+    output: typeof ExplainExecutionResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_firesteel_v1_execution, 0);
