@@ -21,11 +21,10 @@ export class Below {
   /** The set with one more task. */
   with(task: string, code: Digest): Below {
     if (this.tasks.get(task) === code) return this;
-    const key = `${code}${task}`;
-    let sum = this.#added.get(key);
-    if (!sum) {
+    let sum = this.#added.get(task);
+    if (sum?.tasks.get(task) !== code) {
       sum = new Below(new Map(this.tasks).set(task, code));
-      this.#added.set(key, sum);
+      this.#added.set(task, sum);
     }
     return sum;
   }

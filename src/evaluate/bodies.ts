@@ -38,8 +38,17 @@ const CLAIM_POLL_MS = 250;
 const EXTERNAL_HEAD = Uint8Array.of(0xd9, Tag.file >> 8);
 const EXTERNAL_TAGS: ReadonlySet<number> = new Set([Tag.file, Tag.dataset, Tag.directory].map((tag) => tag & 0xff));
 
+/** Shorter encodings are searched by hand: a Buffer costs more than that. */
+const BY_HAND_BYTES = 64;
+
 /** Whether an encoding may name files, directories or datasets: a quick search, sure only when it says no. */
 export function mentionsExternals(bytes: Uint8Array): boolean {
+  if (bytes.length <= BY_HAND_BYTES) {
+    for (let at = bytes.indexOf(EXTERNAL_HEAD[0]!); at >= 0; at = bytes.indexOf(EXTERNAL_HEAD[0]!, at + 1)) {
+      if (bytes[at + 1] === EXTERNAL_HEAD[1] && EXTERNAL_TAGS.has(bytes[at + 2] ?? -1)) return true;
+    }
+    return false;
+  }
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   for (let at = buffer.indexOf(EXTERNAL_HEAD); at >= 0; at = buffer.indexOf(EXTERNAL_HEAD, at + 1)) {
     if (EXTERNAL_TAGS.has(buffer[at + 2] ?? -1)) return true;

@@ -26,6 +26,8 @@ import type { WorkList } from "./work-list.ts";
 
 /** Jobs that end sooner are recorded once, at their end. */
 const RECORD_RUNNING_AFTER_MS = 250;
+/** Jobs recorded as running at a time: of many thousand that wait for their turn nobody wants to see each. */
+const RECORD_RUNNING_AT_MOST = 100;
 
 /** How a body ends that a dry run does not run: the call stays unsettled, and with it all that waits for it. */
 export const UNKNOWN: unique symbol = Symbol("unknown");
@@ -91,8 +93,7 @@ export class Calls implements LookupsOwner {
       failed.settle({ ok: false, error: errorRecord(error, jobPath(parent)) });
       return failed;
     }
-    // A view of a large list would pin all of it, and be sent to a worker with all of it.
-    args = args.map((bytes) => (bytes.byteLength * 2 < bytes.buffer.byteLength ? bytes.slice() : bytes));
+    args = args.map(own);
     const argDigests = args.map(digestValue);
     const context = declaredContext(task, scope.context);
     const { codecs } = this.#owner.context.code;
@@ -352,8 +353,9 @@ export class Calls implements LookupsOwner {
   /** Records jobs that take long as running; those that end before are recorded once. */
   #recordRunning(): void {
     const before = Date.now() - RECORD_RUNNING_AFTER_MS;
+    let count = 0;
     for (const job of this.#fresh) {
-      if (job.startedAt > before) break;
+      if (job.startedAt > before || ++count > RECORD_RUNNING_AT_MOST) break;
       this.#fresh.delete(job);
       this.#record(job, "running", null);
     }
@@ -383,6 +385,15 @@ export class Calls implements LookupsOwner {
 /** Names the final value of a call, which depends on everything that calls below it may see. */
 function shallowKey({ evalHash, scope }: Job): Digest {
   return scope.context.id === "" ? evalHash : digestOf("shallow", evalHash, scope.context.id);
+}
+
+/** Longer encodings are looked at twice before they are copied. */
+const SHORT_BYTES = 4096;
+
+/** An encoding that pins nothing else: a view of a large list would keep all of it. Short arrays live on the heap as long as nobody asks for their buffer, so that is asked for last. */
+function own(bytes: Uint8Array): Uint8Array {
+  if (bytes.byteOffset === 0) return bytes;
+  return bytes.byteLength <= SHORT_BYTES || bytes.byteLength * 2 < bytes.buffer.byteLength ? bytes.slice() : bytes;
 }
 
 /** A job asks for the result of another one. */

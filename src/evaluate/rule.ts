@@ -61,7 +61,7 @@ export function settleWith(evaluation: Evaluation, cell: Cell, bytes: Uint8Array
 }
 
 /** Items of a long list that are evaluated at once: enough for full batches, and memory is bounded. */
-const WINDOW = 8192;
+const WINDOW = 4096;
 
 /** The list of the results of `begin(0) ... begin(count - 1)`, or the first failure; after one nothing more is begun. A long list is not begun all at once. */
 export function collect(

@@ -108,10 +108,13 @@ export class ByteWriter {
 /** Reads what {@link ByteWriter} wrote. */
 export class ByteReader {
   readonly #bytes: Buffer;
+  /** The same bytes; slices of a Buffer would be Buffers. */
+  readonly #plain: Uint8Array;
   at = 0;
 
   constructor(bytes: Uint8Array) {
     this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#plain = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 
   get done(): boolean {
@@ -153,7 +156,7 @@ export class ByteReader {
   /** A copy: a view would keep all that was read with it. */
   raw(bytes: number): Uint8Array {
     this.at += bytes;
-    return Uint8Array.prototype.slice.call(this.#bytes, this.at - bytes, this.at);
+    return this.#plain.slice(this.at - bytes, this.at);
   }
 
   text(): string {

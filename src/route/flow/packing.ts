@@ -76,12 +76,15 @@ class Packer {
 
 class Unpacker {
   readonly #bytes: Buffer;
+  /** The same bytes; slices of a Buffer would be Buffers. */
+  readonly #plain: Uint8Array;
   readonly #large: readonly Uint8Array[];
   #at = 0;
   #nextLarge = 0;
 
   constructor(bytes: Uint8Array, large: readonly Uint8Array[]) {
     this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+    this.#plain = bytes;
     this.#large = large;
   }
 
@@ -105,7 +108,7 @@ class Unpacker {
     if (length === LARGE) return this.#large[this.#nextLarge++]!;
     this.#at += length;
     // A copy: one that is kept must not keep the rest of the message.
-    return new Uint8Array(this.#bytes.subarray(this.#at - length, this.#at));
+    return this.#plain.slice(this.#at - length, this.#at);
   }
 }
 
