@@ -6,9 +6,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Lane } from "./lane.ts";
 import { describeFailure } from "./report.ts";
-import { Disagreement, follow, type Kills, newTally, type Tally } from "./runner.ts";
+import { type Disagreement, follow, type Kills, newTally, type Tally } from "./runner.ts";
 import { shrink } from "./shrink.ts";
-import { EDITS, firstState, type Story, storyOf } from "./story.ts";
+import { EDITS, storyOf, type Version, versionsOf } from "./story.ts";
 
 export interface Plan {
   readonly seed: number;
@@ -16,21 +16,21 @@ export interface Plan {
   /** Processes at once. */
   readonly lanes: number;
   readonly onProgress?: (tally: Tally) => void;
+  /** How long a failure is shrunk. @default 120,000 */
+  readonly shrinkMs?: number;
 }
 
 /** Programs that share a project, and so the time that loading a version takes; a kill hits them all. */
 const TOGETHER = 40;
 const KILLS = 2;
-/** How long a failure is shrunk. */
-const SHRINK_MS = 240_000;
 
 interface Member {
   readonly seed: number;
-  readonly story: Story;
+  readonly versions: readonly Version[];
 }
 
 /** Follows as many stories as the plan says. @throws Error that tells of the first one that disagrees, shrunk */
-export async function explore({ seed, programs, lanes, onProgress }: Plan): Promise<Tally> {
+export async function explore({ seed, programs, lanes, onProgress, shrinkMs = 120_000 }: Plan): Promise<Tally> {
   const tally = newTally();
   let next = 0;
   const lane = async () => {
@@ -40,17 +40,15 @@ export async function explore({ seed, programs, lanes, onProgress }: Plan): Prom
       next = Math.min(programs, next + TOGETHER);
       const members = Array.from({ length: next - from }, (_, i) => member(seed, from + i));
       const kills = killsOf(mix(seed, from, 99));
-      try {
-        await follow(
-          process,
-          members.map(({ story }) => story),
-          kills,
-          tally,
-        );
-      } catch (error) {
+      const [found] = await follow(
+        process,
+        members.map(({ versions }) => versions),
+        kills,
+        tally,
+      );
+      if (found) {
         next = programs;
-        if (!(error instanceof Disagreement)) throw error;
-        throw await shrunk(error, members[error.story]!, kills);
+        throw await shrunk(found, members[found.story]!, kills, shrinkMs);
       }
       onProgress?.(tally);
     }
@@ -60,34 +58,24 @@ export async function explore({ seed, programs, lanes, onProgress }: Plan): Prom
   return tally;
 }
 
-/** Shrinks the story of a seed by itself. */
-async function shrunk(found: Disagreement, { seed, story }: Member, kills: Kills): Promise<Error> {
-  let smallest: Disagreement | undefined;
+/** Shrinks a story by itself; without kills where it disagrees without. */
+async function shrunk(found: Disagreement, { seed, versions }: Member, kills: Kills, timeMs: number): Promise<Error> {
   // A story by itself makes fewer events than many: the kill has to come sooner.
   const soon = new Map([...kills].map(([step, after]) => [step, 1 + (after % 6)]));
   await using process = new Lane(await temporaryFolder());
-  const fails = async (candidate: Story): Promise<boolean> => {
-    try {
-      await follow(process, [candidate], soon, newTally());
-      return false;
-    } catch (error) {
-      if (!(error instanceof Disagreement)) throw error;
-      smallest = error;
-      return true;
-    }
-  };
-  // What happened after the step that showed it is of no interest.
-  const start = { ...story, edits: story.edits.slice(0, found.steps.length - 1) };
-  await shrink(start, fails, SHRINK_MS);
-  return new Error(await describeFailure(smallest ?? found, seed, smallest !== undefined));
+  const upToThere = versions.slice(0, found.steps.length);
+  const smaller = (chosen: Kills) =>
+    shrink(upToThere, (candidates) => follow(process, candidates, chosen, newTally()), timeMs);
+  const smallest = timeMs > 0 ? ((await smaller(new Map())) ?? (await smaller(soon))) : null;
+  return new Error(await describeFailure(smallest ?? found, seed, smallest !== null));
 }
 
 /** The first story from a place in the plan on that can serve. */
 function member(seed: number, at: number): Member {
   for (let attempt = 0; ; attempt++) {
     const own = mix(seed, at, attempt);
-    const story = storyOf(own);
-    if (firstState("p", story)) return { seed: own, story };
+    const versions = versionsOf(storyOf(own));
+    if (versions) return { seed: own, versions };
   }
 }
 

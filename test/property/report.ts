@@ -12,7 +12,7 @@ export async function describeFailure(failure: Disagreement, seed: number, alone
   await writeFile(script, scriptOf(failure, seed));
   return [
     failure.message,
-    `seed of the story: ${seed}${alone ? ", shrunk" : "; not shrunk: by itself the story showed nothing"}`,
+    `seed of the story: ${seed}${alone ? ", shrunk" : "; not shrunk"}`,
     ...steps.map((step, i) => describeStep(step, steps[i - 1], i)),
     `run it again: node ${script}`,
   ].join("\n\n");

@@ -8,7 +8,7 @@ import type { Naive } from "./naive.ts";
 import { type Bounds, Oracle } from "./oracle.ts";
 import { type Files, mainFile, printProgram, ranModule } from "./print.ts";
 import { show } from "./show.ts";
-import { firstState, naive as naiveOf, nextState, type Story } from "./story.ts";
+import { naive as naiveOf, type Version } from "./story.ts";
 
 /** What was run and what should have come of it. */
 export interface Step {
@@ -65,51 +65,51 @@ export type Kills = ReadonlyMap<number, number>;
 
 interface Thread {
   readonly prefix: string;
-  readonly story: Story;
+  readonly versions: readonly Version[];
   readonly oracle: Oracle;
-  readonly history: State[];
   readonly steps: Step[];
+  state: State;
   naive: Naive;
+  failure: Disagreement | null;
 }
 
 let prefixes = 0;
 
-/** Follows stories; those that cannot serve are passed over. @throws Disagreement for the first story that has one */
-export async function follow(lane: Lane, stories: readonly Story[], kills: Kills, tally: Tally): Promise<void> {
-  const root = lane.newProject();
-  const threads = stories.map((story): Thread | null => {
+/** Follows programs through their versions. Returns what disagreed; a program is left at its first disagreement. */
+export async function follow(
+  lane: Lane,
+  stories: readonly (readonly Version[])[],
+  kills: Kills,
+  tally: Tally,
+): Promise<readonly Disagreement[]> {
+  const threads = stories.map((versions): Thread => {
     const prefix = `p${prefixes++}`;
-    const first = firstState(prefix, story);
-    return (
-      first && {
-        prefix,
-        story,
-        oracle: new Oracle(prefix),
-        history: [first],
-        steps: [],
-        naive: naiveOf(prefix, first)!,
-      }
-    );
+    const { state } = versions[0]!;
+    return {
+      prefix,
+      versions,
+      oracle: new Oracle(prefix),
+      steps: [],
+      state,
+      naive: naiveOf(prefix, state)!,
+      failure: null,
+    };
   });
-  const living = threads.flatMap((thread, i) => (thread ? [{ thread, story: i }] : []));
-  if (living.length === 0) return;
+  const root = lane.newProject();
   const project = new Project(
     root,
-    living.map(({ thread }) => thread.prefix),
+    threads.map(({ prefix }) => prefix),
   );
-  tally.programs += living.length;
+  tally.programs += threads.length;
   let killed = false;
-  const count = Math.max(...living.map(({ thread }) => thread.story.edits.length));
-  for (let at = 0; at <= count; at++) {
-    const expected = living.map(({ thread }) => prepare(thread, at, killed));
-    for (const { thread } of living) project.write(thread.prefix, thread.history.at(-1)!);
+  const count = Math.max(...threads.map(({ versions }) => versions.length));
+  for (let at = 0; at < count; at++) {
+    const expected = threads.map((thread) => prepare(thread, at, killed));
+    for (const { prefix, state } of threads) project.write(prefix, state);
     const killAfter = kills.get(at);
     const end = await lane.step({
       root,
-      runs: living.map(({ thread }) => ({
-        task: rootOf(thread.prefix, thread.history.at(-1)!),
-        args: [thread.history.at(-1)!.argument],
-      })),
+      runs: threads.map(({ prefix, state }) => ({ task: rootOf(prefix, state), args: [state.argument] })),
       ...(killAfter === undefined ? {} : { killAfter }),
     });
     if (killAfter !== undefined && end.reply !== null) await lane.kill();
@@ -117,37 +117,31 @@ export async function follow(lane: Lane, stories: readonly Story[], kills: Kills
     tally.kills += killed ? 1 : 0;
     tally.midway += end.reply === null ? 1 : 0;
     const [resumed, fresh] = [byPrefix(end.resumed), byPrefix(end.fresh)];
-    living.forEach(({ thread, story }, i) => {
-      const problems: string[] = [...(end.reply?.failures ?? [])];
+    threads.forEach((thread, i) => {
+      if (thread.failure !== null) return;
+      const { prefix, state, naive, steps } = thread;
       const { before, edit } = expected[i]!;
-      const resumedEnd = end.reply?.resumed.find(({ task }) => prefixOf(task) === thread.prefix);
-      if (before && resumedEnd) {
-        problems.push(...check(thread, before.state, before.naive, resumed(thread.prefix), resumedEnd, false).problems);
-      } else if (resumed(thread.prefix).ran.length > 0 && end.reply)
-        problems.push("bodies ran although nothing was resumed");
-      const state = thread.history.at(-1)!;
-      const phase = fresh(thread.prefix);
-      const { bounds, problems: more } = check(
-        thread,
-        state,
-        thread.naive,
-        phase,
-        end.reply?.ends[i],
-        end.reply === null,
-      );
+      const problems: string[] = [...(end.reply?.failures ?? [])];
+      const resumedEnd = end.reply?.resumed.find(({ task }) => prefixOf(task) === prefix);
+      if (before && resumedEnd)
+        problems.push(...check(thread, before.state, before.naive, resumed(prefix), resumedEnd, false).problems);
+      else if (resumed(prefix).ran.length > 0 && end.reply) problems.push("bodies ran although nothing was resumed");
+      const phase = fresh(prefix);
+      const { bounds, problems: more } = check(thread, state, naive, phase, end.reply?.ends[i], end.reply === null);
       problems.push(...more);
       // A resumed execution also has the jobs of the process before.
       if (end.reply) problems.push(...compareJobs(end.reply.ends[i]!, phase.ran));
-      thread.steps.push(stepOf(thread, edit, bounds, killed));
+      steps.push(stepOf(thread, edit, bounds, killed));
       tally.steps++;
       tally.bodies += phase.ran.length;
-      tally.calls += thread.naive.calls.size;
-      tally.failures += thread.naive.settled.ok ? 0 : 1;
+      tally.calls += naive.calls.size;
+      tally.failures += naive.settled.ok ? 0 : 1;
       const kind = edit.replace(/ \(.*/, " (unfit)");
       tally.edits.set(kind, (tally.edits.get(kind) ?? 0) + 1);
-      if (problems.length > 0) throw new Disagreement(story, thread.steps, problems);
+      if (problems.length > 0) thread.failure = new Disagreement(i, steps, problems);
     });
   }
+  return threads.flatMap(({ failure }) => failure ?? []);
 }
 
 /** Goes on to the next state; after a kill also tells what the resumed execution is to do: the old call with the new code. */
@@ -155,21 +149,17 @@ function prepare(
   thread: Thread,
   at: number,
   killed: boolean,
-): { edit: string; before: { state: State; naive: Naive } | null } {
-  if (at === 0) return { edit: "first", before: null };
-  const old = thread.history.at(-1)!;
-  const genes = thread.story.edits[at - 1];
-  const next = genes
-    ? nextState(thread.prefix, genes, thread.history)
-    : { kind: "nothing", state: old, naive: thread.naive };
+): { readonly edit: string; readonly before: { readonly state: State; readonly naive: Naive } | null } {
+  const { prefix, versions, state: old } = thread;
+  const next = versions[at] ?? { edit: "nothing", state: old };
   const resumed = { ...next.state, argument: old.argument };
-  const before = killed ? naiveOf(thread.prefix, resumed) : null;
+  const before = killed ? naiveOf(prefix, resumed) : null;
   // A resumed execution asks for the root by its old name.
   const lost = killed && (!before || next.state.program.tasks[0]!.name !== old.program.tasks[0]!.name);
-  if (lost) return { edit: `nothing (${next.kind} after a kill)`, before: { state: old, naive: thread.naive } };
-  thread.history.push(next.state);
-  thread.naive = next.naive;
-  return { edit: next.kind, before: before && { state: resumed, naive: before } };
+  if (lost) return { edit: `nothing (${next.edit} after a kill)`, before: { state: old, naive: thread.naive } };
+  thread.state = next.state;
+  thread.naive = naiveOf(prefix, next.state)!;
+  return { edit: next.edit, before: before && { state: resumed, naive: before } };
 }
 
 /** Compares what was done with what should have been done, and takes note of it. */
@@ -219,12 +209,11 @@ function compareJobs({ jobs }: End, ran: readonly string[]): string[] {
 }
 
 function stepOf(
-  { prefix, history, naive }: Thread,
+  { prefix, state, naive }: Thread,
   edit: string,
   bounds: ReadonlyMap<string, Bounds>,
   killed: boolean,
 ): Step {
-  const state = history.at(-1)!;
   const data = state.data.flatMap((content, file) =>
     content === null ? [] : [[dataPath(prefix, file), String(content)]],
   );

@@ -39,23 +39,24 @@ export function storyOf(seed: number): Story {
   return fc.sample(stories, { seed, numRuns: 1 })[0]!;
 }
 
-/** The state that a story begins with; null when it cannot serve. */
-export function firstState(prefix: string, { program, argument }: Story): State | null {
-  const state = pinVersions({ program: growProgram(program), data: [3, 1], argument });
-  return naive(prefix, state) && state;
+/** A state, and how it came about from the one before. */
+export interface Version {
+  readonly edit: string;
+  readonly state: State;
 }
 
-/** The state after an edit; the same one when what the edit makes cannot serve. */
-export function nextState(
-  prefix: string,
-  genes: EditGenes,
-  history: readonly State[],
-): { readonly kind: string; readonly state: State; readonly naive: Naive } {
-  const before = history.at(-1)!;
-  const edited = edit(before, genes, history);
-  const found = naive(prefix, edited.state);
-  if (found) return { ...edited, naive: found };
-  return { kind: `nothing (${edited.kind} makes it unfit)`, state: before, naive: evaluate(prefix, before) };
+/** The states of a story, one after the other. Edits whose results cannot serve do nothing; null when the first one cannot. */
+export function versionsOf({ program, argument, edits }: Story): readonly Version[] | null {
+  const first = pinVersions({ program: growProgram(program), data: [3, 1], argument });
+  if (!naive("p", first)) return null;
+  const versions: Version[] = [{ edit: "first", state: first }];
+  for (const genes of edits) {
+    const history = versions.map(({ state }) => state);
+    const { kind, state } = edit(history.at(-1)!, genes, history);
+    if (naive("p", state)) versions.push({ edit: kind, state });
+    else versions.push({ edit: `nothing (${kind} makes it unfit)`, state: history.at(-1)! });
+  }
+  return versions;
 }
 
 /** What the naive evaluator says; null for a state that cannot serve. */
