@@ -106,6 +106,7 @@ export function growOptions(genes: Genes): Options {
   return {
     version: at === 10 ? 1 : null,
     cache: at === 11 ? "execution" : at === 9 ? "none" : "store",
+    shallow: at === 8,
     idle: 0,
   };
 }
@@ -288,6 +289,7 @@ function composite(
       if (mappable.length > 0) add(1, () => ({ k: "apply", f: sub("task")(), arg: sub("num")() }));
       for (const i of indices(scope.params, "task"))
         add(2, () => ({ k: "apply", f: { k: "given", i }, arg: sub("num")() }));
+      add(1, () => ({ k: "ends", items: several(1) }));
       if (genes.next(4) === 3) add(1, () => ({ k: "raise", message: genes.pick(MESSAGES) }));
       recursions(scope, sub, add);
       return;
@@ -296,6 +298,8 @@ function composite(
       add(2, () => ({ k: "list", items: several(1) }));
       add(1, () => ({ k: "seq", items: several(1) }));
       if (mappable.length > 0) add(3, () => ({ k: "map", task: genes.pick(mappable), items: sub("list")() }));
+      for (const task of later(scope, "list", plain)) add(2, () => ({ k: "flatMap", task, items: sub("list")() }));
+      for (const task of later(scope, "bool", plain)) add(2, () => ({ k: "filter", task, items: sub("list")() }));
       add(1, () => ({ k: "field", of: lazyOf("rec", 1), key: "b" }));
       add(1, () => ({ k: "all", of: sub("list")() }));
       return;

@@ -23,8 +23,9 @@ function note(file: string, text: string): void {
   appendFileSync(join(root, file), `${text}\n`);
 }
 
-function event(): void {
-  if (--eventsLeft === 0) process.kill(process.pid, "SIGKILL");
+function happened(events: number): void {
+  eventsLeft -= events;
+  if (eventsLeft <= 0) process.kill(process.pid, "SIGKILL");
 }
 
 /** As the body shows it: with arguments that are left out at the end. */
@@ -35,15 +36,16 @@ function shown({ task, args }: CallRecord): string {
 
 const store: Store = {
   ...real,
-  recordCall(call, replace) {
-    const line = shown(call);
-    event();
-    note("asked.txt", line);
-    const durable = real.recordCall(call, replace);
+  recordCall: (call, replace) => store.recordCalls([call], replace),
+  recordCalls(calls, replace) {
+    const lines = calls.map(shown).join("\n");
+    happened(calls.length);
+    note("asked.txt", lines);
+    const durable = real.recordCalls(calls, replace);
     durable.then(
       () => {
-        event();
-        note("durable.txt", line);
+        happened(calls.length);
+        note("durable.txt", lines);
       },
       () => undefined,
     );

@@ -37,6 +37,10 @@ export type Expr =
   | { readonly k: "cond"; readonly c: Expr; readonly a: Expr; readonly b: Expr }
   | { readonly k: "catch"; readonly body: Expr; readonly task: number; readonly only: readonly string[] }
   | { readonly k: "map"; readonly task: number; readonly items: Expr }
+  | { readonly k: "flatMap"; readonly task: number; readonly items: Expr }
+  | { readonly k: "filter"; readonly task: number; readonly items: Expr }
+  /** The number of members, all of them evaluated to their ends: `catchAll([...]).length`. */
+  | { readonly k: "ends"; readonly items: readonly Expr[] }
   | { readonly k: "list"; readonly items: readonly Expr[] }
   | { readonly k: "seq"; readonly items: readonly Expr[] }
   | { readonly k: "rec"; readonly a: Expr; readonly b: Expr }
@@ -66,6 +70,7 @@ export interface Options {
   /** Set: the task's `version` option; the text also names the code that it stands for (see `edits.ts`). */
   readonly version: number | null;
   readonly cache: "store" | "execution" | "none";
+  readonly shallow: boolean;
   /** Options without any effect on results: description, tags, timeoutMs. */
   readonly idle: number;
 }

@@ -56,6 +56,8 @@ export function evaluate(prefix: string, state: State): Naive {
   const { program } = state;
   const calls = new Map<string, Call>();
   const shared = new Map<string, Settled | "under way">();
+  /** Calls below those that are checked shallowly: a final value that is taken spares them. */
+  const hidden = new Set<string>();
   let steps = 0;
 
   const done = (value: unknown, trace = NOTHING): Settled => ({ ok: true, value, trace });
@@ -110,7 +112,11 @@ export function evaluate(prefix: string, state: State): Naive {
     if (fail && pure(fail.p, args) > 0)
       return { ...failed({ code: "unknown", name: fail.kind, message: fail.message }), trace: own };
     calls.set(id, { task: at, shown, bodyOk: true });
-    return after([done(null, own)], expr(result, { task, args, slots: new Map() }));
+    const settled = expr(result, { task, args, slots: new Map() });
+    if (!task.options.shallow) return after([done(null, own)], settled);
+    const below = new Set([...settled.trace.must, ...settled.trace.may]);
+    for (const one of below) hidden.add(one);
+    return { ...settled, trace: { must: own.must, may: below } };
   }
 
   interface Frame {
@@ -160,6 +166,22 @@ export function evaluate(prefix: string, state: State): Naive {
             done,
           ),
         );
+      case "flatMap":
+        return then(at.items, (value) =>
+          together(
+            (value as unknown[]).map((item) => call(at.task, [item])),
+            (lists) => done(lists.flat()),
+          ),
+        );
+      case "filter":
+        return then(at.items, (value) =>
+          together(
+            (value as unknown[]).map((item) => call(at.task, [item])),
+            (kept) => done((value as unknown[]).filter((_, i) => kept[i])),
+          ),
+        );
+      case "ends":
+        return after(at.items.map(sub), done(at.items.length));
       case "list":
         return together(at.items.map(sub), done);
       case "seq": {
@@ -238,10 +260,10 @@ export function evaluate(prefix: string, state: State): Naive {
   }
 
   const settled = call(0, [state.argument]);
+  const { must, may } = settled.trace;
   // A root that failed waits for everything that was asked for.
-  const trace = settled.ok
-    ? settled.trace
-    : { must: new Set([...settled.trace.must, ...settled.trace.may]), may: new Set<string>() };
+  const also = settled.ok ? [] : [...may].filter((id) => !hidden.has(id));
+  const trace: Trace = { must: new Set([...must, ...also]), may };
   return { settled, trace, calls };
 }
 

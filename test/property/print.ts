@@ -33,7 +33,21 @@ const TYPES: Readonly<Record<Type, string>> = {
   error: "CaughtError",
 };
 
-const FORMS = ["all", "apply", "catchError", "cond", "file", "map", "raise", "readText", "seq", "task"] as const;
+const FORMS = [
+  "all",
+  "apply",
+  "catchAll",
+  "catchError",
+  "cond",
+  "file",
+  "filter",
+  "flatMap",
+  "map",
+  "raise",
+  "readText",
+  "seq",
+  "task",
+] as const;
 
 /** Numbers that depend on the style and a place in it; the style 0 is the plain one. */
 function vary(style: number, place: number, n: number): number {
@@ -240,7 +254,11 @@ class Printer {
         return `${this.#form("catchError")}(${sub(at.body)}, ${this.#use("task", at.task)}${only})`;
       }
       case "map":
-        return `${this.#form("map")}(${this.#use("task", at.task)}, ${sub(at.items)})`;
+      case "flatMap":
+      case "filter":
+        return `${this.#form(at.k)}(${this.#use("task", at.task)}, ${sub(at.items)})`;
+      case "ends":
+        return `${this.#form("catchAll")}(${list(at.items)}).length`;
       case "list":
         return list(at.items);
       case "seq":
@@ -249,8 +267,12 @@ class Printer {
         return `{ a: ${sub(at.a)}, b: ${sub(at.b)} }`;
       case "all":
         return `${this.#form("all")}(${sub(at.of)})`;
-      case "field":
-        return typeof at.key === "number" ? `${sub(at.of)}[${at.key}]` : `${sub(at.of)}.${at.key}`;
+      case "field": {
+        // A field of what is no lazy would be read at once, and the rest of it not be evaluated.
+        const plain = ["rec", "list", "when", "shared", "given"].includes(at.of.k);
+        const of = plain ? `${this.#form("all")}(${sub(at.of)})` : sub(at.of);
+        return typeof at.key === "number" ? `${of}[${at.key}]` : `${of}.${at.key}`;
+      }
       case "apply":
         return `${this.#form("apply")}(${sub(at.f)}, ${sub(at.arg)})`;
       case "task":
@@ -263,10 +285,11 @@ class Printer {
   }
 }
 
-function printOptions({ version, cache, idle }: Task["options"]): string {
+function printOptions({ version, cache, shallow, idle }: Task["options"]): string {
   const parts = [
     ...(version === null ? [] : [`version: "v${version}"`]),
     ...(cache === "store" ? [] : [`cache: "${cache}"`]),
+    ...(shallow ? ['checkValid: "shallow"'] : []),
     ...(["", 'description: "some"', 'tags: ["nightly"]', "timeoutMs: 600_000", 'cache: "store"'][idle] ?? "")
       .split("\n")
       .filter((part) => part !== "" && !(part.startsWith("cache") && cache !== "store")),

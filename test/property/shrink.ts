@@ -69,7 +69,7 @@ function* simplifications(versions: Versions): Generator<Simplification> {
       yield task(at, () => ({ body: { async: false, fail: null, shared: [], result: simplest(result) } }));
   }
   for (const at of program.tasks.keys()) {
-    yield task(at, () => ({ options: { version: null, cache: "store", idle: 0 } }));
+    yield task(at, () => ({ options: { version: null, cache: "store", shallow: false, idle: 0 } }));
     yield task(at, ({ body }) => ({ body: { ...body, fail: null } }));
     yield task(at, ({ body }) => ({ body: { ...body, async: false } }));
   }
@@ -137,6 +137,8 @@ function typeOf(at: Expr | Pure, task: Task | null, tasks: readonly Task[]): Typ
     case "list":
     case "seq":
     case "map":
+    case "flatMap":
+    case "filter":
       return "list";
     case "rec":
     case "file":
@@ -147,6 +149,7 @@ function typeOf(at: Expr | Pure, task: Task | null, tasks: readonly Task[]): Typ
     case "field":
       return at.key === "b" ? "list" : "num";
     case "raise":
+    case "ends":
       return "num";
     case undefined:
       return null;

@@ -53,10 +53,16 @@ export function versionsOf({ program, argument, edits }: Story): readonly Versio
   for (const genes of edits) {
     const history = versions.map(({ state }) => state);
     const { kind, state } = edit(history.at(-1)!, genes, history);
-    if (naive("p", state)) versions.push({ edit: kind, state });
+    if (naive("p", state) && oneWorld([...history, state])) versions.push({ edit: kind, state });
     else versions.push({ edit: `nothing (${kind} makes it unfit)`, state: history.at(-1)! });
   }
   return versions;
+}
+
+/** A final value that is checked shallowly is taken without a look at the files that it came from, so these stay as they are as long as any value is checked so. */
+function oneWorld(history: readonly State[]): boolean {
+  const shallow = history.filter(({ program }) => program.tasks.some(({ options }) => options.shallow));
+  return shallow.every(({ data }) => String(data) === String(shallow[0]?.data));
 }
 
 /** What the naive evaluator says; null for a state that cannot serve. */
