@@ -1,6 +1,10 @@
 /**
- * The differential property test: random programs with random edits, in real processes that are killed midway. After each edit the result equals that of an evaluator without any cache, and exactly those bodies
- * ran whose call has no kept result. `npm run soak` follows more programs.
+ * The differential property test: random programs (`grow.ts`, `print.ts`) with random edits (`edits.ts`), 40 side by side in a real evaluator process (`lane-process.ts`) that is killed midway. After each edit the
+ * result equals that of an evaluator without any cache (`naive.ts`), and exactly those bodies ran whose call has no kept result (`oracle.ts`); after a kill also those whose result was not durable yet.
+ * What disagrees is shrunk (`shrink.ts`) and told with a script that shows it again. `npm run soak` follows more programs.
+ *
+ * Left open on purpose: programs in which either of two different failures may be caught first; how often a recovery task runs (its argument holds the path, which depends on who asked first for a shared call);
+ * what runs beside a failure that was caught, and below a result that is checked shallowly: not more than needed, perhaps less.
  */
 import { availableParallelism } from "node:os";
 import { expect, it } from "vitest";
