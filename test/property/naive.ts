@@ -213,7 +213,7 @@ export function evaluate(prefix: string, state: State): Naive {
         if (content === null || content === undefined)
           return failed({ code: "not_found", name: "FiresteelError", message: `file does not exist: ${path}` });
         const digest = createHash("sha256").update(String(content)).digest("hex");
-        return done({ kind: "file", path, digest });
+        return done({ kind: "file", by: "content", path, version: digest });
       }
     }
   }
