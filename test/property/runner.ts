@@ -125,7 +125,10 @@ export async function follow(
       const resumedEnd = end.reply?.resumed.find(({ task }) => prefixOf(task) === prefix);
       if (before && resumedEnd)
         problems.push(...check(thread, before.state, before.naive, resumed(prefix), resumedEnd, false).problems);
-      else if (resumed(prefix).ran.length > 0 && end.reply) problems.push("bodies ran although nothing was resumed");
+      // Killed again, after what was resumed had ended.
+      else if (before && end.reply === null)
+        problems.push(...check(thread, before.state, before.naive, resumed(prefix), undefined, true).problems);
+      else if (resumed(prefix).ran.length > 0) problems.push("bodies ran although nothing was resumed");
       const phase = fresh(prefix);
       const { bounds, problems: more } = check(thread, state, naive, phase, end.reply?.ends[i], end.reply === null);
       problems.push(...more);
