@@ -101,4 +101,6 @@ process.on("message", (request: StepRequest) => {
     (error: Error) => process.send?.({ error: error.stack ?? error.message }),
   );
 });
+// A test that was itself killed leaves nothing running.
+process.on("disconnect", () => process.exit());
 process.send?.({ ready: true });
