@@ -56,6 +56,7 @@ export class Calls implements LookupsOwner {
   #unshared = new Set<Job>();
   readonly #lookups: Lookups;
   #shallow: Job[] = [];
+  #over = false;
   /** Jobs of which nothing is recorded yet, oldest first. */
   readonly #fresh = new Set<Job>();
   #records: JobRecord[] = [];
@@ -170,6 +171,7 @@ export class Calls implements LookupsOwner {
 
   /** The execution is over: a body that nobody else waits for is of no use any more. */
   end(): void {
+    this.#over = true;
     clearInterval(this.#sweep);
     this.clear();
     for (const leave of this.#leave) leave();
@@ -178,6 +180,7 @@ export class Calls implements LookupsOwner {
 
   /** Stops without an end: nothing more is recorded, and what runs is left to itself. */
   abandon(): void {
+    this.#over = true;
     clearInterval(this.#sweep);
     this.#forget();
   }
@@ -289,6 +292,8 @@ export class Calls implements LookupsOwner {
   // ------------------------------------------------------------------------------------------- bodies
 
   #runBody(job: Job, replace: boolean): void {
+    // The step that settled the root may have more to do: a body that began now would be nobody's, and never be cancelled.
+    if (this.#over) return;
     const { context, inputs, work } = this.#owner;
     const { generation } = work;
     const ended = work.begin();

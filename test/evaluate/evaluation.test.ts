@@ -15,7 +15,7 @@ beforeAll(async () => {
 });
 afterAll(() => opened[Symbol.asyncDispose]());
 
-const IMPORT = `import { all, apply, catchError, cond, createDataset, dataset, field, file, map, raise, readBytes, readRows, readText, seq, task, type CaughtError, type Dataset, type File } from "firesteel";
+const IMPORT = `import { all, apply, catchAll, catchError, cond, createDataset, dataset, field, file, map, raise, readBytes, readRows, readText, seq, task, type CaughtError, type Dataset, type File } from "firesteel";
 import { appendFileSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 `;
 const engine = (files: Files | string, options?: Parameters<typeof Engine.start>[2]) =>
@@ -266,6 +266,33 @@ export const main = task("$.main", () => catchError([fail(), slow()], recover as
       ["recover", "succeeded"],
       ["slow", "cancelled"],
     ]);
+  });
+
+  it("no body begins after the end of its execution, and every one that ran has a job", async () => {
+    await using project = await engine(`
+const ran = (log: string, name: string) => appendFileSync(log, name + "\\n");
+export const none = task("$.none", (n: number): unknown => []);
+export const after = task("$.after", (log: string, n: number) => { ran(log, "after"); return n; });
+export const each = task("$.each", (log: string, n: number) => { ran(log, "each"); return n; });
+export const count = task("$.count", (log: string): unknown => { ran(log, "count"); return map(eachOf, [log]).length; });
+export const eachOf = task("$.eachOf", (log: string): unknown => each(log, 1));
+export const fails = task("$.fails", (log: string): unknown => (all({ a: after(log, count(log) as never), b: seq([0, raise("no"), 0]) }) as never as { a: unknown }).a);
+export const twice = task("$.twice", { cache: "none" }, (log: string): unknown => fails(log));
+export const main = task("$.main", (log: string): unknown => {
+  const first = none(twice(log) as never);
+  return catchAll([0, [none(fails(log) as never), first]]).length;
+});
+`);
+    for (let i = 0; i < 5; i++) {
+      const log = join(project.root, `ran${i}`);
+      const run = await project.run("main", log);
+      expect(run.value).toBe(2);
+      // A body of this version that runs later than everything asked for before.
+      await project.run("each", join(project.root, `other${i}`), i);
+      const jobs = run.jobs.map((job) => job.task);
+      const ran = (await readFile(log, "utf8").catch(() => "")).split("\n").slice(0, -1);
+      expect(jobs).toEqual(expect.arrayContaining(ran));
+    }
   });
 });
 

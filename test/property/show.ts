@@ -1,0 +1,18 @@
+/** A text for every value that occurs, equal only for equal values. The same text is made in bodies, in the evaluator's process and by the oracle. Its source is part of the programs under test, so it imports nothing. */
+export function show(value: unknown): string {
+  if (value === undefined) return "undefined";
+  if (typeof value === "number") return Object.is(value, -0) ? "-0" : String(value);
+  if (Array.isArray(value)) return `[${value.map(show).join(",")}]`;
+  if (typeof value === "function" || (typeof value === "object" && value !== null && "taskName" in value))
+    return `task(${(value as unknown as { readonly taskName: string }).taskName})`;
+  if (typeof value === "object" && value !== null) {
+    const entries = Object.entries(value as Readonly<Record<string, unknown>>);
+    // The path of an error depends on who asked first for a shared call.
+    const kept = "message" in value ? entries.filter(([key]) => key !== "path") : entries;
+    return `{${kept
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([key, item]) => `${key}:${show(item)}`)
+      .join(",")}}`;
+  }
+  return JSON.stringify(value);
+}
