@@ -8,15 +8,13 @@ import type { DatasetValue } from "./external.ts";
 import { type Arg, expressionOf, type Lazy, type LazyOf, lazy, type Resolved } from "./lazy.ts";
 import { type Callee, requireCallee } from "./partial.ts";
 
-/** An error as a recovery task sees it. */
+/** An error as a recovery task sees it: what a second run would see too, so not the way to the task that failed. */
 export interface CaughtError {
   /** A code of `FiresteelError`; `unknown` for whatever a body threw. */
   readonly code: string;
   /** The class that was thrown. */
   readonly name: string;
   readonly message: string;
-  /** Names of the tasks from the root to the one that failed. */
-  readonly path: readonly string[];
 }
 
 /**

@@ -325,8 +325,9 @@ function resultOf(settled: Settled): Uint8Array {
       );
 }
 
-function caughtError({ code, name, message, path = [] }: ErrorRecord): CaughtError {
-  return { code, name, message, path };
+/** Without the path: it tells who asked first, so a recovery that saw it could give another result from one run to the next. */
+function caughtError({ code, name, message }: ErrorRecord): CaughtError {
+  return { code, name, message };
 }
 
 function catches(names: readonly string[], error: ErrorRecord): boolean {

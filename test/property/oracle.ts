@@ -40,12 +40,10 @@ export class Oracle {
     for (const [id, { task: at, shown }] of calls) {
       const task = program.tasks[at]!;
       const kept = keepsResult(task) ? this.#kept.get(`${codes[at]} ${shown}`) : undefined;
-      // The error that it is given holds a path, by which equal failures of several callers are several calls. Which ones is left open.
-      const recovers = task.params[0]?.type === "error";
-      if (kept === "surely" && !recovers) continue;
+      if (kept === "surely") continue;
       const bounds = found.get(shown) ?? { least: 0, most: 0 };
       found.set(shown, bounds);
-      bounds.most += recovers ? Number.POSITIVE_INFINITY : 1;
+      bounds.most++;
       if (trace.must.has(id) && kept === undefined) bounds.least++;
     }
     return found;

@@ -6,10 +6,7 @@ export function show(value: unknown): string {
   if (typeof value === "function" || (typeof value === "object" && value !== null && "taskName" in value))
     return `task(${(value as unknown as { readonly taskName: string }).taskName})`;
   if (typeof value === "object" && value !== null) {
-    const entries = Object.entries(value as Readonly<Record<string, unknown>>);
-    // The path of an error depends on who asked first for a shared call.
-    const kept = "message" in value ? entries.filter(([key]) => key !== "path") : entries;
-    return `{${kept
+    return `{${Object.entries(value as Readonly<Record<string, unknown>>)
       .sort(([a], [b]) => (a < b ? -1 : 1))
       .map(([key, item]) => `${key}:${show(item)}`)
       .join(",")}}`;
