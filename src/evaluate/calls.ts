@@ -17,7 +17,7 @@ import type { EvaluationContext, Frame } from "./evaluation.ts";
 import { errorRecord, isInputChanged } from "./failure.ts";
 import { FINGERPRINT_TASK } from "./fingerprint.ts";
 import type { Inputs } from "./inputs.ts";
-import { Cell, findCycle, Job, jobPath, type Settled } from "./job.ts";
+import { Cell, Ended, findCycle, Job, jobPath, type Settled } from "./job.ts";
 import { Lookups, type LookupsOwner } from "./lookups.ts";
 import type { CachedCall, ErrorRecord, JobRecord, JobState, Outcome } from "./ports.ts";
 import type { RunResult } from "./running.ts";
@@ -52,7 +52,7 @@ export class Calls implements LookupsOwner {
   readonly #owner: CallsOwner;
   readonly #nothing = new Below();
   /** By eval hash; under a context by that and the identity of the context, which the results of calls below may depend on. */
-  #jobs = new Map<string, Job>();
+  #jobs = new Map<string, Job | Ended>();
   #unshared = new Set<Job>();
   readonly #lookups: Lookups;
   #shallow: Job[] = [];
@@ -104,8 +104,9 @@ export class Calls implements LookupsOwner {
     if (typeof code !== "string") return this.#callLater(code, () => this.call(name, given, frame, options), parent);
     const evalHash = hashCall(name, code, argDigests, context);
     const { cache = "store", executor = "inline", tags } = task.options;
-    const key = scope.context.id === "" ? evalHash : `${evalHash} ${scope.context.id}`;
-    const known = cache === "none" ? undefined : this.#jobs.get(key);
+    const shared = scope.context.id === "" ? evalHash : `${evalHash} ${scope.context.id}`;
+    const key = cache === "none" ? null : shared;
+    const known = key === null ? undefined : this.#jobs.get(key);
     if (known) {
       join(parent, known);
       return known.cell;
@@ -115,6 +116,7 @@ export class Calls implements LookupsOwner {
       parent,
       task,
       evalHash,
+      key,
       args,
       argDigests,
       scope,
@@ -122,7 +124,7 @@ export class Calls implements LookupsOwner {
       executor: tags?.includes("bulk-data") ? "spark" : executor,
       below: this.#nothing,
     });
-    if (cache === "none") this.#unshared.add(job);
+    if (key === null) this.#unshared.add(job);
     else this.#jobs.set(key, job);
     this.#fresh.add(job);
     if (!keeps) this.#owner.work.push(() => this.#runBody(job, false));
@@ -158,13 +160,12 @@ export class Calls implements LookupsOwner {
 
   /** The jobs along which a call waits on itself; null when there are none. */
   cycle(): readonly Job[] | null {
-    return findCycle([...this.#jobs.values(), ...this.#unshared]);
+    return findCycle(this.#pending());
   }
 
   /** Gives up on all jobs that have not ended; what runs for them goes on. */
   clear(): void {
-    for (const jobs of [this.#jobs.values(), this.#unshared])
-      for (const job of jobs) if (!job.cell.settled) this.#record(job, "cancelled", null);
+    for (const job of this.#pending()) this.#record(job, "cancelled", null);
     this.flush();
     this.#forget();
   }
@@ -185,6 +186,11 @@ export class Calls implements LookupsOwner {
     this.#forget();
   }
 
+  *#pending(): Iterable<Job> {
+    for (const jobs of [this.#jobs.values(), this.#unshared])
+      for (const job of jobs) if (job instanceof Job && !job.cell.settled) yield job;
+  }
+
   #forget(): void {
     this.#lookups.clear();
     this.#shallow = [];
@@ -203,8 +209,7 @@ export class Calls implements LookupsOwner {
     if (!keepsResult(job.task)) job.below = null;
     if (settled.ok && !known && job.task.options.checkValid === "shallow") this.#keepShallow(job, settled.bytes);
     job.parent?.absorb(job);
-    job.waitsOn = undefined;
-    job.args = job.argDigests = [];
+    if (job.key !== null) this.#jobs.set(job.key, new Ended(settled, job.through));
     this.#owner.settle(job.cell, settled);
     this.#record(job, settled.ok ? "succeeded" : "failed", settled.ok ? null : settled.error);
   }
@@ -402,9 +407,9 @@ function own(bytes: Uint8Array): Uint8Array {
 }
 
 /** A job asks for the result of another one. */
-function join(asking: Job | null, known: Job): void {
+function join(asking: Job | null, known: Job | Ended): void {
   if (!asking) return;
-  if (known.cell.settled) asking.absorb(known);
+  if (known instanceof Ended || known.cell.settled) asking.absorb(known);
   else {
     asking.waitsOn ??= [];
     asking.waitsOn.push(known);

@@ -94,9 +94,9 @@ const FORM_RULES: Readonly<Record<Exclude<Form, Operator | keyof typeof LIST_RUL
         ended,
       );
     withValues(evaluation, frame, members, cell, ([task, items]) => {
-      const { values, begin } = callEach(evaluation, frame, Form.map, task!, items!);
+      const { items: list, begin } = callEach(evaluation, frame, Form.map, task!, items!);
       allSettled(
-        values.map((_, i) => (then) => evaluation.demand(begin(i), then)),
+        Array.from({ length: list.length }, (_, i) => (then) => evaluation.demand(begin(i), then)),
         ended,
       );
     });

@@ -53,6 +53,8 @@ export interface NewJob {
   readonly parent: Job | null;
   readonly task: TaskInfo;
   readonly evalHash: Digest;
+  /** Names the calls of one execution that are one job; null for one that is merged with no other. */
+  readonly key: string | null;
   readonly args: readonly Uint8Array[];
   readonly argDigests: readonly Digest[];
   /** That of whoever asked first. */
@@ -70,9 +72,9 @@ export class Job {
   readonly parent: Job | null;
   readonly task: TaskInfo;
   readonly evalHash: Digest;
-  /** Empty after its end: a large execution has many jobs. */
-  args: readonly Uint8Array[];
-  argDigests: readonly Digest[];
+  readonly key: string | null;
+  readonly args: readonly Uint8Array[];
+  readonly argDigests: readonly Digest[];
   readonly scope: Scope;
   readonly context: DeclaredContext;
   readonly cell: Cell = new Cell();
@@ -86,10 +88,11 @@ export class Job {
   /** Other calls' jobs that this one joined; with `parent` these are the edges along which a call could wait on itself. */
   waitsOn: Job[] | undefined = undefined;
 
-  constructor({ parent, task, evalHash, args, argDigests, scope, context, executor, below }: NewJob) {
+  constructor({ parent, task, evalHash, key, args, argDigests, scope, context, executor, below }: NewJob) {
     this.parent = parent;
     this.task = task;
     this.evalHash = evalHash;
+    this.key = key;
     this.args = args;
     this.argDigests = argDigests;
     this.scope = scope;
@@ -98,10 +101,31 @@ export class Job {
     this.below = below;
   }
 
+  /** What lies below whoever has the result: this job's task too. */
+  get through(): Below | null {
+    return this.below === null ? null : this.below.with(this.task.name, this.task.code);
+  }
+
   /** Notes what lies below a job of which this one has the result. */
-  absorb(child: Job): void {
-    if (this.below === null) return;
-    this.below = child.below === null ? null : this.below.join(child.below.with(child.task.name, child.task.code));
+  absorb({ through }: Job | Ended): void {
+    if (this.below !== null) this.below = through === null ? null : this.below.join(through);
+  }
+}
+
+/** What is kept of a job that has ended, for those who ask for the same call later: a large execution has many. */
+export class Ended {
+  readonly settled: Settled;
+  readonly through: Below | null;
+
+  constructor(settled: Settled, through: Below | null) {
+    this.settled = settled;
+    this.through = through;
+  }
+
+  get cell(): Cell {
+    const cell = new Cell();
+    cell.settle(this.settled);
+    return cell;
   }
 }
 

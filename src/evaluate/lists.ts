@@ -4,7 +4,7 @@
 
 import { Form } from "../define/expression.ts";
 import { Code, FiresteelError } from "../errors.ts";
-import { type EncodedCallee, joinList, listItems } from "../hash/program.ts";
+import { type EncodedCallee, joinList, type ListView, listItems, viewList } from "../hash/program.ts";
 import { decodeValue } from "../hash/value.ts";
 import type { Evaluation, Frame } from "./evaluation.ts";
 import { Cell, type Settled } from "./job.ts";
@@ -15,14 +15,14 @@ type ListForm = typeof Form.map | typeof Form.flatMap | typeof Form.filter | typ
 export const LIST_RULES: Readonly<Record<ListForm, Rule>> = {
   [Form.map]: (evaluation, frame, [task, items], cell) => {
     withValues(evaluation, frame, [task!, items!], cell, ([given, list]) => {
-      const { values, begin } = callEach(evaluation, frame, Form.map, given!, list!);
-      collect(evaluation, values.length, begin, (settled) => evaluation.settle(cell, settled));
+      const { items, begin } = callEach(evaluation, frame, Form.map, given!, list!);
+      collect(evaluation, items.length, begin, (settled) => evaluation.settle(cell, settled));
     });
   },
 
   [Form.flatMap]: (evaluation, frame, [task, items], cell) => {
     withValues(evaluation, frame, [task!, items!], cell, ([given, list]) => {
-      const { callee, values, begin } = callEach(evaluation, frame, Form.flatMap, given!, list!);
+      const { callee, items, begin } = callEach(evaluation, frame, Form.flatMap, given!, list!);
       const join = guarded(evaluation, frame, cell, (bytes: Uint8Array) => {
         const lists = listItems(bytes)!.map((item, i) => {
           const inner = listItems(item);
@@ -34,7 +34,7 @@ export const LIST_RULES: Readonly<Record<ListForm, Rule>> = {
         });
         settleWith(evaluation, cell, joinList(lists.flat()));
       });
-      collect(evaluation, values.length, begin, (settled) =>
+      collect(evaluation, items.length, begin, (settled) =>
         settled.ok ? join(settled.bytes) : evaluation.settle(cell, settled),
       );
     });
@@ -42,7 +42,7 @@ export const LIST_RULES: Readonly<Record<ListForm, Rule>> = {
 
   [Form.filter]: (evaluation, frame, [task, items], cell) => {
     withValues(evaluation, frame, [task!, items!], cell, ([given, list]) => {
-      const { callee, values, begin } = callEach(evaluation, frame, Form.filter, given!, list!);
+      const { callee, items, begin } = callEach(evaluation, frame, Form.filter, given!, list!);
       const choose = guarded(evaluation, frame, cell, (bytes: Uint8Array) => {
         const verdicts = decodeValue(bytes) as readonly unknown[];
         const wrong = verdicts.findIndex((verdict) => typeof verdict !== "boolean");
@@ -51,9 +51,10 @@ export const LIST_RULES: Readonly<Record<ListForm, Rule>> = {
             Code.invalidArgument,
             `filter(${callee.task}, items): the task gave neither true nor false for item ${wrong} but ${describe(verdicts[wrong])}`,
           );
-        settleWith(evaluation, cell, joinList(values.filter((_, i) => verdicts[i] === true)));
+        const chosen = verdicts.flatMap((verdict, i) => (verdict === true ? [items.at(i)] : []));
+        settleWith(evaluation, cell, joinList(chosen));
       });
-      collect(evaluation, values.length, begin, (settled) =>
+      collect(evaluation, items.length, begin, (settled) =>
         settled.ok ? choose(settled.bytes) : evaluation.settle(cell, settled),
       );
     });
@@ -62,7 +63,8 @@ export const LIST_RULES: Readonly<Record<ListForm, Rule>> = {
   [Form.reduce]: (evaluation, frame, [task, items, ...initial], cell) => {
     withValues(evaluation, frame, [task!, items!, ...initial], cell, ([given, list, ...first]) => {
       const callee = wantCallee(given!, Form.reduce);
-      const values = [...first, ...wantItems(list!, Form.reduce, callee)];
+      const items = wantItems(list!, Form.reduce, callee);
+      const values = [...first, ...Array.from({ length: items.length }, (_, i) => items.at(i))];
       if (values.length === 0)
         throw new FiresteelError(
           Code.invalidArgument,
@@ -85,7 +87,7 @@ export const LIST_RULES: Readonly<Record<ListForm, Rule>> = {
 /** A task to be called with each item of an encoded list. */
 export interface EachCall {
   readonly callee: EncodedCallee;
-  readonly values: readonly Uint8Array[];
+  readonly items: ListView;
   /** Calls it with the item at a place. */
   readonly begin: (place: number) => Cell;
 }
@@ -98,12 +100,12 @@ export function callEach(
   list: Uint8Array,
 ): EachCall {
   const callee = wantCallee(given, form);
-  const values = wantItems(list, form, callee);
-  return { callee, values, begin: (place) => callBack(evaluation, frame, callee, [values[place]!]) };
+  const items = wantItems(list, form, callee);
+  return { callee, items, begin: (place) => callBack(evaluation, frame, callee, [items.at(place)]) };
 }
 
-function wantItems(bytes: Uint8Array, form: string, { task }: EncodedCallee): readonly Uint8Array[] {
-  const items = listItems(bytes);
+function wantItems(bytes: Uint8Array, form: string, { task }: EncodedCallee): ListView {
+  const items = viewList(bytes);
   if (items) return items;
   throw new FiresteelError(
     Code.invalidArgument,

@@ -201,6 +201,28 @@ export function listItems(bytes: Uint8Array): readonly Uint8Array[] | null {
   return items;
 }
 
+/** The items of an encoded list by place, each made when it is asked for: a million views would take more memory than the list. */
+export interface ListView {
+  readonly length: number;
+  /** The item at a place, as a view. */
+  at(place: number): Uint8Array;
+}
+
+/** A view of an encoded list; null for anything else. */
+export function viewList(bytes: Uint8Array): ListView | null {
+  const head = readHead(bytes, 0);
+  if (head.major !== Major.array) return null;
+  const length = head.argument;
+  const starts = new Float64Array(length + 1);
+  let at = head.next;
+  for (let i = 0; i < length; i++) {
+    starts[i] = at;
+    at = skipItem(bytes, at);
+  }
+  starts[length] = at;
+  return { length, at: (place) => bytes.subarray(starts[place], starts[place + 1]) };
+}
+
 /** The list with these encoded items. */
 export function joinList(items: readonly Uint8Array[]): Uint8Array {
   return withWriter((writer) => {
