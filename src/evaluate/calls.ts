@@ -6,7 +6,7 @@
 
 import type { CallOptions } from "../define/task-options.ts";
 import { Code, FiresteelError } from "../errors.ts";
-import { type Digest, digestOf, digestValue } from "../hash/digest.ts";
+import { type Digest, digestOf, digestValue, rememberDigest } from "../hash/digest.ts";
 import { findExternals } from "../hash/value.ts";
 import { bindArguments } from "./arguments.ts";
 import { Below } from "./below.ts";
@@ -346,8 +346,10 @@ export class Calls implements LookupsOwner {
   }
 
   #evaluate(job: Job, outcome: Outcome): void {
-    if (outcome.kind === "value") this.endJob(job, { ok: true, bytes: outcome.bytes });
-    else this.#owner.evaluate(job, outcome, (settled) => this.endJob(job, settled));
+    if (outcome.kind === "value") {
+      rememberDigest(outcome.bytes, outcome.digest);
+      this.endJob(job, { ok: true, bytes: outcome.bytes });
+    } else this.#owner.evaluate(job, outcome, (settled) => this.endJob(job, settled));
   }
 
   // ------------------------------------------------------------------------------------------- records

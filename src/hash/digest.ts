@@ -40,7 +40,15 @@ export function digestValue(encoding: Uint8Array): Digest {
       return hash("sha256", writer.view(), "hex");
     });
   }
-  return createHash("sha256").update(VALUE_PREFIX).update(encoding).digest("hex");
+  return known.get(encoding) ?? valueHash().update(encoding).digest("hex");
+}
+
+/** Digests of long encodings that are in memory. */
+const known = new WeakMap<Uint8Array, Digest>();
+
+/** Remembers the digest of an encoding that was told with it, so that a large result is not hashed again each time it is an argument. */
+export function rememberDigest(encoding: Uint8Array, digest: Digest): void {
+  if (encoding.length > COPY_BYTES) known.set(encoding, digest);
 }
 
 /** A hash that gives {@link digestValue} (as hex) of an encoding that is fed to it piece by piece. */

@@ -14,10 +14,10 @@ beforeAll(async () => {
 });
 afterAll(() => opened[Symbol.asyncDispose]());
 
-/** Files and datasets would have to be there. */
+/** Files, directories and datasets would have to be there. */
 function isSelfContained(value: unknown): boolean {
-  const { files, datasets } = findExternals(encodeValue(value));
-  return files.length + datasets.length === 0;
+  const { files, directories, datasets } = findExternals(encodeValue(value));
+  return files.length + directories.length + datasets.length === 0;
 }
 
 const BOX = `import { registerCodec, task } from "firesteel";

@@ -23,7 +23,6 @@ import { appendFileSync } from "node:fs";
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 export const echo = task("echo", (value: unknown) => value);
-export const echoLater = task("echoLater", async (value: unknown) => value);
 export const add = task("add", async (a: number, b: number) => a + b);
 export const later = task("later", () => [add(1, 2), field(add(3, 4) as never, "x")]);
 export const own = task("own", (bytes: Uint8Array) => { bytes.fill(0); return bytes.length; });
@@ -58,6 +57,7 @@ export const exits = task("exits", async (how: string) => {
 export const rows = task("rows", async (d: Dataset) => [d.rows, (await readRows(d)).map((row) => row["n"])]);
 export const text = task("text", (f: File) => readText(f));
 export const query = task("query", (d: Dataset) => sql\`SELECT * FROM \${d} WHERE n > \${1}\`);
+export const echoLater = task("echoLater", async (value: unknown) => value);
 `;
 
 /** One call of a task as the tests write it. */
