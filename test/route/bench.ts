@@ -97,7 +97,7 @@ export async function createBench(options: BenchOptions): Promise<Bench> {
     kill: close,
     async plan(work) {
       const planned = await executor.plan!(invocationOf(work), new AbortController().signal);
-      return { work: planned.work, result: planned.outcome && valueOf(planned.outcome) };
+      return { work: planned.work, result: planned.outcome && outcomeValue(planned.outcome) };
     },
     async run(work, { signal = new AbortController().signal, datasets = [], cluster, onProgress } = {}) {
       const invocation: Invocation = {
@@ -109,7 +109,7 @@ export async function createBench(options: BenchOptions): Promise<Bench> {
           onProgress?.(line);
         },
       };
-      return valueOf(await executor.run(invocation, signal));
+      return outcomeValue(await executor.run(invocation, signal));
     },
     async [Symbol.asyncDispose]() {
       await close();
@@ -119,7 +119,7 @@ export async function createBench(options: BenchOptions): Promise<Bench> {
 }
 
 /** What the outcome of bulk work is reduced to: the first branch, where the files of the work are in the other one. */
-function valueOf({ kind, bytes }: Outcome): unknown {
+function outcomeValue({ kind, bytes }: Outcome): unknown {
   if (kind === "value") return decodeValue(bytes);
   const [node] = parseProgram(bytes).nodes;
   if (node?.kind !== "form" || node.form !== "cond") throw new Error("outcome of bulk work is another expression");

@@ -74,3 +74,21 @@ export const main = task("$.main", (n: number) => after(job(n)));
   expect(await run()).toEqual({ ran: ["job"], submitted: 3 });
   expect(await run()).toEqual({ ran: [], submitted: 3 });
 });
+
+it("a refactoring that renders the same work submits nothing, nor does a change of what the work costs", async () => {
+  await using gateways = new AsyncDisposableStack();
+  const flow = (euros: string, settings: string) => `import { sql, task } from "firesteel";
+export const job = task("$.job", { tags: ["bulk-data"] }, (euros: number) => sql\`SELECT \${${euros}} AS cents\`.with(${settings}));
+`;
+  await using project = await Engine.start(store, flow("euros * 100", "{}"), {
+    spark: (host, root) => spark(host, root, (gateway) => gateways.use(gateway)),
+  });
+  const before = livy.started.length;
+  const { value } = await project.run("job", 50);
+  expect(livy.started.length).toBe(before + 1);
+  await project.edit(flow("euros * 50 * 2", '{ executorMemory: "2g", queue: "other" }'));
+  expect(await project.run("job", 50)).toMatchObject({ value, ran: ["job"] });
+  expect(livy.started.length).toBe(before + 1);
+  expect((await project.run("job", 51)).ran).toEqual(["job"]);
+  expect(livy.started.length).toBe(before + 2);
+});
