@@ -9,9 +9,9 @@ import { Code, FiresteelError } from "../errors.ts";
 import { type Digest, digestOf, digestValue, rememberDigest } from "../hash/digest.ts";
 import { findExternals } from "../hash/value.ts";
 import { bindArguments } from "./arguments.ts";
-import { Below } from "./below.ts";
+import { Below, codecBelow } from "./below.ts";
 import { type BodyRequest, mentionsExternals } from "./bodies.ts";
-import { callCode, hashCall } from "./call-identity.ts";
+import { callCode, givenCodecs, hashCall } from "./call-identity.ts";
 import { type TaskInfo, withCallOptions } from "./code.ts";
 import type { EvaluationContext, Frame } from "./evaluation.ts";
 import { errorRecord, isInputChanged } from "./failure.ts";
@@ -97,10 +97,10 @@ export class Calls implements LookupsOwner {
     args = args.map(own);
     const argDigests = args.map(digestValue);
     const context = declaredContext(task, scope.context);
-    const { codecs } = this.#owner.context.code;
     const seen =
       context.length === 0 ? args : [...args, ...context.flatMap(([, value]) => (value ? [value.bytes] : []))];
-    const code = callCode(task, seen, this.#owner.inputs, codecs);
+    const codecs = givenCodecs(seen, this.#owner.context.code.codecs);
+    const code = callCode(task, codecs, this.#owner.inputs);
     if (typeof code !== "string") return this.#callLater(code, () => this.call(name, given, frame, options), parent);
     const evalHash = hashCall(name, code, argDigests, context);
     const { cache = "store", executor = "inline", tags } = task.options;
@@ -122,7 +122,7 @@ export class Calls implements LookupsOwner {
       scope,
       context,
       executor: tags?.includes("bulk-data") ? "spark" : executor,
-      below: this.#nothing,
+      below: this.#nothing.withCodecs(codecs),
     });
     if (key === null) this.#unshared.add(job);
     else this.#jobs.set(key, job);
@@ -279,8 +279,10 @@ export class Calls implements LookupsOwner {
   }
 
   #sameCode(tasks: readonly (readonly [string, Digest])[]): boolean {
-    const now = this.#owner.context.code.tasks;
+    const { tasks: now, codecs } = this.#owner.context.code;
     return tasks.every(([name, code]) => {
+      const codec = codecBelow(name);
+      if (codec !== null) return code === codecs.get(codec);
       const task = name === FINGERPRINT_TASK.name ? FINGERPRINT_TASK : now.get(name);
       return task !== undefined && task.code === code && keepsResult(task);
     });

@@ -59,6 +59,8 @@ export interface ExecutionsContext {
 interface Active {
   record: ExecutionRecord;
   readonly stop: AbortController;
+  /** What whoever begins to watch is told first: it happened before anybody could. */
+  readonly notice: ExecutionEvent | null;
   readonly ended: Promise<ExecutionRecord>;
 }
 
@@ -117,14 +119,7 @@ export class Executions {
       const code = this.#context.code();
       const resumed: ExecutionRecord = { ...execution, resumes: execution.resumes + 1, codeVersion: code.version };
       await this.#context.store.updateExecution(execution.id, { resumes: resumed.resumes, codeVersion: code.version });
-      this.#launch(resumed, code);
-      if (execution.codeVersion !== code.version) {
-        this.emit(execution.id, {
-          kind: "code",
-          version: code.version,
-          message: "resumed with other code than it was started with",
-        });
-      }
+      this.#launch(resumed, code, execution.codeVersion !== code.version);
     }
     return adopted.length;
   }
@@ -174,7 +169,9 @@ export class Executions {
         yield { kind: "execution", execution: record };
         return;
       }
-      if (!this.#active.has(id) && queue.length === 0) throw elsewhere(id);
+      const active = this.#active.get(id);
+      if (!active && queue.length === 0) throw elsewhere(id);
+      if (active?.notice) queue.unshift(active.notice);
       for (;;) {
         for (let event = queue.shift(); event !== undefined; event = queue.shift()) {
           yield event;
@@ -206,13 +203,16 @@ export class Executions {
     return record;
   }
 
-  #launch(execution: ExecutionRecord, code: FlowCode): void {
+  #launch(execution: ExecutionRecord, code: FlowCode, otherCode = false): void {
     const stop = new AbortController();
     if (execution.cancelRequested) stop.abort(new FiresteelError(Code.cancelled, "cancelled on request"));
     code.retain();
     const active: Active = {
       record: execution,
       stop,
+      notice: otherCode
+        ? { kind: "code", version: code.version, message: "resumed with other code than it was started with" }
+        : null,
       ended: this.#run(execution, code, stop.signal).finally(() => code.release()),
     };
     this.#active.set(execution.id, active);

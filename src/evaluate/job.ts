@@ -62,7 +62,7 @@ export interface NewJob {
   /** The values of the context that the body may read. */
   readonly context: DeclaredContext;
   readonly executor: string;
-  /** Nothing lies below it yet. */
+  /** No task lies below it yet: the codecs of what it is given. */
   readonly below: Below;
 }
 

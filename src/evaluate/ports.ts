@@ -142,7 +142,7 @@ export interface ShallowRecord {
   /** Canonical CBOR. */
   readonly bytes: Uint8Array;
   readonly digest: Digest;
-  /** Name and code of every task below the call. */
+  /** Name and code of every task below the call, and of the codecs (`codec:...`) of the instances that were given there. */
   readonly tasks: readonly (readonly [string, Digest])[];
 }
 

@@ -4,7 +4,8 @@
  * Of one piece of work there is one run in a process (joined by its key), one in all processes (a claim in the store), and none when a committed result is still there.
  */
 
-import { DatasetValue } from "../define/external.ts";
+import { DatasetValue, type FileValue } from "../define/external.ts";
+import { cond } from "../define/forms.ts";
 import { isWork, type SparkWork } from "../define/work.ts";
 import { Code, FiresteelError } from "../errors.ts";
 import type {
@@ -21,7 +22,8 @@ import type {
   SubmissionStore,
 } from "../evaluate/ports.ts";
 import { digestValue } from "../hash/digest.ts";
-import { decodeValue, encodeValue } from "../hash/value.ts";
+import { encodeProgram } from "../hash/program.ts";
+import { decodeValue } from "../hash/value.ts";
 import { runAttempts } from "./livy/attempts.ts";
 import { fingerprintOf, isValid } from "./livy/commit.ts";
 import type { Gateway } from "./livy/gateway.ts";
@@ -64,14 +66,14 @@ export function createSparkExecutor(options: SparkExecutorOptions): Executor {
     const { work, prepared } = await prepare(invocation, signal, staging);
     const shared = running.get(prepared.key) ?? share(prepared, invocation);
     const result = await join(shared, prepared.key, invocation, signal);
-    return outcomeOf(work, result);
+    return outcomeOf(work, result, prepared.files);
   }
 
   /** Runs the body, which only describes work, and looks for that work's result. */
   async function plan(invocation: Invocation, signal: AbortSignal): Promise<Plan> {
     const { work, prepared } = await prepare(invocation, signal, planStaging);
     const found = await validResult(prepared.key);
-    return { work: prepared.key, outcome: found && outcomeOf(work, found) };
+    return { work: prepared.key, outcome: found && outcomeOf(work, found, prepared.files) };
   }
 
   async function prepare(
@@ -249,9 +251,14 @@ function workOf(outcome: Outcome, task: string): SparkWork {
   );
 }
 
-function outcomeOf(work: SparkWork, result: BulkResult): Outcome {
-  const bytes = encodeValue(resultOf(work, result));
-  return { kind: "value", bytes, digest: digestValue(bytes) };
+/**
+ * What is recorded of the call. The project's files that are part of the work (a Python file, jars) are in it, although its value does not mention them: what a recorded result names has to be there
+ * unchanged, so an edited job file makes the task describe its work again.
+ */
+function outcomeOf(work: SparkWork, result: BulkResult, files: readonly FileValue[]): Outcome {
+  const value = resultOf(work, result);
+  const { kind, bytes } = encodeProgram(files.length === 0 ? value : cond(true, value, files));
+  return { kind, bytes, digest: digestValue(bytes) };
 }
 
 function resultOf(work: SparkWork, result: BulkResult): unknown {

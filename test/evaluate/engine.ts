@@ -7,7 +7,7 @@ import { Bodies } from "../../src/evaluate/bodies.ts";
 import { Executions } from "../../src/evaluate/executions.ts";
 import type { InputsContext } from "../../src/evaluate/inputs.ts";
 import { Limits } from "../../src/evaluate/limits.ts";
-import type { ErrorRecord, ExecutionRecord, JobRecord, Store } from "../../src/evaluate/ports.ts";
+import type { ErrorRecord, ExecutionRecord, Executor, JobRecord, Store } from "../../src/evaluate/ports.ts";
 import { encodeProgram } from "../../src/hash/program.ts";
 import { decodeValue } from "../../src/hash/value.ts";
 import { openStore } from "../../src/record/store.ts";
@@ -41,6 +41,14 @@ export async function openTemporaryStore(): Promise<{ readonly store: Store } & 
 /** Files by name, relative to the project's root. */
 export type Files = Readonly<Record<string, string>>;
 
+export interface EngineOptions {
+  readonly limits?: Readonly<Record<string, number>>;
+  /** Folder of the project; a temporary one when not given. */
+  readonly root?: string;
+  /** Makes the executor of bulk tasks. */
+  readonly spark?: (host: Executor, root: string) => Executor;
+}
+
 let projects = 0;
 
 /** A project and its evaluator. In the texts of `.ts` files `$` at the beginning of a task's name is replaced, so that projects on one store share nothing. */
@@ -50,15 +58,17 @@ export class Engine implements AsyncDisposable {
   readonly #store: Store;
   readonly #limits: Readonly<Record<string, number>>;
   readonly #owned: boolean;
+  readonly #spark: EngineOptions["spark"];
   #code: LoadedFlowCode | undefined;
   readonly executions: Executions;
   readonly failures: Error[] = [];
 
-  private constructor(root: string, owned: boolean, store: Store, limits: Readonly<Record<string, number>>) {
+  private constructor(root: string, owned: boolean, store: Store, { limits = {}, spark }: EngineOptions) {
     this.root = root;
     this.#owned = owned;
     this.#store = store;
     this.#limits = limits;
+    this.#spark = spark;
     const inputs: InputsContext = {
       root,
       storages: createStorages(),
@@ -76,13 +86,9 @@ export class Engine implements AsyncDisposable {
   }
 
   /** The first flow module is `flow.ts`; each `.ts` file that is named `*.flow.ts` is one too. */
-  static async start(
-    store: Store,
-    files: Files | string,
-    options: { readonly limits?: Readonly<Record<string, number>>; readonly root?: string } = {},
-  ): Promise<Engine> {
+  static async start(store: Store, files: Files | string, options: EngineOptions = {}): Promise<Engine> {
     const root = options.root ?? (await mkdtemp(join(tmpdir(), "firesteel-flow-")));
-    const engine = new Engine(root, options.root === undefined, store, options.limits ?? {});
+    const engine = new Engine(root, options.root === undefined, store, options);
     await engine.edit({
       "package.json": '{"type": "module"}',
       ...(typeof files === "string" ? { "flow.ts": files } : files),
@@ -98,7 +104,7 @@ export class Engine implements AsyncDisposable {
       root: this.root,
       modules: [join(this.root, "flow.ts")],
       workers: 2,
-      spark: () => null,
+      spark: (host) => this.#spark?.(host, this.root) ?? null,
       ...(this.#code ? { before: this.#code } : {}),
     });
     const old = this.#code;

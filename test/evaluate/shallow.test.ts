@@ -87,6 +87,35 @@ export const main = task("$.main", (n: number) => [middle(n), part(n), map(part,
     expect(await project.run("main", 1)).toMatchObject({ value: [5, [5], [[5], [5]]], ran: ["leaf"] });
   });
 
+  it("is not taken when the codec of an instance that was given below has changed, wherever the instance came from", async () => {
+    const flow = (tax: number) => `import { contextValue, registerCodec, task, withContext } from "firesteel";
+class Price { readonly net: number; constructor(net: number) { this.net = net; } gross() { return this.net + ${tax}; } }
+registerCodec({ name: "Price", class: Price, encode: (p) => p.net, decode: (n) => new Price(n) });
+export const make = task("$.make", { version: "1" }, (n: number) => new Price(n));
+export const use = task("$.use", (price: never) => (price as { gross(): number }).gross());
+export const plain = task("$.plain", { checkValid: "shallow" }, (n: number) => n);
+export const given = task("$.given", { checkValid: "shallow" }, () => use(make(100) as never));
+export const seen = task("$.seen", { context: ["price"] }, (_: number) => (contextValue("price") as { gross(): number }).gross());
+export const inContext = task("$.inContext", { checkValid: "shallow" }, () => seen(1));
+export const main = task("$.main", () => [given(), withContext({ price: make(5) }, inContext()), plain(1)]);
+`;
+    await using project = await Engine.start(store, flow(10));
+    expect((await project.run("main")).value).toEqual([110, 15, 1]);
+    expect((await project.run("main")).jobs.map((job) => job.task).sort()).toEqual([
+      "given",
+      "inContext",
+      "main",
+      "make",
+      "plain",
+    ]);
+    await project.edit(flow(20));
+    const edited = await project.run("main");
+    expect(edited).toMatchObject({ value: [120, 25, 1], ran: ["seen", "use"] });
+    expect((await project.run("main")).jobs).toHaveLength(5);
+    await project.edit(flow(10));
+    expect(await project.run("main")).toMatchObject({ value: [110, 15, 1], ran: [] });
+  });
+
   it("is not taken when a file in it is gone, whatever the code", async () => {
     await using project = await Engine.start(store, {
       "flow.ts": `${IMPORT}

@@ -7,8 +7,9 @@ import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import type { DatasetRecord, Executor, Invocation } from "../../src/evaluate/ports.ts";
+import type { DatasetRecord, Executor, Invocation, Outcome } from "../../src/evaluate/ports.ts";
 import { digestValue } from "../../src/hash/digest.ts";
+import { parseProgram } from "../../src/hash/program.ts";
 import { decodeValue, encodeValue } from "../../src/hash/value.ts";
 import type { ClusterConfig } from "../../src/route/livy/cluster.ts";
 import { createGateway, type Gateway } from "../../src/route/livy/gateway.ts";
@@ -96,7 +97,7 @@ export async function createBench(options: BenchOptions): Promise<Bench> {
     kill: close,
     async plan(work) {
       const planned = await executor.plan!(invocationOf(work), new AbortController().signal);
-      return { work: planned.work, result: planned.outcome && decodeValue(planned.outcome.bytes) };
+      return { work: planned.work, result: planned.outcome && outcomeValue(planned.outcome) };
     },
     async run(work, { signal = new AbortController().signal, datasets = [], cluster, onProgress } = {}) {
       const invocation: Invocation = {
@@ -108,13 +109,21 @@ export async function createBench(options: BenchOptions): Promise<Bench> {
           onProgress?.(line);
         },
       };
-      return decodeValue((await executor.run(invocation, signal)).bytes);
+      return outcomeValue(await executor.run(invocation, signal));
     },
     async [Symbol.asyncDispose]() {
       await close();
       if (options.folder === undefined) await rm(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** What the outcome of bulk work is reduced to: the first branch, where the files of the work are in the other one. */
+function outcomeValue({ kind, bytes }: Outcome): unknown {
+  if (kind === "value") return decodeValue(bytes);
+  const [node] = parseProgram(bytes).nodes;
+  if (node?.kind !== "form" || node.form !== "cond") throw new Error("outcome of bulk work is another expression");
+  return decodeValue(node.args[1]!.bytes);
 }
 
 function invocationOf(work: unknown): Invocation {

@@ -2,6 +2,7 @@
  * Preparing bulk work: staging its files, merging its settings, computing its key. Everything that can be refused without a cluster is refused here.
  */
 
+import { FileValue } from "../../define/external.ts";
 import type { Resources } from "../../define/task-options.ts";
 import type { SparkSettings, SparkWork } from "../../define/work.ts";
 import { Code, FiresteelError } from "../../errors.ts";
@@ -16,6 +17,8 @@ import { pinnedConf, workKey } from "./work-key.ts";
 export interface PreparedWork {
   readonly key: Digest;
   readonly cluster: Cluster;
+  /** The project's files that are part of the work. */
+  readonly files: readonly FileValue[];
   /** Without name and arguments. */
   readonly request: LivyBatchRequest;
   /** The spec of an attempt; `replaces` names the submission whose committed result is no longer valid. */
@@ -58,6 +61,9 @@ export async function preparedWork({
   return {
     key: workKey(work, { file, pyFiles, jars, files, archives }, conf, sparkMajor),
     cluster,
+    files: [file, ...pyFiles, ...jars, ...files, ...archives].flatMap((staged) =>
+      staged?.source === undefined ? [] : [new FileValue(staged.source, staged.digest)],
+    ),
     request: {
       file: harness.file,
       pyFiles: [...harness.pyFiles, ...uris(pyFiles)],

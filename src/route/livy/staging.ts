@@ -18,6 +18,8 @@ export interface StagedFile {
   readonly uri: string;
   /** File name; Python modules are imported by it. */
   readonly name: string;
+  /** Where the content was read, as the author wrote it (a path from the project's root, or a `file:` URI); absent for what is not read here. */
+  readonly source?: string;
   /** Digest of the content. For a file that is on the cluster already (`hdfs:`, `s3a:`, `local:`), which is not looked into, of its URI. */
   readonly digest: Digest;
 }
@@ -91,7 +93,7 @@ export function createStaging(options: StagingOptions): Staging {
       );
     }
     const staged = await put(basename(path), bytes);
-    const file = { ...staged, uri: staged.uri + alias, name: staged.name + alias };
+    const file = { ...staged, uri: staged.uri + alias, name: staged.name + alias, source: plain };
     if (stamp !== "") known.set(given, { stamp, file });
     return file;
   }

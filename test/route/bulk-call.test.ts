@@ -1,0 +1,94 @@
+/** Calls of bulk tasks in a whole evaluator, on a real store: what of their work makes a recorded result be looked at again. */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import type { Executor } from "../../src/evaluate/ports.ts";
+import { openStore, type RecordStore } from "../../src/record/store.ts";
+import { createGateway, type Gateway } from "../../src/route/livy/gateway.ts";
+import { createStaging } from "../../src/route/livy/staging.ts";
+import { createSparkExecutor } from "../../src/route/spark-executor.ts";
+import { createFileStorage } from "../../src/route/storage/file-storage.ts";
+import { Engine } from "../evaluate/engine.ts";
+import { FakeLivy } from "./fake-livy.ts";
+
+const cleanup = new AsyncDisposableStack();
+let folder: string;
+let store: RecordStore;
+let livy: FakeLivy;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "firesteel-bulk-call-"));
+  cleanup.defer(() => rm(folder, { recursive: true, force: true }));
+  store = cleanup.use(await openStore({ kind: "embedded", directory: join(folder, "db") }));
+  livy = cleanup.use(await new FakeLivy().up());
+});
+afterAll(() => cleanup.disposeAsync());
+
+/** The executor of bulk tasks, on the Livy of the tests; it hands its gateway out, for that has to be closed. */
+function spark(host: Executor, root: string, opened: (gateway: Gateway) => void): Executor {
+  const storage = createFileStorage();
+  const warehouse = pathToFileURL(join(folder, "warehouse")).href;
+  const staging = createStaging({ storage, warehouse, root });
+  const gateway = createGateway({
+    clusters: [{ name: "local", url: livy.url, tickMs: 40 }],
+    store,
+    storage,
+    staging,
+    warehouse,
+    patience: { askMs: 20, manifestMs: 20, postMs: 300, zombieMs: 150, endMs: 200, lostMs: 800, lingerMs: 500 },
+  });
+  opened(gateway);
+  return createSparkExecutor({ host, gateway, store, storage, staging, planStaging: staging });
+}
+
+it("an edited Python file, or one of its modules, is new work; undone it is the old work", async () => {
+  await using gateways = new AsyncDisposableStack();
+  await using project = await Engine.start(
+    store,
+    {
+      "flow.ts": `import { pyspark, task, type Dataset } from "firesteel";
+export const job = task("$.job", { tags: ["bulk-data"] }, (n: number) => pyspark({ file: "jobs/job.py", params: { n }, pyFiles: ["jobs/part.py"] }));
+export const after = task("$.after", (rows: Dataset) => rows.identity.length);
+export const main = task("$.main", (n: number) => after(job(n)));
+`,
+      "jobs/job.py": "def run(ctx): return ctx.params['n']\n",
+      "jobs/part.py": "one = 1\n",
+    },
+    { spark: (host, root) => spark(host, root, (gateway) => gateways.use(gateway)) },
+  );
+  const run = async () => {
+    const { value, error, ran } = await project.run("main", 1);
+    expect([value, error]).toEqual([64, null]);
+    return { ran, submitted: livy.started.length };
+  };
+  expect(await run()).toEqual({ ran: ["after", "job", "main"], submitted: 1 });
+  expect(await run()).toEqual({ ran: [], submitted: 1 });
+  await project.write("jobs/job.py", "def run(ctx): return 1 + ctx.params['n']\n");
+  expect(await run()).toMatchObject({ ran: expect.arrayContaining(["job"]), submitted: 2 });
+  expect(await run()).toEqual({ ran: [], submitted: 2 });
+  await project.write("jobs/part.py", "one = 2\n");
+  expect(await run()).toMatchObject({ ran: expect.arrayContaining(["job"]), submitted: 3 });
+  await project.write("jobs/part.py", "one = 1\n");
+  await project.write("jobs/job.py", "def run(ctx): return ctx.params['n']\n");
+  expect(await run()).toEqual({ ran: ["job"], submitted: 3 });
+  expect(await run()).toEqual({ ran: [], submitted: 3 });
+});
+
+it("a refactoring that renders the same work submits nothing, nor does a change of what the work costs", async () => {
+  await using gateways = new AsyncDisposableStack();
+  const flow = (euros: string, settings: string) => `import { sql, task } from "firesteel";
+export const job = task("$.job", { tags: ["bulk-data"] }, (euros: number) => sql\`SELECT \${${euros}} AS cents\`.with(${settings}));
+`;
+  await using project = await Engine.start(store, flow("euros * 100", "{}"), {
+    spark: (host, root) => spark(host, root, (gateway) => gateways.use(gateway)),
+  });
+  const before = livy.started.length;
+  const { value } = await project.run("job", 50);
+  expect(livy.started.length).toBe(before + 1);
+  await project.edit(flow("euros * 50 * 2", '{ executorMemory: "2g", queue: "other" }'));
+  expect(await project.run("job", 50)).toMatchObject({ value, ran: ["job"] });
+  expect(livy.started.length).toBe(before + 1);
+  expect((await project.run("job", 51)).ran).toEqual(["job"]);
+  expect(livy.started.length).toBe(before + 2);
+});
