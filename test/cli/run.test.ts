@@ -30,6 +30,16 @@ describe("run without a server", () => {
     expect(JSON.parse(stdout)).toEqual(["text", -5, { a: 1 }, "0x10"]);
   });
 
+  test("after -- every word is an argument", async () => {
+    const { stdout } = await project.run("run", "demo.echo", "--json", "1", "--", "--json", "-x");
+    expect(JSON.parse(stdout)).toEqual([1, "--json", "-x"]);
+  });
+
+  test("a failure is told once", async () => {
+    const { stderr } = await project.run("run", "demo.fails", "3");
+    expect(stderr.match(/no such year: 3/g)).toHaveLength(1);
+  });
+
   test("a failure shows the message and the user's own frames", async () => {
     const { code, stdout, stderr } = await project.run("run", "demo.main", "3");
     expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
