@@ -102,6 +102,7 @@ export async function startOrchestrator({
         log.info({ version: next.version }, `code changed: ${next.tasks.size} tasks`);
         tellWarnings(log, next);
       },
+      onMended: () => log.info("code loads again; nothing in it has changed"),
       onProblem: (error) => log.error(`code was not taken over, the version before goes on serving: ${error.message}`),
     }),
   );
@@ -151,7 +152,9 @@ export async function startOrchestrator({
         clusters: () => orchestrator.clusters(),
       }),
     async health() {
-      const reasons: string[] = code.problem ? [`code does not load: ${code.problem.message}`] : [];
+      const reasons: string[] = code.problem
+        ? [`code does not load, the version before goes on serving: ${code.problem.message}`]
+        : [];
       await store.ping().catch((error: Error) => reasons.push(`store: ${error.message}`));
       return { ready: reasons.every((reason) => !reason.startsWith("store:")), reasons };
     },

@@ -29,6 +29,8 @@ export interface ProjectCodeOptions {
   /** Told of a new version, and of one that does not load. */
   readonly onVersion: (code: LoadedFlowCode) => void;
   readonly onProblem: (error: FiresteelError) => void;
+  /** Told when the code loads again, and is the version that went on serving. */
+  readonly onMended: () => void;
 }
 
 /** A project's code that follows its files. */
@@ -48,10 +50,12 @@ export async function openProjectCode(options: ProjectCodeOptions): Promise<Proj
   const reload = async () => {
     try {
       const next = await load(options, current);
+      const mended = problem !== null;
       problem = null;
       watcher.add(filesOf(next));
       // Also where all identities are the same (a comment, a renamed local): then a stack trace shows today's lines.
       if (next.version !== current.version) options.onVersion(next);
+      else if (mended) options.onMended();
       const old = current;
       old.retire().then(
         () => versions.delete(old),

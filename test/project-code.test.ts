@@ -31,6 +31,7 @@ beforeEach(async () => {
     spark: () => null,
     onVersion: () => undefined,
     onProblem: () => undefined,
+    onMended: () => undefined,
   });
 });
 afterEach(async () => {

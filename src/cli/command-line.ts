@@ -32,6 +32,7 @@ export async function parseCommandLine(words: readonly string[]): Promise<ExitCo
       "camel-case-expansion": false,
       "duplicate-arguments-array": true,
       "greedy-arrays": false,
+      "populate--": true,
     })
     .option("verbose", { type: "boolean", default: false, describe: "Show stacks and causes of errors", global: true })
     .version(packageVersion)
@@ -129,7 +130,8 @@ function executionCommands(cli: Argv, does: Does): void {
         })
         .example("$0 run sales.main '[2024, 2025]' --reason nightly", "")
         .example("$0 run sales.main '[2024, 2025]' --dry-run", "")
-        .example(`$0 run sales.clean '{"$dataset": "data/orders"}' --json > result.json`, ""),
+        .example(`$0 run sales.clean '{"$dataset": "data/orders"}' --json > result.json`, "")
+        .example("$0 run sales.label -- --draft", "an argument that starts with --"),
     (argv) =>
       does(async () => {
         if (argv["dry-run"] === true) {
@@ -138,7 +140,7 @@ function executionCommands(cli: Argv, does: Does): void {
             throw new UsageError(`--dry-run starts nothing, so ${started} has no meaning; leave one out`, ["run"]);
           return (await import("./explain.ts")).explain({
             what: argv.task,
-            words: argv.arguments,
+            words: argumentWords(argv),
             json: argv.json,
             all: false,
             exitCode: false,
@@ -148,7 +150,7 @@ function executionCommands(cli: Argv, does: Does): void {
         }
         return (await import("./run.ts")).run({
           task: argv.task,
-          words: argv.arguments,
+          words: argumentWords(argv),
           reason: argv.reason,
           json: argv.json,
           detach: argv.detach,
@@ -229,7 +231,7 @@ function inspectionCommands(cli: Argv, does: Does): void {
       does(async () =>
         (await import("./explain.ts")).explain({
           what: argv.what,
-          words: argv.arguments,
+          words: argumentWords(argv),
           json: argv.json,
           all: argv.all,
           exitCode: argv["exit-code"] === true,
@@ -337,15 +339,23 @@ function given<T extends Readonly<Record<string, unknown>>>(options: T): { [K in
   };
 }
 
+/** The words that are arguments of a task: after `--` also those that look like options. */
+function argumentWords(argv: { readonly arguments: readonly string[]; readonly "--"?: unknown }): readonly string[] {
+  return [...argv.arguments, ...((argv["--"] as readonly string[] | undefined) ?? [])];
+}
+
 function port(name: string): (text: string | undefined) => number | undefined {
   return (text) => (text === undefined ? undefined : whole(name, text, 0, 65_535));
 }
 
 /** Options that can be repeated, and positional ones. */
-const REPEATED: ReadonlySet<string> = new Set(["_", "arguments", "allow"]);
+const REPEATED: ReadonlySet<string> = new Set(["_", "--", "arguments", "allow"]);
 
-/** Of two values for one option neither is taken silently. */
+/** Of two values for one option neither is taken silently, and words after `--` only where arguments of a task are. */
 function refuseTwice(argv: Readonly<Record<string, unknown>>): true {
+  const [command, rest] = [String((argv["_"] as readonly unknown[])[0]), argv["--"] as readonly string[] | undefined];
+  if (rest && rest.length > 0 && command !== "run" && command !== "explain")
+    throw new UsageError(`${command} takes no such argument: ${rest[0]}`, [command]);
   for (const [name, value] of Object.entries(argv))
     if (Array.isArray(value) && !REPEATED.has(name)) throw new UsageError(`--${name} is given more than once`, []);
   return true;

@@ -68,7 +68,11 @@ function summary({ groups, cached, waiting }: Explanation, past: boolean): strin
     `${formatCount(run, "call")} ${past ? "ran" : "would run"}${submit > 0 ? ` (${submit} on Spark)` : ""}`,
     `${kept.toLocaleString("en")} ${kept === 1 ? (past ? "was" : "is") : past ? "were" : "are"} cached`,
     ...(waiting.length > 0
-      ? [`${open ? "at least " : ""}${waits.toLocaleString("en")} ${waits === 1 ? "waits" : "wait"} for them`]
+      ? [
+          open && waits === 0
+            ? "others wait for them"
+            : `${open ? "at least " : ""}${waits.toLocaleString("en")} ${waits === 1 ? "waits" : "wait"} for them`,
+        ]
       : []),
   ].join(", ");
 }

@@ -18,7 +18,8 @@ export interface View extends Disposable {
 
 /** The view that fits stderr. `title` names the execution. */
 export async function openView(progress: Progress, title: string, startedAt: number): Promise<View> {
-  return process.stderr.isTTY ? openLiveView(progress, title, startedAt) : plainView();
+  // Some terminals without a window (of containers, of build servers) say that they have no columns: nothing can be drawn there.
+  return process.stderr.isTTY && process.stderr.columns > 0 ? openLiveView(progress, title, startedAt) : plainView();
 }
 
 function plainView(): View {

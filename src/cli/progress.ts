@@ -10,6 +10,8 @@ import { submissionStateWord } from "./state-word.ts";
 
 /** Jobs that take longer than this, in ms, get a line when they end. */
 const WORTH_A_LINE_MS = 250;
+/** Lines about the calls of one task: of thousands alike the first ones tell enough, and the counts tell the rest. */
+const LINES_OF_A_TASK = 20;
 
 /** A line worth telling. `passing` ones are also shown by the live view while they are true. */
 export interface ProgressLine {
@@ -37,6 +39,7 @@ export class Progress {
   readonly #notes = new Set<string>();
   /** Message of a failure to the task where it came up first. */
   readonly #failures = new Map<string, string>();
+  readonly #lines = new Map<string, number>();
   #ran = 0;
   #cached = 0;
   #failed = 0;
@@ -105,7 +108,7 @@ export class Progress {
       else this.#ran++;
       const took = tookMs(job);
       if (job.cached || took <= WORTH_A_LINE_MS) return [];
-      return [{ kind: "done", text: `${job.task} done in ${formatDuration(took)} (${job.executor})` }];
+      return this.#few(job.task, "done", `${job.task} done in ${formatDuration(took)} (${job.executor})`);
     }
     if (job.state === JobState.CANCELLED) {
       this.#cancelled++;
@@ -116,7 +119,18 @@ export class Progress {
     // The jobs above it end later, with the same error.
     if (this.#failures.has(message)) return [];
     this.#failures.set(message, job.task);
-    return [{ kind: "failed", text: `${job.task} failed: ${clipText(oneLine(message), 300)}` }];
+    // That of the root is the execution's own, which is told at its end.
+    if (job.parentId === undefined && job.task === this.#execution?.task) return [];
+    return this.#few(job.task, "failed", `${job.task} failed: ${clipText(oneLine(message), 300)}`);
+  }
+
+  /** A line about a call, unless there were many of its task. */
+  #few(task: string, kind: "done" | "failed", text: string): ProgressLine[] {
+    const told = (this.#lines.get(`${kind} ${task}`) ?? 0) + 1;
+    this.#lines.set(`${kind} ${task}`, told);
+    if (told > LINES_OF_A_TASK) return [];
+    const last = told === LINES_OF_A_TASK ? [{ kind, text: `further calls of ${task} are counted only` }] : [];
+    return [{ kind, text }, ...last];
   }
 
   #submission({ id, executionId, state, task, cluster, appId, cause }: Submission): ProgressLine[] {

@@ -38,6 +38,9 @@ export interface RunOptions {
 /** How long a `run` waits for another one's server that is starting, in ms. */
 const OTHER_STARTS_MS = 15_000;
 
+/** How long a server is asked how it is, in ms. */
+const HEALTH_MS = 2_000;
+
 /** Runs a task to its end; with `detach` only starts it. */
 export async function run(options: RunOptions): Promise<ExitCode> {
   // Wrong arguments are told before anything is started.
@@ -90,9 +93,21 @@ async function openPlace(): Promise<Place> {
   return server ? foreign(root, server) : openOwn(root);
 }
 
-function foreign(root: string, server: ServerState): Place {
+async function foreign(root: string, server: ServerState): Promise<Place> {
   const session = connect(root, server);
+  for (const reason of await reasonsOf(server)) say(`${paintError("yellow", "warning")} ${reason}`);
   return { session, own: null, printed: { to: toStderr }, [Symbol.asyncDispose]: () => session[Symbol.asyncDispose]() };
+}
+
+/** What a server says against itself: above all that the code as it is now does not load, so that an earlier version runs. */
+async function reasonsOf({ httpAddress }: ServerState): Promise<readonly string[]> {
+  try {
+    const answer = await fetch(`http://${httpAddress}/readyz`, { signal: AbortSignal.timeout(HEALTH_MS) });
+    return ((await answer.json()) as { readonly reasons: readonly string[] }).reasons;
+  } catch {
+    // Whether it works shows in a moment, by gRPC.
+    return [];
+  }
 }
 
 async function openOwn(root: string): Promise<Place> {

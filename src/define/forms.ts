@@ -90,6 +90,7 @@ export function catchError<A, R>(
   only: readonly ErrorChoice[] = [],
 ): Lazy<Resolved<A> | R> {
   requireCallee("catchError", recover);
+  if (!Array.isArray(only)) throw wrongOnly();
   return lazy({ kind: "form", form: Form.catchError, args: [body, only.map(errorName), recover] });
 }
 
@@ -260,7 +261,11 @@ export function createDataset(
 function errorName(choice: ErrorChoice): string {
   const name: unknown = typeof choice === "function" ? choice.name : choice;
   if (typeof name === "string" && name !== "") return name;
-  throw new FiresteelError(
+  throw wrongOnly();
+}
+
+function wrongOnly(): FiresteelError {
+  return new FiresteelError(
     Code.invalidArgument,
     'catchError(body, recover, only): only is a list of codes ("not_found"), names of classes and classes (TypeError)',
   );

@@ -109,7 +109,7 @@ export function isLazy(value: unknown): value is LazyOf<unknown> {
 
 /** Makes the lazy of an expression. @internal */
 export function lazy<T>(expression: Expression): Lazy<T> {
-  const proxy = new Proxy(Object.create(null) as object, new LazyHandler(expression));
+  const proxy = new Proxy(Object.create(TARGET) as object, new LazyHandler(expression));
   expressions.set(proxy, Object.freeze(expression));
   return proxy as Lazy<T>;
 }
@@ -142,6 +142,14 @@ const METHOD_NAMES: ReadonlySet<string> = new Set([
   "valueOf",
   "toJSON",
 ]);
+
+/** What targets inherit from: Node's `inspect`, and so `console.log(lazy)`, looks through a proxy at its target. */
+const TARGET: object = Object.assign(Object.create(null) as object, {
+  [Symbol.for("nodejs.util.inspect.custom")](this: object): string {
+    const expression = expressionOf(this);
+    return expression ? `[lazy: ${subject(expression)}]` : "[lazy]";
+  },
+});
 
 class LazyHandler implements ProxyHandler<object> {
   readonly #expression: Expression;

@@ -89,13 +89,25 @@ export function checkArguments(task: TaskInfo, args: readonly unknown[]): void {
       if (wrong === undefined) continue;
       throw new FiresteelError(
         Code.invalidArgument,
-        `argument ${i + 1} (${parameter.name}) of ${task.name} must be ${parameter.type}, not ${wrong}`,
+        `argument ${i + 1} (${parameter.name}) of ${task.name} must be ${parameter.type}, not ${wrong}${asJson(parameter.type, value)}`,
         {
           details: { parameter: parameter.name, index: i },
         },
       );
     }
   });
+}
+
+/** How data is written in JSON, where a text or an object stands in its place; a list of it tells by itself. */
+function asJson(type: string, value: unknown): string {
+  const member = { Dataset: "$dataset", File: "$file", Directory: "$directory" }[type];
+  if (member === undefined || (typeof value !== "string" && !isPlain(value))) return "";
+  const path = typeof value === "string" ? value : "path";
+  return `; in JSON it is written ${JSON.stringify({ [member]: path })}`;
+}
+
+function isPlain(value: unknown): boolean {
+  return typeof value === "object" && value !== null && Object.getPrototypeOf(value) === Object.prototype;
 }
 
 function mismatch(type: string, value: unknown): string | undefined {
@@ -114,10 +126,6 @@ function describe(value: unknown): string {
   if (typeof value === "string")
     return `string ${JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}...` : value)}`;
   if (typeof value === "object")
-    return Array.isArray(value)
-      ? "a list"
-      : Object.getPrototypeOf(value) === Object.prototype
-        ? "an object"
-        : `a ${value.constructor?.name ?? "object"}`;
+    return Array.isArray(value) ? "a list" : isPlain(value) ? "an object" : `a ${value.constructor?.name ?? "object"}`;
   return `${typeof value} ${String(value)}`;
 }

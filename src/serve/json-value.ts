@@ -15,9 +15,8 @@ import { datasetAt, directoryAt, fileAt, knownDataset, memberPath } from "./valu
  * A value as JSON.
  *
  * `undefined` is null (and left out in an object), -0 is 0, NaN and the infinities are strings, a bigint is a decimal string, bytes are base64, a Date is an ISO 8601 string, typed arrays and Sets are lists, a Map is
- * an object when all its keys are strings, else a list of pairs; files, datasets, tasks (and partial tasks), Spark work and instances of classes are objects with the one key `$file`, `$dataset`, `$task`, `$work`, `$instance`.
- * an object when all its keys are strings, else a list of pairs; files, directories, datasets, tasks (and partial tasks) and Spark work are objects with the one key `$file`, `$directory`, `$dataset`, `$task`,
- * `$work`.
+ * an object when all its keys are strings, else a list of pairs; files, directories, datasets, tasks (and partial tasks), Spark work and instances of classes are objects with the one key `$file`, `$directory`,
+ * `$dataset`, `$task`, `$work`, `$instance`.
  */
 export function jsonFromValue(value: unknown): JsonValue {
   if (value === undefined || value === null) return null;

@@ -31,6 +31,7 @@ describe("a wrong command line is refused with one line and exit code 2", () => 
     [["run"], "run needs the name of a task"],
     [["show"], "show needs an id"],
     [["explain"], "explain needs the name of a task or an id"],
+    [["ls", "--", "foo"], "ls takes no such argument: foo"],
     [["ls", "foo"], "ls takes no such argument: foo"],
     [["ls", "--lmit", "3"], "option is not known, did you mean --limit?: --lmit"],
     [["run", "demo.add", "--unknown-thing=3"], "option is not known: --unknown-thing"],

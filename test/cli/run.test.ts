@@ -30,6 +30,29 @@ describe("run without a server", () => {
     expect(JSON.parse(stdout)).toEqual(["text", -5, { a: 1 }, "0x10"]);
   });
 
+  test("after -- every word is an argument", async () => {
+    const { stdout } = await project.run("run", "demo.echo", "--json", "1", "--", "--json", "-x");
+    expect(JSON.parse(stdout)).toEqual([1, "--json", "-x"]);
+  });
+
+  test("an error in a callback after the end of its body is told", async () => {
+    await using later = await projectFolder({
+      "flows/later.ts": `import { task } from "firesteel";
+export const early = task("later.early", () => { setTimeout(() => { throw new TypeError("too late"); }, 20); return 1; });
+export const main = task("later.main", async (n: number) => { await new Promise((resolve) => setTimeout(resolve, 500)); return n; });
+export const both = task("later.both", () => main(early()));
+`,
+    });
+    const { code, stdout, stderr } = await later.run("run", "later.both");
+    expect({ code, stdout }).toEqual({ code: 0, stdout: "1\n" });
+    expect(stderr).toContain("error that nobody caught, in code of a task: TypeError: too late");
+  });
+
+  test("a failure is told once", async () => {
+    const { stderr } = await project.run("run", "demo.fails", "3");
+    expect(stderr.match(/no such year: 3/g)).toHaveLength(1);
+  });
+
   test("a failure shows the message and the user's own frames", async () => {
     const { code, stdout, stderr } = await project.run("run", "demo.main", "3");
     expect({ code, stdout }).toEqual({ code: 1, stdout: "" });

@@ -84,6 +84,26 @@ describe("serve", () => {
     await server.ended;
   });
 
+  test("code that does not load is told with its place, also by a run on the version before, and so is its end", async () => {
+    const flow = `import { task } from "firesteel";\nexport const one = task("slip.one", () => 1);\n`;
+    await using project = await projectFolder({ "flows/slip.ts": flow });
+    const server = project.start("serve");
+    await server.says("ready after");
+    await project.write("flows/slip.ts", `${flow}export const two = task("slip.one", () => 2);\n`);
+    const twice = "two tasks have one name: slip.one, at flows/slip.ts:2:20 and at flows/slip.ts:3:20";
+    await server.says(`code was not taken over, the version before goes on serving: ${twice}`);
+    const { code, stdout, stderr } = await project.run("run", "slip.one");
+    expect({ code, stdout }).toEqual({ code: 0, stdout: "1\n" });
+    expect(stderr).toContain(`warning code does not load, the version before goes on serving: ${twice}\n`);
+    await project.write("flows/slip.ts", `${flow}\nthrow new Error("at load");\n`);
+    await server.says("flows/slip.ts cannot be loaded: at load, at flows/slip.ts:4:7");
+    await project.write("flows/slip.ts", flow);
+    await server.says("code loads again");
+    expect((await project.run("run", "slip.one")).stderr).not.toContain("warning");
+    server.child.kill("SIGTERM");
+    await server.ended;
+  });
+
   test("a port in use is named", async () => {
     await using project = await projectFolder();
     const other = createServer().listen(0, "127.0.0.1");

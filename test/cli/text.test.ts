@@ -257,6 +257,21 @@ describe("progress", () => {
     expect(progress.counts).toMatchObject({ running: 0, waiting: 0, ran: 1, cached: 1, failed: 0 });
   });
 
+  test("tells of some calls of a task only, and the failure of the root at its end only", () => {
+    const progress = begun();
+    const event = (value: Job) => told(progress, { event: { case: "job", value } });
+    const lines = Array.from({ length: 1000 }, (_, i) =>
+      event(job("a", { id: `a${i}`, startedAt: at(0), endedAt: at(400 + i) })),
+    ).flat();
+    expect(lines).toHaveLength(21);
+    expect(lines.at(-1)).toBe("further calls of a are counted only");
+    expect(progress.counts.ran).toBe(1000);
+    expect(event(job("b", { startedAt: at(0), endedAt: at(400) }))).toEqual(["b done in 400 ms (inline)"]);
+    const error = create(FailureSchema, { message: "broken" });
+    expect(event(job("main", { state: JobState.FAILED, endedAt: at(1), error }))).toEqual([]);
+    expect(progress.originOf("broken")).toBe("main");
+  });
+
   test("tells a reason to wait once, a failure where it came up first, and each state of a submission", () => {
     const progress = begun();
     const event = (value: Job) => told(progress, { event: { case: "job", value } });

@@ -41,6 +41,12 @@ describe("a lazy", () => {
     expect(use).toThrow(expect.objectContaining({ code: "invalid_argument", message: expect.stringMatching(message) }));
   });
 
+  it("is shown as what it stands for", () => {
+    expect(inspect({ lazy, a: (lazy as never as { a: unknown }).a })).toBe(
+      `{\n  lazy: [lazy: the result of task lazy.report],\n  a: [lazy: field "a" of the result of task lazy.report]\n}`,
+    );
+  });
+
   it("is no promise: awaiting it gives it back", async () => {
     expect((await lazy) === lazy).toBe(true);
   });
@@ -97,6 +103,7 @@ describe("forms", () => {
       /^catchAll\(members\) wants a list or an object .*, or map\(task, items\)$/,
     ],
     ["catchAll of a number", () => catchAll(1 as never), /^catchAll\(members\) wants/],
+    ["only without a list", () => catchError(1, report as never, "TypeError" as never), /only is a list of codes/],
     ["only with a number", () => catchError(1, report as never, [1 as never]), /only is a list of codes/],
     [
       "lazy tags",

@@ -213,6 +213,20 @@ export const main = task("$.main", () => inc(inc(1)));
     expect(project.executions.size).toBe(0);
   });
 
+  it("tells all of its jobs before its end, however many are written with it", async () => {
+    await using project = await engine(`
+export const inc = task("$.inc", (n: number) => n + 1);
+export const main = task("$.main", (n: number) => map(inc, Array.from({ length: n }, (_, i) => i)));
+`);
+    for (const n of [1500, 4000]) {
+      const { id } = await project.start("main", [n]);
+      const ended = new Set<string>();
+      for await (const event of project.executions.watch(id, AbortSignal.timeout(60_000)))
+        if (event.kind === "job" && event.job.endedAt !== null) ended.add(event.job.id);
+      expect(ended.size).toBe(n + 1);
+    }
+  });
+
   it("that is cancelled in the middle of a large graph costs nobody else anything", async () => {
     await using project = await engine(`
 export const inc = task("$.inc", (n: number) => n + 1);

@@ -24,6 +24,9 @@ process.on("exit", () => {
   Atomics.store(shared, 0, current.getStore() ?? Atomics.load(shared, 0));
 });
 
+// The body that began it may have ended long ago, with a result: then nothing else would tell of the error.
+process.on("uncaughtExceptionMonitor", (error) => console.error("error that nobody caught, in code of a task:", error));
+
 let finished: RunResult[] = [];
 
 /** Results that come in one turn of the event loop go over as one message. */

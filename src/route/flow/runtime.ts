@@ -55,10 +55,10 @@ export async function loadRuntime(request: LoadRequest): Promise<Runtime> {
     try {
       await import(pathToFileURL(module).href);
     } catch (error) {
-      if (error instanceof FiresteelError) throw error;
+      if (error instanceof FiresteelError) throw fromRoot(error, request.root);
       throw new FiresteelError(
         Code.invalidArgument,
-        `${relative(request.root, module)} cannot be loaded: ${(error as Error)?.message ?? String(error)}`,
+        `${relative(request.root, module)} cannot be loaded: ${withPlace(error, request.root)}`,
         {
           cause: error,
           details: { name: (error as Error)?.name, stack: (error as Error)?.stack },
@@ -70,6 +70,24 @@ export async function loadRuntime(request: LoadRequest): Promise<Runtime> {
   const { codes } = code ? code.pinned : request.pinned!;
   const byName = new Map(codes);
   return { code, codes, run: (item) => runItem(item, byName), check };
+}
+
+/** The error with places as seen from the root. */
+function fromRoot(error: FiresteelError, root: string): FiresteelError {
+  const message = error.message.replaceAll(`${pathToFileURL(root).href}/`, "").replaceAll(`${root}/`, "");
+  if (message === error.message) return error;
+  return new FiresteelError(error.code, message, { cause: error, details: error.details });
+}
+
+/** What a module threw while it was loaded, and where, if that was in the project's own code. */
+function withPlace(error: unknown, root: string): string {
+  if (!(error instanceof Error)) return String(error);
+  const own = `${pathToFileURL(root).href}/`;
+  const frame = error.stack
+    ?.split("\n")
+    .find((line) => line.startsWith("    at ") && line.includes(own) && !line.includes("/node_modules/"));
+  const place = frame?.slice(frame.indexOf(own) + own.length).replace(/\)$/, "");
+  return place === undefined ? error.message : `${error.message}, at ${place}`;
 }
 
 function identify(request: LoadRequest, loader: Loader, index: ReturnType<typeof createCodeIndex>): LoadedCode {
