@@ -59,7 +59,7 @@ def main() -> None:
     database, workload, size, salt = sys.argv[1:]
     logging.disable(logging.CRITICAL)
     scheduler = Scheduler(config=Config({"backend": {"db_uri": database}}))
-    scheduler.load()
+    scheduler.load(migrate=True)
     engine = sqlalchemy.create_engine(database)
     jobs = sqlalchemy.text("select count(*) from job")
     with engine.connect() as connection:

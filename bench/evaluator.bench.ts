@@ -1,0 +1,206 @@
+/**
+ * The limits of the evaluator: how its cost grows, how deep it goes, what executors add, what a kill costs, large values, code identity. Each beside its target.
+ *
+ * `npm run bench -- evaluator [--full] [NAME...]`; `--full` grows to a million tasks. Unless said otherwise a figure is one execution in a new process on Postgres, from the request to the durable end.
+ */
+
+import { mkdtemp, open, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { JsonValue } from "@bufbuild/protobuf";
+import { digestValue } from "../src/hash/digest.ts";
+import { type LoadedFlowCode, loadFlowCode } from "../src/route/flow/flow-code.ts";
+import { startPostgres } from "../test/postgres.ts";
+import { EVALUATOR_FLOW, manyModules, NEIGHBOURS } from "./evaluator-flows.ts";
+import { median, report } from "./figures.ts";
+import { createProject, runInOwnProcess, startOwnProcess } from "./orchestrator.ts";
+import type { ProcessFigures } from "./orchestrator-process.ts";
+
+const CORES = 2;
+const TASK_MS = 10;
+const KILLED_TASKS = 10_000;
+const KILLED_TASK_MS = 5;
+const LARGE_BYTES = 50_000_000;
+
+const flags = process.argv.slice(3);
+const full = flags.includes("--full");
+const PARTS = { growth, depth, fib, executors, kill, large, identity } as const;
+const names = Object.keys(PARTS) as (keyof typeof PARTS)[];
+const wanted = flags.filter((flag) => !flag.startsWith("--"));
+const unknown = wanted.find((name) => !names.some((known) => known === name));
+if (unknown !== undefined) throw new Error(`no part ${unknown}; there are ${names.join(", ")}`);
+
+const rows: [what: string, figure: string, target: string][] = [];
+const figures: Record<string, number> = {};
+
+await using project = await createProject({ "flows/bench.ts": EVALUATOR_FLOW });
+const { root } = project;
+const postgres = await startPostgres();
+try {
+  for (const name of names) if (wanted.length === 0 || wanted.includes(name)) await PARTS[name]();
+  report(["what", "figure", "target"], rows, figures);
+} finally {
+  await postgres.stop();
+}
+
+function tell(what: string, figure: number, text: string, target: string): void {
+  rows.push([what, text, target]);
+  figures[what] = figure;
+  console.log(`${what}: ${text}`);
+}
+
+function execute(task: string, args: JsonValue[], database = postgres.url): Promise<ProcessFigures> {
+  return runInOwnProcess({ root, settings: { database }, execution: [task, args] });
+}
+
+const rate = (count: number, { seconds }: ProcessFigures): number => Math.round(count / seconds);
+
+/** Independent tasks by `map`: time a task from the smallest to the largest, and memory. */
+async function growth(): Promise<void> {
+  let first: number | undefined;
+  const sizes = [1000, 10_000, 100_000, ...(full ? [1_000_000] : [])];
+  for (const [salt, size] of sizes.entries()) {
+    for (const phase of ["cold", "cached"]) {
+      const run = await execute("bench.independent", [size, salt]);
+      if (run.jobs !== size + 1) throw new Error(`${run.jobs} jobs instead of ${size + 1}`);
+      const us = (run.seconds * 1e6) / size;
+      const cpu = (run.cpuSeconds * 1e6) / size;
+      const memory = size === 1_000_000 ? `; peak under ${Math.round(2 ** 31 / 1e6)} MB` : "";
+      const target =
+        phase === "cold" ? (first === undefined ? "" : `at most ${(first * 1.3).toFixed(0)} us${memory}`) : "";
+      tell(
+        `${size} independent tasks, ${phase}`,
+        us,
+        `${us.toFixed(0)} us a task, ${cpu.toFixed(0)} of CPU; peak ${run.peakMb} MB`,
+        target,
+      );
+      figures[`${size} independent tasks, ${phase}, peak MB`] = run.peakMb;
+      first ??= us;
+    }
+  }
+}
+
+/** Calls inside each other: as arguments, and as results. */
+async function depth(): Promise<void> {
+  for (const task of ["chain", "tail"])
+    for (const phase of ["cold", "cached"]) {
+      const run = await execute(`bench.${task}`, [100_000, 100]);
+      const calls = rate(100_000, run);
+      const target = phase === "cold" ? "completes" : "20,000/s";
+      tell(`${task} of 100,000, ${phase}`, calls, `${calls}/s, peak ${run.peakMb} MB`, target);
+    }
+}
+
+async function fib(): Promise<void> {
+  for (const phase of ["cold", "cached"]) {
+    const run = await execute("bench.fib", [25, 200]);
+    tell(`fib(25), ${phase}`, run.seconds * 1000, `${Math.round(run.seconds * 1000)} ms, ${run.jobs} jobs`, "");
+  }
+}
+
+/** 10 ms of CPU in each body, counted by the thread itself: other load on the machine shows in the first share only. */
+async function executors(): Promise<void> {
+  const count = 1000;
+  for (const executor of ["process", "thread"]) {
+    const run = await execute(`bench.${executor}`, [count, 300]);
+    const user = (count * TASK_MS) / 1000;
+    const share = user / (run.seconds * CORES);
+    const ofCpu = user / run.cpuSeconds;
+    tell(
+      `${executor} executor, ${count} tasks of ${TASK_MS} ms`,
+      share,
+      `${percent(share)} of two cores, ${percent(ofCpu)} of the CPU that was used`,
+      "90 %",
+    );
+    figures[`${executor} executor, share of CPU used`] = ofCpu;
+  }
+}
+
+const percent = (share: number): string => `${(share * 100).toFixed(0)} %`;
+
+/** A killed orchestrator: bodies that had ended and run again, told by the lines that they write. */
+async function kill(): Promise<void> {
+  const log = join(root, "killed.log");
+  await writeFile(log, "");
+  const lines = async () => (await readFile(log, "utf8")).split("\n").slice(0, -1);
+  const settings = { database: postgres.url };
+  const { child, figures: first } = startOwnProcess({
+    root,
+    settings,
+    execution: ["bench.killed", [KILLED_TASKS, log]],
+  });
+  const died = first.then(
+    () => Promise.reject(new Error("the execution ended before it was killed")),
+    () => undefined,
+  );
+  while ((await lines()).length < KILLED_TASKS * 0.4) await Promise.race([sleep(50), died]);
+  child.kill("SIGKILL");
+  await died;
+  const before = new Set(await lines());
+  const resumed = await runInOwnProcess({ root, settings, execution: null });
+  const all = await lines();
+  if (new Set(all).size !== KILLED_TASKS) throw new Error(`${new Set(all).size} of ${KILLED_TASKS} tasks ran`);
+  const again = all.slice(before.size).filter((line) => before.has(line)).length;
+  tell(
+    `kill -9 after ${before.size} tasks of ${KILLED_TASK_MS} ms`,
+    again * KILLED_TASK_MS,
+    `${again * KILLED_TASK_MS} ms of finished work done again, to the end in ${resumed.seconds.toFixed(1)} s`,
+    "250 ms",
+  );
+}
+
+/** 50 MB from task to task: `hand` returns what it was given, `measure` its length. */
+async function large(): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), "firesteel-bench-"));
+  const plain: number[] = [];
+  for (let run = 0; run < 3; run++) {
+    const bytes = new Uint8Array(LARGE_BYTES).fill(run + 1);
+    const start = performance.now();
+    digestValue(bytes);
+    await using file = await open(join(folder, String(run)), "w");
+    await file.writeFile(bytes);
+    await file.datasync();
+    plain.push((performance.now() - start) / 1000);
+  }
+  await rm(folder, { recursive: true, force: true });
+  const small = await execute("bench.handed", [1, 1, 400]);
+  const one = await execute("bench.handed", [1, LARGE_BYTES, 401]);
+  const four = await execute("bench.handed", [4, LARGE_BYTES, 410]);
+  const extra = one.seconds - small.seconds;
+  const allowed = median(plain) * 1.5;
+  tell(
+    "50 MB made, handed on, measured",
+    extra * 1000,
+    `${Math.round(extra * 1000)} ms more than with one byte; digest and written file ${Math.round(median(plain) * 1000)} ms`,
+    `${Math.round(allowed * 1000)} ms`,
+  );
+  tell("4 values of 50 MB", four.peakMb, `peak ${four.peakMb} MB, ${small.peakMb} with one byte`, "400 MB");
+}
+
+/** From nothing to all identities, and again after an edit of one file; with it the start of the thread that loads the modules, and their loading. */
+async function identity(): Promise<void> {
+  await using own = await createProject(manyModules());
+  const modules = Array.from({ length: 500 }, (_, i) => join(own.root, `flows/m${i}.ts`));
+  const load = (before?: LoadedFlowCode) =>
+    loadFlowCode({ root: own.root, modules, workers: CORES, spark: () => null, ...(before ? { before } : {}) });
+  const timed = async (before?: LoadedFlowCode): Promise<[LoadedFlowCode, number]> => {
+    const start = performance.now();
+    const code = await load(before);
+    return [code, performance.now() - start];
+  };
+  const [cold, coldMs] = await timed();
+  if (cold.tasks.size !== 2000) throw new Error(`${cold.tasks.size} tasks instead of 2,000`);
+  tell("code of 500 modules, 2,000 tasks, cold", coldMs, `${Math.round(coldMs)} ms`, "1,000 ms");
+  const [same, sameMs] = await timed(cold);
+  tell("the same again, nothing edited", sameMs, `${Math.round(sameMs)} ms`, "");
+  await writeFile(join(own.root, "flows/m499.ts"), manyModules(1)["flows/m499.ts"]!);
+  const [edited, editedMs] = await timed(same);
+  const changed = [...edited.tasks].filter(([name, task]) => task.code !== cold.tasks.get(name)?.code).length;
+  if (changed !== 4) throw new Error(`the edit changed ${changed} tasks instead of 4`);
+  tell("the same, one file edited", editedMs, `${Math.round(editedMs)} ms`, "50 ms");
+  await writeFile(join(own.root, "flows/m3.ts"), manyModules(1)["flows/m3.ts"]!);
+  const [imported, importedMs] = await timed(edited);
+  tell(`the same, a file that ${NEIGHBOURS} others import`, importedMs, `${Math.round(importedMs)} ms`, "50 ms");
+  for (const code of [cold, same, edited, imported]) await code[Symbol.asyncDispose]();
+}
