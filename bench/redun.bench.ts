@@ -135,8 +135,13 @@ async function measure(
   );
 }
 
-const coldRate = (run: Measured): number => run.calls / run.coldSeconds;
-const cachedRate = (run: Measured): number => run.calls / run.cachedSeconds;
+function coldRate(run: Measured): number {
+  return run.calls / run.coldSeconds;
+}
+
+function cachedRate(run: Measured): number {
+  return run.calls / run.cachedSeconds;
+}
 
 /** The run of redun to hold ours against: on Postgres for ours on Postgres, on SQLite for ours on PGlite; of the same size, else of the largest. */
 function counterpart(run: Measured): Measured | undefined {
