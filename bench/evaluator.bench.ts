@@ -9,8 +9,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { JsonValue } from "@bufbuild/protobuf";
+import { createCodeIndex, type SavedCodeIndex } from "../src/hash/code/identify.ts";
 import { digestValue } from "../src/hash/digest.ts";
 import { type LoadedFlowCode, loadFlowCode } from "../src/route/flow/flow-code.ts";
+import { modulesOf, ROOT, tasksOf } from "../test/hash/code/project.ts";
 import { startPostgres } from "../test/postgres.ts";
 import { EVALUATOR_FLOW, manyModules, NEIGHBOURS } from "./evaluator-flows.ts";
 import { median, report } from "./figures.ts";
@@ -192,8 +194,26 @@ async function large(): Promise<void> {
   tell("4 values of 50 MB", four.peakMb, `peak ${four.peakMb} MB, ${small.peakMb} with one byte`, "400 MB");
 }
 
-/** From nothing to all identities, and again after an edit of one file; with it the start of the thread that loads the modules, and their loading. */
+/** From texts to all identities, and again after an edit of one file; then a whole load of the project, which also starts a thread and imports the modules there. */
 async function identity(): Promise<void> {
+  const identifyAll = (what: string, target: string, edited: readonly string[], saved?: SavedCodeIndex) => {
+    const files = { ...manyModules() };
+    for (const name of edited) files[`flows/${name}.ts`] = manyModules(1)[`flows/${name}.ts`]!;
+    const modules = modulesOf(files);
+    const tasks = tasksOf(modules);
+    const start = performance.now();
+    const index = createCodeIndex(saved);
+    for (const module of modules) index.update(module);
+    const found = index.identify({ ...tasks, root: ROOT, constantValue: () => undefined });
+    const ms = performance.now() - start;
+    if (found.size !== 2000) throw new Error(`${found.size} tasks instead of 2,000`);
+    tell(what, ms, `${Math.round(ms)} ms`, target);
+    return index.save();
+  };
+  const first = identifyAll("identity of 500 modules, 2,000 tasks, cold", "1,000 ms", []);
+  const second = identifyAll("identity, one file edited", "50 ms", ["m499"], first);
+  identifyAll(`identity, a file edited that ${NEIGHBOURS} others import`, "50 ms", ["m499", "m3"], second);
+
   await using own = await createProject(manyModules());
   const modules = Array.from({ length: 500 }, (_, i) => join(own.root, `flows/m${i}.ts`));
   const edit = (name: string) => writeFile(join(own.root, `flows/${name}.ts`), manyModules(1)[`flows/${name}.ts`]!);
@@ -209,14 +229,14 @@ async function identity(): Promise<void> {
     tell(what, ms, `${Math.round(ms)} ms, ${Math.round((user + system) / 1000)} of CPU`, target);
     return code;
   };
-  const cold = await timed("code of 500 modules, 2,000 tasks, cold", "1,000 ms");
+  const cold = await timed("load of 500 modules, 2,000 tasks, cold", "");
   if (cold.tasks.size !== 2000) throw new Error(`${cold.tasks.size} tasks instead of 2,000`);
-  const same = await timed("the same again, nothing edited", "", cold);
+  const same = await timed("load, nothing edited", "", cold);
   await edit("m499");
-  const edited = await timed("the same, one file edited", "50 ms", same);
+  const edited = await timed("load, one file edited", "", same);
   const changed = [...edited.tasks].filter(([name, task]) => task.code !== cold.tasks.get(name)?.code).length;
   if (changed !== 4) throw new Error(`the edit changed ${changed} tasks instead of 4`);
   await edit("m3");
-  const imported = await timed(`the same, a file that ${NEIGHBOURS} others import`, "50 ms", edited);
+  const imported = await timed(`load, a file edited that ${NEIGHBOURS} others import`, "", edited);
   for (const code of [cold, same, edited, imported]) await code[Symbol.asyncDispose]();
 }
