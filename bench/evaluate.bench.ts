@@ -4,17 +4,9 @@
  * Each figure is the median of {@link RUNS} runs. "cached" is a new orchestrator on the same store. All records are written: calls, arguments, results, jobs with times.
  */
 
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { fromJson } from "@bufbuild/protobuf";
-import { ListValueSchema } from "@bufbuild/protobuf/wkt";
-import { pino } from "pino";
-import { parseConfig } from "../src/config.ts";
-import { startOrchestrator } from "../src/main.ts";
-import { createClient } from "../src/serve/client.ts";
 import { startPostgres } from "../test/postgres.ts";
 import { median, report } from "./figures.ts";
+import { createProject, serve } from "./orchestrator.ts";
 
 const RUNS = 3;
 const SIZES = [1000, 5000];
@@ -25,12 +17,9 @@ export const one = task("bench.one", (n: number) => n + 1);
 export const main = task("bench.main", (count: number, salt: number) => map(one, Array.from({ length: count }, (_, i) => salt * 1_000_000 + i)));
 `;
 
-const root = await mkdtemp(join(tmpdir(), "firesteel-bench-"));
+await using project = await createProject({ "flows/bench.ts": FLOW });
 const postgres = await startPostgres();
 try {
-  await mkdir(join(root, "flows"));
-  await writeFile(join(root, "flows", "bench.ts"), FLOW);
-  await writeFile(join(root, "package.json"), '{"type":"module"}');
   const rows: (string | number)[][] = [];
   const figures: Record<string, number> = {};
   let salt = 0;
@@ -55,31 +44,10 @@ try {
   report(["database", "tasks", "cold, tasks/s", "cached, tasks/s"], rows, figures);
 } finally {
   await postgres.stop();
-  await rm(root, { recursive: true, force: true });
 }
 
-/** Time of one execution in a new orchestrator, from the request to its durable end. */
+/** Time of one execution in a new orchestrator. */
 async function seconds(database: string, size: number, salt: number): Promise<number> {
-  const config = parseConfig({ flows: ["flows/*.ts"], grpcPort: 0, httpPort: 0, database }, "bench");
-  const orchestrator = await startOrchestrator({
-    root,
-    config,
-    log: pino({ level: "silent" }),
-    localCluster: async () => null,
-  });
-  try {
-    using client = createClient(orchestrator.grpcAddress);
-    await client.tasks.listTasks({});
-    const start = performance.now();
-    const { execution } = await client.executions.startExecution({
-      task: "bench.main",
-      jsonArguments: fromJson(ListValueSchema, [size, salt]),
-    });
-    const ended = await client.executions.waitExecution({ id: execution!.id });
-    const time = (performance.now() - start) / 1000;
-    if (ended.execution?.error) throw new Error(ended.execution.error.message);
-    return time;
-  } finally {
-    await orchestrator.stop();
-  }
+  await using serving = await serve(project.root, { database });
+  return (await serving.run("bench.main", [size, salt])).seconds;
 }

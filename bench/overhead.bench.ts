@@ -6,20 +6,14 @@
  */
 
 import { execFile } from "node:child_process";
-import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { fromJson } from "@bufbuild/protobuf";
-import { ListValueSchema } from "@bufbuild/protobuf/wkt";
-import { pino } from "pino";
 import { type ClusterInfo, startCluster, stopCluster } from "../cluster/cluster.ts";
-import { parseConfig } from "../src/config.ts";
-import { startOrchestrator } from "../src/main.ts";
-import { createClient, type FiresteelClient } from "../src/serve/client.ts";
 import { median, report } from "./figures.ts";
+import { createProject, type Serving, serve } from "./orchestrator.ts";
 
 const PAIRS = 10;
 
@@ -28,35 +22,19 @@ import { sql, task } from "firesteel";
 export const main = task("bench.main", { tags: ["bulk-data"] }, (salt: number) => sql\`SELECT id, id % 7 AS k, \${salt} AS salt FROM range(1000000)\`);
 `;
 
-const root = await mkdtemp(join(tmpdir(), "firesteel-bench-"));
-const directory = join(root, "cluster");
+await using project = await createProject({ "flows/bench.ts": FLOW });
+const directory = join(project.root, "cluster");
 let cluster: ClusterInfo | undefined;
 try {
-  await mkdir(join(root, "flows"));
-  await writeFile(join(root, "flows", "bench.ts"), FLOW);
-  await writeFile(join(root, "package.json"), '{"type":"module"}');
-  cluster = await startCluster({ directory, allow: [root], onProgress: (line) => console.log(line) });
-  const config = parseConfig(
-    {
-      flows: ["flows/*.ts"],
-      grpcPort: 0,
-      httpPort: 0,
+  cluster = await startCluster({ directory, allow: [project.root], onProgress: (line) => console.log(line) });
+  {
+    await using serving = await serve(project.root, {
       clusters: [{ name: "bench", url: cluster.livyUrl, resourceManager: cluster.resourceManagerUrl }],
-    },
-    "bench",
-  );
-  const orchestrator = await startOrchestrator({
-    root,
-    config,
-    log: pino({ level: "silent" }),
-    localCluster: async () => null,
-  });
-  try {
-    using client = createClient(orchestrator.grpcAddress);
+    });
     const product: number[] = [];
     const hand: number[] = [];
     for (let pair = 0; pair <= PAIRS; pair++) {
-      const { seconds, submission } = await throughProduct(client, pair);
+      const { seconds, submission } = await throughProduct(serving, pair);
       const byHand = await throughLivy(cluster.livyUrl, submission, pair);
       console.log(
         `${pair === 0 ? "warm-up" : `pair ${pair}`}: product ${seconds.toFixed(2)} s, by hand ${byHand.toFixed(2)} s`,
@@ -87,12 +65,9 @@ try {
         fingerprint,
       },
     );
-  } finally {
-    await orchestrator.stop();
   }
 } finally {
   if (cluster) await stopCluster({ directory, wipe: true });
-  await rm(root, { recursive: true, force: true });
 }
 
 interface Submitted {
@@ -101,18 +76,11 @@ interface Submitted {
 }
 
 async function throughProduct(
-  client: FiresteelClient,
+  { client, run }: Serving,
   salt: number,
 ): Promise<{ readonly seconds: number; readonly submission: Submitted }> {
-  const start = performance.now();
-  const { execution } = await client.executions.startExecution({
-    task: "bench.main",
-    jsonArguments: fromJson(ListValueSchema, [salt]),
-  });
-  const ended = await client.executions.waitExecution({ id: execution!.id });
-  const seconds = (performance.now() - start) / 1000;
-  if (ended.execution?.error) throw new Error(ended.execution.error.message);
-  const { submissions } = await client.submissions.listSubmissions({ executionId: execution!.id });
+  const { id, seconds } = await run("bench.main", [salt]);
+  const { submissions } = await client.submissions.listSubmissions({ executionId: id });
   return { seconds, submission: submissions[0]!.request as unknown as Submitted };
 }
 

@@ -6,7 +6,7 @@
  */
 
 import { createHash, randomUUID } from "node:crypto";
-import { readdirSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { mkdtemp, open, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -17,7 +17,8 @@ import { digestValue } from "../src/hash/digest.ts";
 import { encodeValue } from "../src/hash/value.ts";
 import { openStore, type RecordStore, type StoreLocation } from "../src/record/store.ts";
 import { startPostgres } from "../test/postgres.ts";
-import { report } from "./figures.ts";
+import { tableSizes } from "./database.ts";
+import { cpuOf, report } from "./figures.ts";
 
 const CALLS = Number(process.argv[3] ?? 100_000);
 /** Records that are handed over together. */
@@ -51,21 +52,6 @@ function job(call: CallRecord, executionId: string, parentId: string, cached: bo
     ...{ id, executionId, parentId, task, evalHash, state: "succeeded", executor, cached, startedAt, endedAt },
     ...{ error: null, submissionId: null, note: null },
   };
-}
-
-/** CPU time of a process and its children, in ms. */
-function cpuOf(pid: number): number {
-  let ticks = 0;
-  for (const name of readdirSync("/proc").filter((entry) => /^\d+$/.test(entry))) {
-    try {
-      const text = readFileSync(`/proc/${name}/stat`, "utf8");
-      const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
-      if (Number(name) === pid || Number(fields[1]) === pid) ticks += Number(fields[11]) + Number(fields[12]);
-    } catch {
-      // Ended since it was listed.
-    }
-  }
-  return ticks * 10;
 }
 
 async function measure(name: string, count: number, server: number | null, run: () => Promise<void>): Promise<void> {
@@ -165,15 +151,10 @@ async function bench(name: string, location: StoreLocation, server: number | nul
 
 /** Bytes of tables and indexes, a call. */
 async function sizes(url: string): Promise<void> {
-  const client = new pg.Client({ connectionString: url });
-  await client.connect();
-  const { rows: found } = await client.query<{ name: string; bytes: string; rows: string }>(
-    `select relname as name, pg_total_relation_size(relid) as bytes, n_live_tup as rows from pg_stat_user_tables where relname in ('call', 'job_block', 'value', 'job')`,
-  );
-  await client.end();
-  for (const { name, bytes, rows: count } of found) {
+  for (const { name, bytes, rows: count } of await tableSizes(url)) {
+    if (!["call", "job_block", "value", "job"].includes(name)) continue;
     // There are jobs of two executions.
-    const each = Math.round(Number(bytes) / CALLS / (name === "job_block" ? 2 : 1));
+    const each = Math.round(bytes / CALLS / (name === "job_block" ? 2 : 1));
     figures[`${name} bytes a call`] = each;
     rows.push([`${name}: ${count} rows`, `${each} bytes a call`, "", "", ""]);
   }
