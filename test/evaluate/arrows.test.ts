@@ -27,7 +27,7 @@ const arrowsOf = (engine: Engine): string[] =>
 
 describe("a function given to a form", () => {
   const FLOW = `${IMPORT}
-import { RATE, scaled } from "./rates.ts";
+import { ofRates, RATE, scaled } from "./rates.ts";
 const factor: number = 10;
 function double(n: number): number { return n * 2; }
 const triple = (n: number): number => n * 3;
@@ -52,12 +52,16 @@ export const held = partial((a: number, b: number) => a * 100 + b, 7);
 export const fromConstant = task("$.fromConstant", (n: number) => held(n));
 export const value = task("$.value", () => partial((a: number, b: number) => a - b, 50));
 export const useValue = task("$.useValue", (n: number) => apply(value(), n));
+const A = 5;
+const B = 50;
+export const alike = task("$.alike", (ns: number[]) => [map((n: number) => n * A, ns), map((n: number) => n * B, ns), ofRates(ns)]);
 export const two = task("$.two", (ns: number[]) => [map((n: number) => n + 0.5, ns), map(((m) => m + 0.5) as (m: number) => number, ns)]);
 `;
   const RATES = `import { map, task } from "firesteel";
 export const RATE = 4;
 export const scaled = (n: number): number => n * RATE;
-export const imported = (ns: number[]) => map((n: number) => n / RATE, ns);
+const A = 0.5;
+export const ofRates = (ns: number[]) => map((n: number) => n * A, ns);
 `;
   let engine: Engine;
   beforeAll(async () => {
@@ -90,6 +94,7 @@ export const imported = (ns: number[]) => map((n: number) => n / RATE, ns);
     ["fromConstant", [3], 703],
     ["useValue", [8], 42],
     ["two", [[1]], [[1.5], [1.5]]],
+    ["alike", [[2]], [[10], [100], [1]]],
   ])("runs in %s", async (task, args, expected) => {
     const run = await engine.run(task, ...args);
     expect(run.error).toBeNull();
@@ -104,7 +109,7 @@ export const imported = (ns: number[]) => map((n: number) => n / RATE, ns);
     expect(info).toMatchObject({
       arrow: true,
       module: "flow.ts",
-      description: "(n: number) => n + 0.5",
+      description: expect.stringMatching(/^line \d+: \(n: number\) => n \+ 0\.5$/),
       undecided: [],
     });
     expect(FLOW.split("\n")[info.line - 1]).toContain("n + 0.5");

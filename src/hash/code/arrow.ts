@@ -38,7 +38,8 @@ export function writeGivenFunction(w: Writer, node: CallExpression, scope: Scope
   if (!isFunction && !isName) return;
   const own = newWriter(w.module, "body", scope.depth);
   write(own, given, scope);
-  const captures = own.undecided.filter(({ reason }) => reason.startsWith("captures "));
+  // What eval(...) mentions is not seen, and would be looked for at the module's top level.
+  const captures = own.undecided.filter(({ reason }) => reason.startsWith("captures ") || reason === "eval");
   if (isFunction) findPrivateNames(own, given, captures);
   w.module.given.push({
     offsets: callOffsets(w.module.text, node),

@@ -170,7 +170,7 @@ function describeTask(definition: TaskDefinition, code: TaskCode, root: string):
   const settled = pinned || options.reads !== undefined;
   return {
     name,
-    description: arrow ? shortened(code.parts[0]?.text ?? "") : (options.description ?? ""),
+    description: arrow ? `line ${site.line}: ${shortened(code.parts[0]?.text ?? "")}` : (options.description ?? ""),
     module: shownFile(site.url, root),
     line: site.line,
     // The tag of a task is no part of its identity, but its version option is all of it.
