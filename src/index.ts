@@ -47,7 +47,7 @@ export {
 export { type Arg, field, isLazy, type Lazy, type LazyOf, type Resolved } from "./define/lazy.ts";
 export { filter, flatMap, type ListOf, map, reduce } from "./define/lists.ts";
 export { add, and, div, eq, ge, gt, le, lt, mod, mul, ne, neg, not, or, sub, text } from "./define/operators.ts";
-export { type Callee, partial } from "./define/partial.ts";
+export { type Arrow, type Callee, partial } from "./define/partial.ts";
 export type { ArrayType, DataType, MapType, StructField, StructType } from "./define/schema.ts";
 export { contextValue, withContext, withLimits, withTags } from "./define/scope.ts";
 export { type Identifier, ident, type PysparkOptions, pyspark, type Sql, type SqlValue, sql } from "./define/spark.ts";

@@ -204,6 +204,6 @@ function tellWarnings(log: Logger, code: FlowCode): void {
   for (const task of code.tasks.values())
     for (const { reason, file, line, column } of task.undecided)
       log.warn(
-        `results of task ${task.name} are not kept: ${reason}, at ${file}:${line}:${column}; set \`reads\` (what it depends on) or \`version\` to decide it yourself`,
+        `results of task ${task.name} are not kept: ${reason}, at ${file}:${line}:${column}; ${task.arrow ? 'define it with task("name", options, ...) and set' : "set"} \`reads\` (what it depends on) or \`version\` to decide it yourself`,
       );
 }

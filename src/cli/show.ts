@@ -38,7 +38,7 @@ export async function show(options: ShowOptions): Promise<ExitCode> {
   });
   if (found) return ExitCode.ok;
   await using session = await openSession("tasks");
-  const { tasks } = await session.client.tasks.listTasks({});
+  const { tasks } = await session.client.tasks.listTasks({ prefix: options.id });
   const task = tasks.find(({ name }) => name === options.id);
   if (!task)
     throw new FiresteelError(Code.notFound, `no execution, submission or task has this id or name: ${options.id}`);

@@ -6,7 +6,7 @@ import { Code, FiresteelError } from "../errors.ts";
 import { Form } from "./expression.ts";
 import type { DatasetValue } from "./external.ts";
 import { type Arg, expressionOf, type Lazy, type LazyOf, lazy, type Resolved } from "./lazy.ts";
-import { type Callee, requireCallee } from "./partial.ts";
+import { type Arrow, type Callee, calleeOf } from "./partial.ts";
 
 /** An error as a recovery task sees it: what a second run would see too, so not the way to the task that failed. */
 export interface CaughtError {
@@ -79,19 +79,28 @@ export type ErrorChoice = string | (abstract new (...args: never[]) => Error);
  *
  * export const parse = task("catching.parse", (text: string) => JSON.parse(text) as number);
  * export const none = task("catching.none", (error: CaughtError) => (error.message === "" ? 0 : -1));
- * export const main = task("catching.main", () => catchError(parse("{"), none, [SyntaxError])); // -1
+ * export const main = task("catching.main", () => [
+ *   catchError(parse("{"), none, [SyntaxError]),
+ *   catchError(parse("{"), (error) => error.name),
+ * ]); // [-1, "SyntaxError"]
  * ```
  *
- * @throws FiresteelError `invalid_argument` when `recover` is no task or `only` no list of codes and classes
+ * @throws FiresteelError `invalid_argument` when `recover` is no task or arrow or `only` no list of codes and classes
  */
 export function catchError<A, R>(
   body: A,
   recover: Callee<[CaughtError], R>,
-  only: readonly ErrorChoice[] = [],
-): Lazy<Resolved<A> | R> {
-  requireCallee("catchError", recover);
+  only?: readonly ErrorChoice[],
+): Lazy<Resolved<A> | R>;
+export function catchError<A, R>(
+  body: A,
+  recover: Arrow<[error: CaughtError], R>,
+  only?: readonly ErrorChoice[],
+): Lazy<Resolved<A> | Resolved<R>>;
+export function catchError(body: unknown, recover: unknown, only: readonly ErrorChoice[] = []): Lazy<unknown> {
+  const task = calleeOf("catchError", recover);
   if (!Array.isArray(only)) throw wrongOnly();
-  return lazy({ kind: "form", form: Form.catchError, args: [body, only.map(errorName), recover] });
+  return lazy({ kind: "form", form: Form.catchError, args: [body, only.map(errorName), task] });
 }
 
 /** How one member of {@link catchAll} ended. */
@@ -121,8 +130,16 @@ export function catchAll<T>(mapped: LazyOf<readonly T[]>): Lazy<Result<T>[]>;
 export function catchAll<T, R>(mapped: LazyOf<readonly T[]>, recover: Callee<[Result<T>[]], R>): Lazy<T[] | R>;
 export function catchAll<T extends Members>(members: T): Lazy<Results<T>>;
 export function catchAll<T extends Members, R>(members: T, recover: Callee<[Results<T>], R>): Lazy<Resolved<T> | R>;
-export function catchAll(members: unknown, recover: unknown = null): Lazy<unknown> {
-  if (recover !== null) requireCallee("catchAll", recover);
+export function catchAll<T, R>(
+  mapped: LazyOf<readonly T[]>,
+  recover: Arrow<[results: Result<T>[]], R>,
+): Lazy<T[] | Resolved<R>>;
+export function catchAll<T extends Members, R>(
+  members: T,
+  recover: Arrow<[results: Results<T>], R>,
+): Lazy<Resolved<T> | Resolved<R>>;
+export function catchAll(members: unknown, given: unknown = null): Lazy<unknown> {
+  const recover = given === null ? null : calleeOf("catchAll", given);
   const expression = expressionOf(members);
   if (expression?.kind === "form" && expression.form === Form.map)
     return lazy({ kind: "form", form: Form.catchAll, args: [true, recover, ...expression.args] });
@@ -187,9 +204,13 @@ export function seq<const T extends readonly unknown[]>(items: T): Lazy<Resolved
 export function apply<A extends readonly unknown[], R>(
   task: Callee<A, R>,
   ...args: { readonly [K in keyof A]: Arg<A[K]> }
-): Lazy<R> {
-  requireCallee("apply", task);
-  return lazy({ kind: "form", form: Form.apply, args: [task, ...args] });
+): Lazy<R>;
+export function apply<A extends readonly unknown[], R>(
+  arrow: Arrow<A, R>,
+  ...args: { readonly [K in keyof A]: Arg<A[K]> }
+): Lazy<Resolved<R>>;
+export function apply(task: unknown, ...args: readonly unknown[]): Lazy<unknown> {
+  return lazy({ kind: "form", form: Form.apply, args: [calleeOf("apply", task), ...args] });
 }
 
 /**

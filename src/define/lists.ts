@@ -1,12 +1,15 @@
 /**
  * Forms over lists, which may themselves be lazy. Each gives a lazy and runs nothing.
  *
- * The task is a task, a partial task or a lazy of one; like the functions of JavaScript's own list methods it may take no parameter at all.
+ * The task is a task, a partial task, a lazy of one, or an arrow that captures no local (see `Arrow`); like the functions of JavaScript's own list methods it may take no parameter at all.
  */
 
 import { Form } from "./expression.ts";
-import { type Arg, type Lazy, type LazyOf, lazy } from "./lazy.ts";
-import { type Callee, requireCallee } from "./partial.ts";
+import { type Arg, type Lazy, type LazyOf, lazy, type Resolved } from "./lazy.ts";
+import { type Arrow, type Callee, calleeOf } from "./partial.ts";
+
+/** What a body may give where a `T` is wanted. */
+type OrLater<T> = T | LazyOf<T> | Promise<T | LazyOf<T>>;
 
 /** A list of `T`s, or a lazy of one. */
 export type ListOf<T> = LazyOf<readonly T[]> | readonly Arg<T>[];
@@ -20,12 +23,13 @@ export type ListOf<T> = LazyOf<readonly T[]> | readonly Arg<T>[];
  *
  * export const years = task("lists.years", () => [2023, 2024]);
  * export const days = task("lists.days", (year: number) => (year % 4 === 0 ? 366 : 365));
- * export const main = task("lists.main", () => map(days, years())); // [365, 366]
+ * export const main = task("lists.main", () => [map(days, years()), map((year) => year + 1, years())]); // [[365, 366], [2024, 2025]]
  * ```
  */
-export function map<T, R>(task: Callee<[T], R>, items: ListOf<NoInfer<T>>): Lazy<R[]> {
-  requireCallee("map", task);
-  return lazy({ kind: "form", form: Form.map, args: [task, items] });
+export function map<T, R>(task: Callee<[T], R>, items: ListOf<NoInfer<T>>): Lazy<R[]>;
+export function map<T, R>(arrow: Arrow<[item: NoInfer<T>], R>, items: ListOf<T>): Lazy<Resolved<R>[]>;
+export function map(task: unknown, items: unknown): Lazy<unknown> {
+  return lazy({ kind: "form", form: Form.map, args: [calleeOf("map", task), items] });
 }
 
 /**
@@ -39,9 +43,13 @@ export function map<T, R>(task: Callee<[T], R>, items: ListOf<NoInfer<T>>): Lazy
  * export const main = task("lists.main", () => flatMap(twice, ["a", "b"])); // ["a", "a", "b", "b"]
  * ```
  */
-export function flatMap<T, R>(task: Callee<[T], readonly R[]>, items: ListOf<NoInfer<T>>): Lazy<R[]> {
-  requireCallee("flatMap", task);
-  return lazy({ kind: "form", form: Form.flatMap, args: [task, items] });
+export function flatMap<T, R>(task: Callee<[T], readonly R[]>, items: ListOf<NoInfer<T>>): Lazy<R[]>;
+export function flatMap<T, R>(
+  arrow: Arrow<[item: NoInfer<T>], OrLater<readonly R[]>>,
+  items: ListOf<T>,
+): Lazy<Resolved<R>[]>;
+export function flatMap(task: unknown, items: unknown): Lazy<unknown> {
+  return lazy({ kind: "form", form: Form.flatMap, args: [calleeOf("flatMap", task), items] });
 }
 
 /**
@@ -55,9 +63,10 @@ export function flatMap<T, R>(task: Callee<[T], readonly R[]>, items: ListOf<NoI
  * export const main = task("lists.main", () => filter(isLong, ["tree", "oak"])); // ["tree"]
  * ```
  */
-export function filter<T>(task: Callee<[T], boolean>, items: ListOf<NoInfer<T>>): Lazy<T[]> {
-  requireCallee("filter", task);
-  return lazy({ kind: "form", form: Form.filter, args: [task, items] });
+export function filter<T>(task: Callee<[T], boolean>, items: ListOf<NoInfer<T>>): Lazy<T[]>;
+export function filter<T>(arrow: Arrow<[item: NoInfer<T>], OrLater<boolean>>, items: ListOf<T>): Lazy<T[]>;
+export function filter(task: unknown, items: unknown): Lazy<unknown> {
+  return lazy({ kind: "form", form: Form.filter, args: [calleeOf("filter", task), items] });
 }
 
 /**
@@ -78,7 +87,12 @@ export function reduce<T>(
   task: Callee<[T, T], T>,
   items: ListOf<NoInfer<T>>,
   ...initial: readonly [initial?: Arg<NoInfer<T>>]
-): Lazy<T> {
-  requireCallee("reduce", task);
-  return lazy({ kind: "form", form: Form.reduce, args: [task, items, ...initial] });
+): Lazy<T>;
+export function reduce<T>(
+  arrow: Arrow<[left: NoInfer<T>, right: NoInfer<T>], OrLater<Arg<NoInfer<T>>>>,
+  items: ListOf<T>,
+  ...initial: readonly [initial?: Arg<NoInfer<T>>]
+): Lazy<T>;
+export function reduce(task: unknown, items: unknown, ...initial: readonly unknown[]): Lazy<unknown> {
+  return lazy({ kind: "form", form: Form.reduce, args: [calleeOf("reduce", task), items, ...initial] });
 }

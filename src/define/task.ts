@@ -23,6 +23,8 @@ export interface TaskDefinition {
   readonly args?: ArgumentSchemas;
   readonly body: (...args: never[]) => unknown;
   readonly site: CallSite;
+  /** It is a function that a form was given, not one that `task(...)` was. */
+  readonly arrow?: true;
 }
 
 /** A task: call it to get a lazy of its result. Arguments may be lazies, or hold lazies at any depth. */
@@ -182,6 +184,21 @@ function define(
       site,
     }),
   );
+  return addCallable(name);
+}
+
+/** Defines the task of a function that forms are given; its options are the defaults. @internal */
+export function defineArrow(name: string, body: TaskDefinition["body"], site: CallSite): void {
+  registry.set(name, Object.freeze({ name, options: Object.freeze({}), body, site, arrow: true }));
+  arrowByName(name);
+}
+
+/** The task of an arrow, which may be there before its definition: forms are called while a module loads. @internal */
+export function arrowByName(name: string): Task {
+  return callables.get(name) ?? addCallable(name);
+}
+
+function addCallable(name: string): Task {
   const callable = taskCallable(name);
   callables.set(name, callable);
   return callable;

@@ -5,14 +5,13 @@
  */
 
 import type { CallOptions } from "../define/task-options.ts";
-import { Code, FiresteelError } from "../errors.ts";
 import { type Digest, digestOf, digestValue, rememberDigest } from "../hash/digest.ts";
 import { findExternals } from "../hash/value.ts";
 import { bindArguments } from "./arguments.ts";
 import { Below, codecBelow } from "./below.ts";
 import { type BodyRequest, mentionsExternals } from "./bodies.ts";
 import { callCode, givenCodecs, hashCall } from "./call-identity.ts";
-import { type TaskInfo, withCallOptions } from "./code.ts";
+import { missingTask, type TaskInfo, withCallOptions } from "./code.ts";
 import type { EvaluationContext, Frame } from "./evaluation.ts";
 import { errorRecord, isInputChanged } from "./failure.ts";
 import { FINGERPRINT_TASK } from "./fingerprint.ts";
@@ -86,7 +85,7 @@ export class Calls implements LookupsOwner {
     let args: readonly Uint8Array[];
     try {
       task = name === FINGERPRINT_TASK.name ? FINGERPRINT_TASK : this.#owner.context.code.tasks.get(name);
-      if (!task) throw new FiresteelError(Code.notFound, `task is not known: ${name}`);
+      if (!task) throw missingTask(name);
       if (options) task = withCallOptions(task, options);
       args = bindArguments(task, given);
     } catch (error) {

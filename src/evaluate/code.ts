@@ -3,6 +3,7 @@
  */
 
 import type { CallOptions, TaskOptions } from "../define/task-options.ts";
+import { Code, FiresteelError } from "../errors.ts";
 import type { Digest } from "../hash/digest.ts";
 import type { Executor } from "./ports.ts";
 
@@ -46,6 +47,8 @@ export interface TaskInfo {
   readonly code: Digest;
   readonly options: TaskOptions;
   readonly parameters: readonly ParameterInfo[];
+  /** It is a function that a form was given where it was called; its name comes from its code. */
+  readonly arrow?: true;
   /** The libraries of its arguments' schemas; absent without any. */
   readonly schemas?: string;
   /** Not empty: the identity cannot be trusted, so results are not kept. */
@@ -74,6 +77,14 @@ export interface FlowCode {
   checkArguments(task: string, args: readonly (Uint8Array | null)[]): Promise<void>;
   retain(): void;
   release(): void;
+}
+
+/** The failure of a call, in an expression that may have been kept long ago, of a task that the code has not. */
+export function missingTask(name: string): FiresteelError {
+  const arrow = name.startsWith("arrow.")
+    ? " (a function that was given to a form and has changed since; the task that gave it holds on to it by its option `version`, so raise that)"
+    : "";
+  return new FiresteelError(Code.notFound, `task is not known: ${name}${arrow}`);
 }
 
 /** The task as one call sees it: tags on top of its own, anything else instead. */

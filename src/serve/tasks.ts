@@ -15,7 +15,12 @@ import { messageFromValue } from "./value-message.ts";
 export function taskHandlers(orchestrator: Orchestrator): Handlers<typeof TaskService> {
   return {
     async listTasks(request) {
-      const tasks = orchestrator.tasks().filter(({ name }) => name.startsWith(request.prefix));
+      const tasks = orchestrator
+        .tasks()
+        // Nobody starts a function that a form was given; who asks for these names sees them.
+        .filter(
+          ({ name, arrow }) => name.startsWith(request.prefix) && (!arrow || request.prefix.startsWith("arrow.")),
+        );
       return {
         tasks: tasks.toSorted((a, b) => (a.name < b.name ? -1 : 1)).map(taskMessage),
         warnings: orchestrator.warnings().map((warning) => ({ ...warning })),

@@ -79,9 +79,9 @@ describe("forms", () => {
     ["partial", () => partial(((a: number) => a) as never, 1 as never)],
     ["catchError", () => catchError(1, (() => 1) as never)],
     ["catchAll", () => catchAll([1], (() => 1) as never)],
-  ])("%s wants a task, not a function", (form, use) => {
+  ])("%s wants a task, not a function of code that firesteel has not loaded", (form, use) => {
     expect(use).toThrow(
-      `${form}(...) wants a task here; a plain function has no identity, so define it with task("name", ...), and give it what it captures with partial(task, ...)`,
+      `${form}(...) wants a task here; a plain function is taken only where it is seen in the code: write it in the call of ${form} (imported from "firesteel", in a module that firesteel loads) or give the name of a function of the same module, else define it with task("name", ...)`,
     );
   });
 

@@ -50,6 +50,54 @@ const repair = task("types.repair", (results: { a: Result<number>; b: Result<num
 const failed = task("types.failed", (results: Result<number>[]) => results.length);
 const recoverWith = task("types.recoverWith", (prefix: string, error: CaughtError) => prefix + error.message);
 
+/** Of an arrow that a form is given; never called, since only code that firesteel loads may give one. */
+function arrows(): void {
+  const items = map(inc, [1]);
+  const written = map((n: number) => n + 1, [1, inc(2)]);
+  same<Of<typeof written>, number[]>(true);
+  const inferred = map((n) => `${n + 1}`, [1, 2]);
+  same<Of<typeof inferred>, string[]>(true);
+  const overLazies = map((n) => n + 1, [1, inc(2)]);
+  same<Of<typeof overLazies>, number[]>(true);
+  const overLazy = map((n) => [n], items);
+  same<Of<typeof overLazy>, number[][]>(true);
+  const ofCalls = map((n) => inc(n), items);
+  same<Of<typeof ofCalls>, number[]>(true);
+  const later = map(async (n) => ({ a: inc(n) }), items);
+  same<Of<typeof later>, { readonly a: number }[]>(true);
+  const rows = map((row) => row.size, names(["a"]));
+  same<Of<typeof rows>, number[]>(true);
+  const none = map(() => 1, ["a"]);
+  same<Of<typeof none>, number[]>(true);
+  const joined = flatMap((text) => text.split(" "), ["a b"]);
+  same<Of<typeof joined>, string[]>(true);
+  const kept = filter((n) => n > 1, items);
+  same<Of<typeof kept>, number[]>(true);
+  const byLazy = filter((n) => lt(n, 3), items);
+  same<Of<typeof byLazy>, number[]>(true);
+  const total = reduce((a, b) => a + b, items, 0);
+  same<Of<typeof total>, number>(true);
+  const lazily = reduce((a, b) => add(a, b), items);
+  same<Of<typeof lazily>, number>(true);
+  const caught = catchError(inc(1), (error) => error.message);
+  same<Of<typeof caught>, number | string>(true);
+  const ended = catchAll(map(inc, [1]), (results) => results.map(({ ok }) => ok));
+  same<Of<typeof ended>, number[] | boolean[]>(true);
+  const record = catchAll({ a: inc(1) }, (results) => (results.a.ok ? "a" : null));
+  const recordOf: LazyOf<{ a: number } | string | null> = record;
+  const applied = apply((a: number, b: string) => b.repeat(a), inc(1), "x");
+  same<Of<typeof applied>, string>(true);
+  const one = partial((by: number, n: number) => inc(by * n), inc(1));
+  same<typeof one, Task<[n: number], number>>(true);
+  const two = partial((a: string, b: number, c: boolean) => [a, b, c], "a", 1);
+  const mapped: LazyOf<(string | number | boolean)[][]> = map(two, [true]);
+  expect([recordOf, mapped]).toHaveLength(2);
+}
+
+it("types of arrows", () => {
+  expect(arrows).toBeInstanceOf(Function);
+});
+
 it("types follow laziness", () => {
   same<Of<ReturnType<typeof inc>>, number>(true);
   same<Of<ReturnType<typeof names>>, { readonly name: string; readonly size: number }[]>(true);
@@ -174,8 +222,26 @@ it("types follow laziness", () => {
     list[0]!.nome;
     // @ts-expect-error a lazy list has no methods
     list.map((x) => x);
-    // @ts-expect-error a plain function is no task
-    map((n: number) => n, [1]);
+    // @ts-expect-error the items do not fit the arrow
+    map((n: number) => n, ["a"]);
+    // @ts-expect-error an arrow gets the item, no index
+    map((n: number, index: number) => n + index, [1]);
+    // @ts-expect-error the item is a number
+    map((n) => n.toUpperCase(), [1, inc(1)]);
+    // @ts-expect-error a condition is a boolean
+    filter((n) => n + 1, [1]);
+    // @ts-expect-error flatMap joins lists
+    flatMap((n) => n + 1, [1]);
+    // @ts-expect-error what is combined is like the items
+    reduce((a, b) => `${a}${b}`, [1]);
+    // @ts-expect-error there is no such field
+    catchError(inc(1), (error) => error.stack);
+    // @ts-expect-error the argument given does not fit
+    partial((a: number, b: number) => a + b, "1");
+    // @ts-expect-error the argument does not fit
+    apply((a: number) => a, "1");
+    // @ts-expect-error a task is no arrow: its own type counts
+    map(split, [1]);
     // @ts-expect-error the items do not fit the task
     map(inc, ["a"]);
     // @ts-expect-error a condition is a boolean

@@ -327,6 +327,9 @@ describe("reading", () => {
     expect(warnings).toMatchObject([{ message: "a slip", file: "flows/echo.ts", line: 2, column: 3 }]);
     expect(tasks.map(({ name }) => name)).toEqual(["echo", "fail", "hang"]);
     expect((await client.tasks.listTasks({ prefix: "ha" })).tasks).toHaveLength(1);
+    // Functions that forms are given are told to whoever asks for them.
+    expect((await client.tasks.listTasks({ prefix: "a" })).tasks).toEqual([]);
+    expect((await client.tasks.listTasks({ prefix: "arrow." })).tasks).toHaveLength(1);
     const { task } = await client.tasks.getTask({ name: "echo" });
     expect(task).toMatchObject({
       description: "Gives its arguments back.",

@@ -323,6 +323,16 @@ const TASKS: readonly TaskInfo[] = [
     parameters: [],
     undecided: [],
   },
+  {
+    name: "arrow.waits.x0123456789ab",
+    description: "line 7: (n) => n + 1",
+    module: "flows/waits.ts",
+    code: "44".repeat(32),
+    options: {},
+    parameters: [],
+    arrow: true,
+    undecided: [],
+  },
 ];
 const example = (n: number): ExampleCall => ({
   evalHash: `${n}`.repeat(64),

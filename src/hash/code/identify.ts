@@ -18,6 +18,8 @@ export interface TaskPlace {
   readonly schemas?: boolean;
   /** It is a codec, and the place that of `registerCodec(...)`. */
   readonly codec?: boolean;
+  /** It is a function that a form is given, and the place its own. */
+  readonly arrow?: boolean;
 }
 
 /** The identity of a task's code, and what it is made of. */
@@ -122,7 +124,8 @@ function bodyOf(linker: Linker, modules: ReadonlyMap<string, GraphModule>, task:
   const module = modules.get(url) ?? { url, text: "", kind: "json", imports: {}, summary: summarise(url, "", "json") };
   const offset = (module.summary.lines[line - 1] ?? Number.NaN) + column - 1;
   const site = sitesOf(module.summary).get(offset);
-  const unit = site?.unit;
+  const unit =
+    task.arrow === true ? module.summary.given.find(({ unit: { start } }) => start === offset)?.unit : site?.unit;
   if (unit === undefined) {
     const reason = "the call of task(...) is not found in the syntax; call it by that name";
     return { node: linker.unknown(module, name, { reason, line, column }), params: undefined };

@@ -8,7 +8,9 @@
 import { readFileSync } from "node:fs";
 import { type LoadHookContext, registerHooks } from "node:module";
 import { parseSync } from "oxc-parser";
+import { declareArrows, defineArrows, type ModuleArrows } from "../../define/arrow.ts";
 import { Code, FiresteelError } from "../../errors.ts";
+import { ARROWS, arrowsOf, arrowsText } from "./arrow-text.ts";
 import type { CodeIndex } from "./identify.ts";
 import { isProjectFile, packageOf } from "./package.ts";
 import { pathOf, syntaxError } from "./parse.ts";
@@ -23,18 +25,25 @@ export interface LoaderOptions {
   readonly index?: CodeIndex;
   /** Texts by URL that are served instead of what is on disk. */
   readonly snapshot?: ReadonlyMap<string, string>;
+  /** The arrows of those texts, by URL; without an index nothing else tells them. */
+  readonly arrows?: ReadonlyMap<string, ModuleArrows>;
+  /** `file:` URL of the project's folder; names of arrows count from there. */
+  readonly root?: string;
 }
 
 /** The installed hooks. */
 export interface Loader {
   /** Every project module loaded so far, by URL. */
   readonly modules: ReadonlyMap<string, LoadedModule>;
+  /** The arrows of those that have some, by URL. */
+  readonly arrows: ReadonlyMap<string, ModuleArrows>;
   /** The value of a top-level constant or variable of a loaded module; undefined if there is no such name or it has no value yet. */
   binding(url: string, localName: string): { readonly value: unknown } | undefined;
   /** Takes the hooks away. Modules that are loaded stay loaded. */
   [Symbol.dispose](): void;
 }
 
+type Functions = Readonly<Record<string, (...args: never[]) => unknown>>;
 type Getters = Readonly<Record<string, () => unknown>>;
 
 const REGISTER = Symbol.for("firesteel.bindings");
@@ -43,11 +52,16 @@ const SELF = "firesteel:self";
 /** Installs the hooks on this thread. One at a time: the bindings of a second one would shadow the first's. */
 export function installLoader(options: LoaderOptions): Loader {
   const modules = new Map<string, LoadedModule & { readonly imports: Record<string, Resolution> }>();
+  const arrows = new Map<string, ModuleArrows>();
   const bindings = new Map<string, Getters>();
-  const shared = globalThis as { [REGISTER]?: (url: string, getters: Getters) => void };
+  const shared = globalThis as {
+    [REGISTER]?: (url: string, getters: Getters) => void;
+    [ARROWS]?: (url: string, copies: Functions) => void;
+  };
   if (shared[REGISTER] !== undefined)
     throw new FiresteelError(Code.failedPrecondition, "a loader is installed on this thread already");
   shared[REGISTER] = (url, getters) => bindings.set(url, getters);
+  shared[ARROWS] = (url, copies) => defineArrows(url, arrows.get(url)?.arrows ?? [], copies);
   const ownFolder = new URL("./", options.firesteel.url).href;
   const isLocal = (url: string) => isProjectFile(url) && !url.startsWith(ownFolder);
 
@@ -98,12 +112,24 @@ export function installLoader(options: LoaderOptions): Loader {
       const summary = options.index?.update(module);
       if (summary !== undefined) refuseUnknownSyntax(url, text, summary);
       const format = kind !== "module" ? kind : /\.m?ts$/.test(pathOf(url)) ? "module-typescript" : "module";
-      return { format, source: summary?.kind === "module" ? text + exposing(summary) : text, shortCircuit: true };
+      const source = text + handingOut(url, text, summary) + (summary?.kind === "module" ? exposing(summary) : "");
+      return { format, source, shortCircuit: true };
     },
   });
 
+  /** The code behind a text that hands out its arrows, which are known from here on. */
+  function handingOut(url: string, text: string, summary: ModuleSummary | undefined): string {
+    const found = summary ? arrowsOf(url, summary, options.root) : options.arrows?.get(url);
+    if (found === undefined) return "";
+    arrows.set(url, found);
+    const { code, copies } = arrowsText(text, found);
+    declareArrows(url, found, copies);
+    return code;
+  }
+
   return {
     modules,
+    arrows,
     binding(url, localName) {
       const getters = bindings.get(url);
       if (getters === undefined || !Object.hasOwn(getters, localName)) return undefined;
@@ -118,6 +144,7 @@ export function installLoader(options: LoaderOptions): Loader {
     [Symbol.dispose]() {
       hooks.deregister();
       delete shared[REGISTER];
+      delete shared[ARROWS];
     },
   };
 }

@@ -5,6 +5,7 @@
  * to nothing else, and without methods.
  */
 import type { Node } from "oxc-parser";
+import { refusal } from "./arrow.ts";
 import { bare } from "./mutation.ts";
 import { type GraphModule, type ModuleGraph, resolveReference } from "./resolve.ts";
 import { lookUp, type Scope, type Target } from "./scope.ts";
@@ -126,10 +127,10 @@ function namesOfParts(id: Node): string[] {
 /** Says what a module-level name of the project is when it is something whose calls are lazy: the name of a task. */
 export type LazySource = (url: string, localName: string) => string | undefined;
 
-/** The misuses of all modules, in order of place. */
+/** The misuses of all modules, and the functions that are given to forms and capture something, in order of place. */
 export function findMisuse(graph: ModuleGraph, sourceOf: LazySource): Misuse[] {
   return [...graph.values()]
-    .flatMap((module) => misusesOf(graph, module, sourceOf))
+    .flatMap((module) => [...misusesOf(graph, module, sourceOf), ...capturesOf(module)])
     .sort((a, b) => (a.file === b.file ? a.line - b.line || a.column - b.column : a.file < b.file ? -1 : 1));
 }
 
@@ -149,6 +150,13 @@ function misusesOf(graph: ModuleGraph, module: GraphModule, sourceOf: LazySource
     found.push({ message, file: module.url, line, column });
   }
   return found;
+}
+
+function capturesOf({ url, summary }: GraphModule): Misuse[] {
+  return summary.given.flatMap((given) => {
+    const [first] = given.captures;
+    return first ? [{ message: refusal(given), file: url, line: first.line, column: first.column }] : [];
+  });
 }
 
 function isForm({

@@ -1,5 +1,6 @@
 /** From the text of one module to its summary: imports, exports, and the code of everything that it declares. */
 import type { Expression, ImportDeclaration, ModuleExportName, Node, Program, VariableDeclaration } from "oxc-parser";
+import { moduleFunctions } from "./arrow.ts";
 import { bare } from "./mutation.ts";
 import { writeNode } from "./normalise.ts";
 import { writeClass, writeFunction } from "./normalise-function.ts";
@@ -46,6 +47,7 @@ export function summarise(url: string, text: string, kind: ModuleKind): ModuleSu
     units: Object.fromEntries([...build.units].map(([name, units]) => [name, merged(units)])),
     statements: build.statements,
     sites: context.sites,
+    given: context.given,
     mutations: context.mutations,
     misuses: context.misuses,
     undecided: [],
@@ -63,6 +65,7 @@ function contentOnly(kind: ModuleKind, content: string, text: string): ModuleSum
     units: {},
     statements: [],
     sites: [],
+    given: [],
     mutations: [],
     misuses: [],
     undecided: [],
@@ -109,6 +112,8 @@ function newBuild(text: string, program: Program): Build {
       mutations: [],
       misuses: [],
       sites: [],
+      given: [],
+      functions: moduleFunctions(program),
       write: writeNode,
     },
     scope: moduleScope([...names, ...imports.keys()]),
@@ -218,7 +223,8 @@ function addVariables(build: Build, node: VariableDeclaration): void {
     const names = patternNames(id);
     names.forEach((name, index) => {
       // Only the first writes its findings for the module, or each change would be noted once a name.
-      const context = index === 0 ? build.context : { ...build.context, mutations: [], misuses: [], sites: [] };
+      const context =
+        index === 0 ? build.context : { ...build.context, mutations: [], misuses: [], sites: [], given: [] };
       const w = newWriter(context, "constant", 0, names);
       write(w, init, build.scope);
       writePattern(w, id, build.scope);

@@ -3,6 +3,7 @@
  * comments, types, parentheses, quotes, empty statements, shorthand and the names of locals and of module-level things.
  */
 import type { CallExpression, NewExpression, Node } from "oxc-parser";
+import { writeGivenFunction } from "./arrow.ts";
 import { noteMisuse, setResult } from "./misuse.ts";
 import { aliasOf, bare, changedByCall, memberName, runsAtOnce, writtenBy } from "./mutation.ts";
 import { writeClass, writeFunction, writeObjectValue } from "./normalise-function.ts";
@@ -321,6 +322,7 @@ function writeCall(w: Writer, node: CallExpression | NewExpression, scope: Scope
     if (w.kind !== "body") {
       writeSite(w, node, scope);
       writeCodecSite(w, node, scope);
+      writeGivenFunction(w, node, scope);
     }
   }
   const called = bare(callee);

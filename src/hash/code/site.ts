@@ -86,7 +86,7 @@ function isCallee(w: Writer, callee: Node, name: "task" | "registerCodec"): bool
 }
 
 /** V8 places `f(...)` at `f`, `x.f(...)` at `f`, and anything else (also `(f)(...)` and `f?.(...)`) at the parenthesis of its arguments. */
-function callOffsets(text: string, node: CallExpression): number[] {
+export function callOffsets(text: string, node: CallExpression): number[] {
   const callee = bare(node.callee);
   const open = text.indexOf("(", node.typeArguments?.end ?? node.callee.end);
   if (callee.type === "Identifier") return [callee.start, open];

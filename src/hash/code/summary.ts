@@ -77,6 +77,18 @@ export interface Site {
   readonly schemas?: Unit;
 }
 
+/** A function that a form is given where it is called; line and column are its own. */
+export interface GivenFunction extends Place {
+  /** Offsets at which V8 may place the call of the form. */
+  readonly offsets: readonly number[];
+  readonly form: string;
+  /** It is given by its name, which a function of this module has. */
+  readonly named: boolean;
+  readonly unit: Unit;
+  /** What it takes from the code around it; empty for one that can run by itself. */
+  readonly captures: readonly Finding[];
+}
+
 /** Where an export or import comes from. */
 export interface From {
   readonly specifier: string;
@@ -97,6 +109,7 @@ export interface ModuleSummary {
   readonly units: Readonly<Record<string, Unit>>;
   readonly statements: readonly Unit[];
   readonly sites: readonly Site[];
+  readonly given: readonly GivenFunction[];
   readonly mutations: readonly Mutation[];
   /** Uses of a call's result that are wrong if what is called is a task. */
   readonly misuses: readonly (Finding & { readonly target: Reference })[];

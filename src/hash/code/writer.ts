@@ -6,6 +6,7 @@ import { type Binding, lookUp, type Scope, type Target, thisScope } from "./scop
 import {
   type Finding,
   type From,
+  type GivenFunction,
   type Mutation,
   type Place,
   placeOf,
@@ -24,6 +25,10 @@ export interface ModuleContext {
   readonly requires: ReadonlySet<string>;
   readonly mutations: Mutation[];
   readonly sites: Site[];
+  /** Functions that are given to forms. */
+  readonly given: GivenFunction[];
+  /** Names of the functions that the module declares. */
+  readonly functions: ReadonlySet<string>;
   readonly misuses: (Finding & { readonly target: Reference })[];
   /** Writes any node. Handed in, because patterns and functions hold nodes of every type, and those hold patterns and functions. */
   readonly write: (w: Writer, node: Node, scope: Scope) => void;

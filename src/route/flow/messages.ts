@@ -2,6 +2,7 @@
  * What the serving thread and the threads and processes that run flow code say to each other. Plain data that structured clone carries.
  */
 
+import type { ModuleArrows } from "../../define/arrow.ts";
 import type { CodeWarning, TaskInfo } from "../../evaluate/code.ts";
 import type { TaskVersion } from "../../evaluate/explain/ports.ts";
 import type { DatasetRecord, ErrorRecord, Invocation, Outcome } from "../../evaluate/ports.ts";
@@ -27,6 +28,8 @@ export interface PinnedCode {
   readonly version: string;
   /** Module URL and text. */
   readonly sources: readonly (readonly [string, string])[];
+  /** By module URL, the functions that forms are given there. */
+  readonly arrows: readonly (readonly [string, ModuleArrows])[];
   /** Task name and code digest. */
   readonly codes: readonly (readonly [string, string])[];
 }

@@ -6,6 +6,7 @@ import { relative } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { setProjectRoot } from "../../data/project-root.ts";
 import { schemaVendors } from "../../define/argument-schemas.ts";
+import { originalStack } from "../../define/arrow.ts";
 import { instanceOf } from "../../define/codec.ts";
 import { rememberDataset } from "../../define/external.ts";
 import { partialOf } from "../../define/partial.ts";
@@ -49,7 +50,9 @@ export async function loadRuntime(request: LoadRequest): Promise<Runtime> {
   const loader = installLoader({
     firesteel: { url: new URL(`../../index${codeExtension}`, import.meta.url).href, version: packageVersion },
     ...(index ? { index } : {}),
-    ...(request.pinned ? { snapshot: new Map(request.pinned.sources) } : {}),
+    ...(request.pinned
+      ? { snapshot: new Map(request.pinned.sources), arrows: new Map(request.pinned.arrows) }
+      : { root: pathToFileURL(`${request.root}/`).href }),
   });
   for (const module of request.modules) {
     try {
@@ -104,7 +107,12 @@ function identify(request: LoadRequest, loader: Loader, index: ReturnType<typeof
   };
   const identified = index.identify({
     ...oracles,
-    tasks: definitions.map(({ name, site, args }) => ({ name, ...site, schemas: args !== undefined })),
+    tasks: definitions.map(({ name, site, args, arrow = false }) => ({
+      name,
+      ...site,
+      schemas: args !== undefined,
+      arrow,
+    })),
   });
   const codecs = identifyCodecs(index, oracles, request.root);
   const foreign = codecs.filter((codec) => codec.foreign).map(({ name, code }) => [name, code] as const);
@@ -129,6 +137,7 @@ function identify(request: LoadRequest, loader: Loader, index: ReturnType<typeof
               codecs.map(({ code }) => code),
             ),
       sources: [...loader.modules.values()].map((module) => [module.url, module.text] as const),
+      arrows: [...loader.arrows],
       codes,
     },
     index: index.save(),
@@ -173,13 +182,13 @@ function constantDigest(
 }
 
 function describeTask(definition: TaskDefinition, code: TaskCode, root: string): TaskInfo {
-  const { name, options, site, args } = definition;
+  const { name, options, site, args, arrow } = definition;
   const pinned = options.version !== undefined;
   // What is read beside the arguments is known by its content then, whatever the syntax says.
   const settled = pinned || options.reads !== undefined;
   return {
     name,
-    description: options.description ?? "",
+    description: arrow ? `line ${site.line}: ${shortened(code.parts[0]?.text ?? "")}` : (options.description ?? ""),
     module: shownFile(site.url, root),
     line: site.line,
     // The tag of a task is no part of its identity, but its version option is all of it.
@@ -190,10 +199,17 @@ function describeTask(definition: TaskDefinition, code: TaskCode, root: string):
       code.params ?? [{ name: "arguments", optional: false, rest: true, hasDefault: false }],
     ),
     ...(args === undefined ? {} : { schemas: schemaVendors(args) }),
+    ...(arrow ? { arrow } : {}),
     undecided: settled
       ? []
       : code.undecided.map(({ reason, file, line, column }) => ({ reason, file: shownFile(file, root), line, column })),
   };
+}
+
+/** Code as one short line. */
+function shortened(code: string): string {
+  const line = code.replace(/\s+/g, " ");
+  return line.length > 80 ? `${line.slice(0, 79)}…` : line;
 }
 
 function bodyContext(task: string, context: NonNullable<RunItem["context"]>): BodyContext {
@@ -243,10 +259,8 @@ async function runItem(item: RunItem, codes: ReadonlyMap<string, string>): Promi
     const { kind, bytes } = encodeProgram(result, `result of ${task}`);
     return { id, ok: true, outcome: { kind, bytes, digest: digestValue(bytes) } };
   } catch (error) {
-    return {
-      id,
-      ok: false,
-      error: errorRecord(error instanceof FiresteelError ? error : FiresteelError.from(error, Code.unknown)),
-    };
+    const record = errorRecord(error instanceof FiresteelError ? error : FiresteelError.from(error, Code.unknown));
+    const shown = definedTasks().get(task)?.arrow && record.stack !== undefined;
+    return { id, ok: false, error: shown ? { ...record, stack: originalStack(record.stack) } : record };
   }
 }

@@ -285,7 +285,7 @@ export const GetTaskResponseSchema: GenMessage<GetTaskResponse> = /*@__PURE__*/
  */
 export const TaskService: GenService<{
   /**
-   * All tasks of the project, by name.
+   * All tasks of the project, by name. Those of plain functions that forms are given (`arrow.sales.x3fa1b2c4d5e6`) only where the prefix begins with `arrow.`.
    *
    * @generated from rpc firesteel.v1.TaskService.ListTasks
    */
