@@ -189,11 +189,17 @@ export const LOCAL_PORTS: { readonly livy: number; readonly resourceManagerWeb: 
   resourceManagerWeb: 8088,
 };
 
+/** A cluster's entry with its URL. */
+export interface ConfiguredCluster extends ClusterConfig {
+  /** What to do while it is down, for people. */
+  readonly whenDown?: string;
+}
+
 /** The clusters with the URL of `local` filled in from the cluster that runs on this machine. */
 export async function configuredClusters(
   config: Config,
   localCluster: () => Promise<{ readonly livyUrl: string; readonly resourceManagerUrl: string } | null>,
-): Promise<readonly ClusterConfig[]> {
+): Promise<readonly ConfiguredCluster[]> {
   return Promise.all(
     config.clusters.map(async (entry) => {
       if (entry.url !== "local") return entry;
@@ -201,7 +207,12 @@ export async function configuredClusters(
         livyUrl: `http://127.0.0.1:${LOCAL_PORTS.livy}`,
         resourceManagerUrl: `http://127.0.0.1:${LOCAL_PORTS.resourceManagerWeb}`,
       };
-      return { ...entry, url: local.livyUrl, resourceManager: entry.resourceManager ?? local.resourceManagerUrl };
+      return {
+        ...entry,
+        url: local.livyUrl,
+        resourceManager: entry.resourceManager ?? local.resourceManagerUrl,
+        whenDown: "start it with `firesteel cluster up`",
+      };
     }),
   );
 }

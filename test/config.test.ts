@@ -139,6 +139,8 @@ describe("the local cluster", () => {
 
   it("is looked for at Livy's own port while none runs", async () => {
     const found = await configuredClusters(config, async () => null);
+    const start = "start it with `firesteel cluster up`";
+    expect(found.map(({ whenDown }) => whenDown)).toEqual([start, undefined, start]);
     expect(found.map(({ url }) => url)).toEqual(["http://127.0.0.1:8998", "http://livy:1", "http://127.0.0.1:8998"]);
   });
 });

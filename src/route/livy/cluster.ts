@@ -33,6 +33,8 @@ export interface ClusterConfig {
   readonly spark?: number;
   /** User named to a ResourceManager without security when an application is killed; default the user of this process. */
   readonly user?: string;
+  /** What to do while it is down, for people. */
+  readonly whenDown?: string;
 }
 
 /** A cluster as it is shown. */
@@ -140,7 +142,9 @@ export class Cluster implements AsyncDisposable {
 
   /** Why the cluster cannot be used, for people. */
   get outage(): string {
-    return `cluster ${this.config.name} at ${this.client.url} is down since ${new Date(this.#since).toISOString()}: ${this.#lastError}`;
+    const { name, whenDown } = this.config;
+    const outage = `cluster ${name} at ${this.client.url} is down since ${new Date(this.#since).toISOString()}: ${this.#lastError}`;
+    return whenDown === undefined ? outage : `${outage}; ${whenDown}`;
   }
 
   /** Asks once whether the server is there. */

@@ -15,7 +15,7 @@ let bench: Bench;
 async function start(options: Partial<BenchOptions> & { readonly maxLive?: number } = {}): Promise<Bench> {
   const { maxLive, ...rest } = options;
   return createBench({
-    clusters: [{ name: "local", url: livy.url, tickMs: 40, ...(maxLive ? { maxLive } : {}) }],
+    clusters: [{ name: "local", url: livy.url, tickMs: 40, whenDown: "start it", ...(maxLive ? { maxLive } : {}) }],
     patience: QUICK,
     ...rest,
   });
@@ -157,7 +157,7 @@ describe("a submission", () => {
     const running = bench.run(work(1));
     await until(() => bench.lines.some((line) => line.includes("is down since")));
     expect(bench.lines.at(-1)).toMatch(
-      /^waiting: cluster local at http:\/\/127\.0\.0\.1:\d+ is down since .*: connect ECONNREFUSED/,
+      /^waiting: cluster local at http:\/\/127\.0\.0\.1:\d+ is down since .*: connect ECONNREFUSED.*; start it$/,
     );
     expect(bench.gateway.clusters()[0]).toMatchObject({ state: "down", waiting: 1, live: 0 });
     await livy.up();
