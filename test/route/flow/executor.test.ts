@@ -1,3 +1,5 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { expect, it, onTestFinished, vi } from "vitest";
 import { createProcessExecutor } from "../../../src/route/flow/process-executor.ts";
 import { createThreadExecutor } from "../../../src/route/flow/thread-executor.ts";
@@ -7,15 +9,29 @@ testExecutor("inline", (_, host) => host, { ends: "its thread" });
 testExecutor("thread", (request) => createThreadExecutor(request, 2), { ends: "its thread" });
 testExecutor("process", (request) => createProcessExecutor(request, 2), { ends: "its process" });
 
-const FLOW = `import { task } from "firesteel";
+const FLOW = `import { appendFileSync } from "node:fs";
+import { task } from "firesteel";
 export const pid = task("pid", () => process.pid);
 export const dies = task("dies", (lines: number) => {
   for (let i = 0; i < lines; i++) console.error("line " + i);
   process.exit(9);
 });
 export const killed = task("killed", async () => { process.kill(process.pid, "SIGKILL"); await new Promise(() => {}); });
+export const busy = task("busy", (log: string) => {
+  appendFileSync(log, "x");
+  for (const until = performance.now() + 5; performance.now() < until; );
+});
 export const slow = task("slow", () => new Promise((resolve) => setTimeout(() => resolve(1), 400)));
 `;
+
+it("short bodies in place have their results one by one, not when the last of many has run", async () => {
+  await using bench = await startBench(FLOW, (_, host) => host);
+  const log = join(bench.root, "busy.txt");
+  const runs = Array.from({ length: 200 }, () => bench.value("busy", [log]));
+  await Promise.race(runs);
+  expect((await readFile(log, "utf8")).length).toBeLessThan(150);
+  await Promise.all(runs);
+});
 
 it("a process stays for the next body, and another one takes its place when it died", async () => {
   await using bench = await startBench(FLOW, (request) => createProcessExecutor(request, 1));
