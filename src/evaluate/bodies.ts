@@ -7,7 +7,8 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { Code, FiresteelError } from "../errors.ts";
-import { type Externals, findExternals, Tag } from "../hash/value.ts";
+import { type Externals, findExternals } from "../hash/scan.ts";
+import { Tag } from "../hash/tags.ts";
 import type { FlowCode, TaskInfo } from "./code.ts";
 import { inputChanged } from "./file-identity.ts";
 import { Inputs, type InputsContext } from "./inputs.ts";

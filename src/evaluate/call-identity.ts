@@ -3,7 +3,7 @@
  */
 
 import { type Digest, digestOf } from "../hash/digest.ts";
-import { codecsIn } from "../hash/value.ts";
+import { codecsIn } from "../hash/scan.ts";
 import type { TaskInfo } from "./code.ts";
 import type { Inputs } from "./inputs.ts";
 import { readsDigest } from "./reads.ts";

@@ -6,7 +6,7 @@
 
 import type { CallOptions } from "../define/task-options.ts";
 import { type Digest, digestOf, digestValue, rememberDigest } from "../hash/digest.ts";
-import { findExternals } from "../hash/value.ts";
+import { findExternals } from "../hash/scan.ts";
 import { bindArguments } from "./arguments.ts";
 import { Below, codecBelow } from "./below.ts";
 import { type BodyRequest, mentionsExternals } from "./bodies.ts";

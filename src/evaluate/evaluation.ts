@@ -12,6 +12,7 @@
 import { InstanceValue } from "../define/codec.ts";
 import type { CallOptions } from "../define/task-options.ts";
 import { Code, FiresteelError } from "../errors.ts";
+import { decodeValue } from "../hash/decode.ts";
 import type { Digest } from "../hash/digest.ts";
 import {
   fillTemplate,
@@ -22,7 +23,7 @@ import {
   selectField,
   type Template,
 } from "../hash/program.ts";
-import { decodeValue, encodeValue } from "../hash/value.ts";
+import { encodeValue } from "../hash/value.ts";
 import type { Bodies } from "./bodies.ts";
 import { Calls, type CallsOwner } from "./calls.ts";
 import type { FlowCode } from "./code.ts";

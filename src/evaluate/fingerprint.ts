@@ -10,8 +10,9 @@ import type { StructType } from "../define/schema.ts";
 import { makeWork } from "../define/work.ts";
 import { Code, FiresteelError } from "../errors.ts";
 import { type RowFingerprint, writtenDatasetIdentity } from "../hash/dataset.ts";
+import { decodeValue } from "../hash/decode.ts";
 import { digestOf, digestValue } from "../hash/digest.ts";
-import { decodeValue, encodeValue } from "../hash/value.ts";
+import { encodeValue } from "../hash/value.ts";
 import type { TaskInfo } from "./code.ts";
 import type { DatasetRecord, Executor } from "./ports.ts";
 

@@ -7,6 +7,7 @@ import { Form, type Operator } from "../define/expression.ts";
 import type { FilesOptions } from "../define/files.ts";
 import type { CaughtError } from "../define/forms.ts";
 import { Code, FiresteelError } from "../errors.ts";
+import { decodeValue } from "../hash/decode.ts";
 import { digestOf, digestValue } from "../hash/digest.ts";
 import {
   type EncodedCallee,
@@ -17,7 +18,7 @@ import {
   recordMembers,
   type Template,
 } from "../hash/program.ts";
-import { decodeValue, encodeValue } from "../hash/value.ts";
+import { encodeValue } from "../hash/value.ts";
 import type { Evaluation, Frame } from "./evaluation.ts";
 import type { Files } from "./files.ts";
 import { FINGERPRINT_TASK, identifiedByRows } from "./fingerprint.ts";

@@ -4,8 +4,8 @@
 
 import { Form } from "../define/expression.ts";
 import { Code, FiresteelError } from "../errors.ts";
+import { decodeValue } from "../hash/decode.ts";
 import { type EncodedCallee, joinList, type ListView, listItems, viewList } from "../hash/program.ts";
-import { decodeValue } from "../hash/value.ts";
 import type { Evaluation, Frame } from "./evaluation.ts";
 import { Cell, type Settled } from "./job.ts";
 import { callBack, collect, describe, guarded, type Rule, settleWith, wantCallee, withValues } from "./rule.ts";

@@ -5,8 +5,9 @@
 import { inspect } from "node:util";
 import { Operator } from "../define/expression.ts";
 import { Code, FiresteelError } from "../errors.ts";
+import { decodeValue } from "../hash/decode.ts";
 import type { Template } from "../hash/program.ts";
-import { decodeValue, encodeValue } from "../hash/value.ts";
+import { encodeValue } from "../hash/value.ts";
 import type { Evaluation, Frame } from "./evaluation.ts";
 import type { Cell } from "./job.ts";
 import { type Rule, settleWith, withValue, withValues } from "./rule.ts";

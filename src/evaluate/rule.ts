@@ -4,8 +4,8 @@
 
 import { DatasetValue } from "../define/external.ts";
 import { Code, FiresteelError } from "../errors.ts";
+import { decodeValue } from "../hash/decode.ts";
 import { type EncodedCallee, joinList, type ProgramNode, readCallee, type Template } from "../hash/program.ts";
-import { decodeValue } from "../hash/value.ts";
 import type { Evaluation, Frame } from "./evaluation.ts";
 import type { Cell, Settled } from "./job.ts";
 

@@ -19,7 +19,10 @@ import { DirectoryValue, FileValue } from "../define/external.ts";
 import type { CallOptions } from "../define/task-options.ts";
 import { Code, FiresteelError } from "../errors.ts";
 import { type CborWriter, concat, Major, readHead, readText, skipItem, withWriter } from "./cbor.ts";
-import { decodeValue, encodeValue, sortKeys, Tag, visitTags, writeValue } from "./value.ts";
+import { decodeValue } from "./decode.ts";
+import { visitTags } from "./scan.ts";
+import { Tag } from "./tags.ts";
+import { encodeValue, sortKeys, writeValue } from "./value.ts";
 
 /** An encoding with gaps. */
 export interface Template {

@@ -21,9 +21,9 @@ import type {
   Storage,
   SubmissionStore,
 } from "../evaluate/ports.ts";
+import { decodeValue } from "../hash/decode.ts";
 import { digestValue } from "../hash/digest.ts";
 import { encodeProgram } from "../hash/program.ts";
-import { decodeValue } from "../hash/value.ts";
 import { runAttempts } from "./livy/attempts.ts";
 import { fingerprintOf, isValid } from "./livy/commit.ts";
 import type { Gateway } from "./livy/gateway.ts";

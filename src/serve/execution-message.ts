@@ -11,8 +11,9 @@ import {
   ExecutionState as WireExecutionState,
   JobState as WireJobState,
 } from "../gen/firesteel/v1/execution_pb.ts";
+import { decodeValue } from "../hash/decode.ts";
 import { fillTemplate, parseProgram } from "../hash/program.ts";
-import { decodeValue, encodeValue } from "../hash/value.ts";
+import { encodeValue } from "../hash/value.ts";
 import { failureFromRecord } from "./failure-message.ts";
 import { MESSAGE_DEPTH } from "./grpc-codec.ts";
 import { jsonFromValue } from "./json-value.ts";

@@ -2,7 +2,8 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { InstanceValue } from "../../src/define/codec.ts";
-import { encodeValue, findExternals } from "../../src/hash/value.ts";
+import { findExternals } from "../../src/hash/scan.ts";
+import { encodeValue } from "../../src/hash/value.ts";
 import { jsonFromValue, valueFromJson } from "../../src/serve/json-value.ts";
 import { messageFromValue, valueFromMessage } from "../../src/serve/value-message.ts";
 import { anyValue } from "../hash/values.ts";

@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { ExecutionEvent } from "../../src/evaluate/executions.ts";
 import type { Store } from "../../src/evaluate/ports.ts";
-import { decodeValue } from "../../src/hash/value.ts";
+import { decodeValue } from "../../src/hash/decode.ts";
 import { openStore } from "../../src/record/store.ts";
 import { Engine, openTemporaryStore } from "./engine.ts";
 

@@ -2,8 +2,8 @@ import { isDeepStrictEqual } from "node:util";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import type { Store } from "../../src/evaluate/ports.ts";
+import { decodeValue } from "../../src/hash/decode.ts";
 import { listItems } from "../../src/hash/program.ts";
-import { decodeValue } from "../../src/hash/value.ts";
 import { Engine, openTemporaryStore } from "./engine.ts";
 
 let opened: Awaited<ReturnType<typeof openTemporaryStore>>;

@@ -5,6 +5,7 @@ import { all, catchError, cond } from "../../src/define/forms.ts";
 import { field, type Lazy, lazy } from "../../src/define/lazy.ts";
 import { map } from "../../src/define/lists.ts";
 import { task } from "../../src/define/task.ts";
+import { decodeValue } from "../../src/hash/decode.ts";
 import {
   encodeProgram,
   fillTemplate,
@@ -14,7 +15,7 @@ import {
   parseProgram,
   selectField,
 } from "../../src/hash/program.ts";
-import { decodeValue, encodeValue } from "../../src/hash/value.ts";
+import { encodeValue } from "../../src/hash/value.ts";
 import { anyValue, same } from "./values.ts";
 
 const inc = task("hash.program.inc", (n: number) => n + 1);

@@ -8,7 +8,10 @@ import { sql } from "../../src/define/spark.ts";
 import { TaskReference, task } from "../../src/define/task.ts";
 import { isWork } from "../../src/define/work.ts";
 import { CborWriter } from "../../src/hash/cbor.ts";
-import { decodeValue, encodeValue, findExternals, Tag } from "../../src/hash/value.ts";
+import { decodeValue } from "../../src/hash/decode.ts";
+import { findExternals } from "../../src/hash/scan.ts";
+import { Tag } from "../../src/hash/tags.ts";
+import { encodeValue } from "../../src/hash/value.ts";
 import { anyValue, fewValues, reversed, same } from "./values.ts";
 
 const hex = (value: unknown) => Buffer.from(encodeValue(value)).toString("hex");

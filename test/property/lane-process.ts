@@ -8,8 +8,8 @@
 import { appendFileSync } from "node:fs";
 import { join } from "node:path";
 import type { CallRecord, Store } from "../../src/evaluate/ports.ts";
+import { decodeValue } from "../../src/hash/decode.ts";
 import { encodeProgram } from "../../src/hash/program.ts";
-import { decodeValue } from "../../src/hash/value.ts";
 import { openStore } from "../../src/record/store.ts";
 import { Engine, type Run } from "../evaluate/engine.ts";
 import { type End, LAST_TASK, PHASE, type StepReply, type StepRequest } from "./lane.ts";

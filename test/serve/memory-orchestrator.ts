@@ -16,8 +16,9 @@ import type {
   SubmissionRecord,
   SubmissionTransition,
 } from "../../src/evaluate/ports.ts";
+import { decodeValue } from "../../src/hash/decode.ts";
 import { isProgram } from "../../src/hash/program.ts";
-import { decodeValue, encodeValue } from "../../src/hash/value.ts";
+import { encodeValue } from "../../src/hash/value.ts";
 import type { ClusterStatus, Orchestrator, TaskInfo, WatchEvent } from "../../src/serve/orchestrator.ts";
 
 export const START = Date.UTC(2026, 0, 2, 3, 4, 5, 678);

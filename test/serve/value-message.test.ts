@@ -8,8 +8,9 @@ import { partial } from "../../src/define/partial.ts";
 import { sql } from "../../src/define/spark.ts";
 import { task } from "../../src/define/task.ts";
 import { ElementType, ValueSchema } from "../../src/gen/firesteel/v1/value_pb.ts";
+import { decodeValue } from "../../src/hash/decode.ts";
 import { encodeProgram } from "../../src/hash/program.ts";
-import { decodeValue, encodeValue } from "../../src/hash/value.ts";
+import { encodeValue } from "../../src/hash/value.ts";
 import { messageFromValue, valueFromMessage } from "../../src/serve/value-message.ts";
 
 const digest = fc.uint8Array({ minLength: 32, maxLength: 32 }).map((bytes) => Buffer.from(bytes).toString("hex"));

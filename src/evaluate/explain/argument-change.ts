@@ -5,7 +5,7 @@
 import { inspect, isDeepStrictEqual } from "node:util";
 import { DatasetValue, DirectoryValue, FileValue } from "../../define/external.ts";
 import { TaskReference } from "../../define/task.ts";
-import { decodeValue } from "../../hash/value.ts";
+import { decodeValue } from "../../hash/decode.ts";
 import type { ParameterInfo } from "../code.ts";
 
 /** More changes of one call are only counted. */

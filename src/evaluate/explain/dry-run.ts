@@ -19,7 +19,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { findExternals } from "../../hash/value.ts";
+import { findExternals } from "../../hash/scan.ts";
 import { type Bodies, type BodyRequest, invocationOf, mentionsExternals } from "../bodies.ts";
 import { keepsResult, UNKNOWN } from "../calls.ts";
 import type { FlowCode, TaskInfo } from "../code.ts";

@@ -4,7 +4,7 @@
 
 import { isAbsolute, relative, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { findExternals } from "../../hash/value.ts";
+import { findExternals } from "../../hash/scan.ts";
 import { mentionsExternals } from "../bodies.ts";
 import type { Inputs, InputsContext } from "../inputs.ts";
 import type { DatasetRecord, DatasetStore } from "../ports.ts";

@@ -2,7 +2,7 @@
  * Why calls run: each is compared with the past, then those of one reason are put together.
  */
 
-import { decodeValue } from "../../hash/value.ts";
+import { decodeValue } from "../../hash/decode.ts";
 import type { ParameterInfo, UndecidedPlace } from "../code.ts";
 import type { Digest, EpochMs, ErrorRecord } from "../ports.ts";
 import {

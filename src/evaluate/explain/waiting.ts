@@ -3,8 +3,8 @@
  */
 
 import { TaskReference } from "../../define/task.ts";
+import { decodeValue } from "../../hash/decode.ts";
 import type { ProgramNode, Template } from "../../hash/program.ts";
-import { decodeValue } from "../../hash/value.ts";
 import type { Frame } from "../evaluation.ts";
 
 /** Names of those that a group waits for. */

@@ -9,7 +9,7 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import { parentPort, workerData } from "node:worker_threads";
 import { writeParquet } from "../../data/write-parquet.ts";
 import { errorRecord } from "../../evaluate/failure.ts";
-import { decodeValue } from "../../hash/value.ts";
+import { decodeValue } from "../../hash/decode.ts";
 import type { FromWorker, LoadRequest, RunItem, RunResult, ToWorker } from "./messages.ts";
 import { packResults, unpackItems } from "./packing.ts";
 import { loadRuntime, type Runtime } from "./runtime.ts";

@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { expect, it, onTestFinished } from "vitest";
 import { loadExecutors } from "../../../src/custom-executors.ts";
 import type { Invocation } from "../../../src/evaluate/ports.ts";
-import { decodeValue } from "../../../src/hash/value.ts";
+import { decodeValue } from "../../../src/hash/decode.ts";
 import { loadFlowCode } from "../../../src/route/flow/flow-code.ts";
 import { startBench, testExecutor } from "./executor.suite.ts";
 
