@@ -17,16 +17,12 @@ import { errorRecord, isInputChanged } from "./failure.ts";
 import { FINGERPRINT_TASK } from "./fingerprint.ts";
 import type { Inputs } from "./inputs.ts";
 import { Cell, Ended, findCycle, Job, jobPath, type Settled } from "./job.ts";
+import { Journal } from "./journal.ts";
 import { Lookups, type LookupsOwner } from "./lookups.ts";
-import type { CachedCall, ErrorRecord, JobRecord, JobState, Outcome } from "./ports.ts";
+import type { CachedCall, Outcome } from "./ports.ts";
 import type { RunResult } from "./running.ts";
 import { declaredContext } from "./scope.ts";
 import type { WorkList } from "./work-list.ts";
-
-/** Jobs that end sooner are recorded once, at their end. */
-const RECORD_RUNNING_AFTER_MS = 250;
-/** Jobs recorded as running at a time: of many thousand that wait for their turn nobody wants to see each. */
-const RECORD_RUNNING_AT_MOST = 100;
 
 /** How a body ends that a dry run does not run: the call stays unsettled, and with it all that waits for it. */
 export const UNKNOWN: unique symbol = Symbol("unknown");
@@ -56,17 +52,14 @@ export class Calls implements LookupsOwner {
   readonly #lookups: Lookups;
   #shallow: Job[] = [];
   #over = false;
-  /** Jobs of which nothing is recorded yet, oldest first. */
-  readonly #fresh = new Set<Job>();
-  #records: JobRecord[] = [];
+  readonly #journal: Journal;
   /** Leaves the bodies that this execution waits for. */
   readonly #leave = new Set<() => void>();
-  readonly #sweep: NodeJS.Timeout;
 
   constructor(owner: CallsOwner) {
     this.#owner = owner;
     this.#lookups = new Lookups(owner.context.store, this);
-    this.#sweep = setInterval(() => this.#recordRunning(), RECORD_RUNNING_AFTER_MS);
+    this.#journal = new Journal(owner.context);
   }
 
   get work(): WorkList {
@@ -125,7 +118,7 @@ export class Calls implements LookupsOwner {
     });
     if (key === null) this.#unshared.add(job);
     else this.#jobs.set(key, job);
-    this.#fresh.add(job);
+    this.#journal.add(job);
     if (!keeps) this.#owner.work.push(() => this.#runBody(job, false));
     else if (task.options.checkValid === "shallow") this.#shallow.push(job);
     else this.#lookups.ask(job);
@@ -146,15 +139,7 @@ export class Calls implements LookupsOwner {
   flush(): void {
     if (this.#shallow.length > 0) this.#lookUpShallow();
     this.#lookups.flush();
-    const records = this.#records;
-    if (records.length === 0) return;
-    this.#records = [];
-    const { store, onJob } = this.#owner.context;
-    // A store that cannot write any more ends the execution through its own signal.
-    store.recordJobs(records).then(
-      () => records.forEach(onJob),
-      () => undefined,
-    );
+    this.#journal.flush();
   }
 
   /** The jobs along which a call waits on itself; null when there are none. */
@@ -164,7 +149,7 @@ export class Calls implements LookupsOwner {
 
   /** Gives up on all jobs that have not ended; what runs for them goes on. */
   clear(): void {
-    for (const job of this.#pending()) this.#record(job, "cancelled", null);
+    for (const job of this.#pending()) this.#journal.record(job, "cancelled", null);
     this.flush();
     this.#forget();
   }
@@ -172,7 +157,7 @@ export class Calls implements LookupsOwner {
   /** The execution is over: a body that nobody else waits for is of no use any more. */
   end(): void {
     this.#over = true;
-    clearInterval(this.#sweep);
+    this.#journal.close();
     this.clear();
     for (const leave of this.#leave) leave();
     this.#leave.clear();
@@ -181,7 +166,7 @@ export class Calls implements LookupsOwner {
   /** Stops without an end: nothing more is recorded, and what runs is left to itself. */
   abandon(): void {
     this.#over = true;
-    clearInterval(this.#sweep);
+    this.#journal.close();
     this.#forget();
   }
 
@@ -193,8 +178,7 @@ export class Calls implements LookupsOwner {
   #forget(): void {
     this.#lookups.clear();
     this.#shallow = [];
-    this.#records = [];
-    this.#fresh.clear();
+    this.#journal.clear();
     this.#jobs = new Map();
     this.#unshared = new Set();
   }
@@ -203,14 +187,13 @@ export class Calls implements LookupsOwner {
   endJob(job: Job, settled: Settled, known = false): void {
     if (job.cell.settled) return;
     this.#unshared.delete(job);
-    this.#fresh.delete(job);
     for (const other of job.waitsOn ?? []) job.absorb(other);
     if (!keepsResult(job.task)) job.below = null;
     if (settled.ok && !known && job.task.options.checkValid === "shallow") this.#keepShallow(job, settled.bytes);
     job.parent?.absorb(job);
     if (job.key !== null) this.#jobs.set(job.key, new Ended(settled, job.through));
     this.#owner.settle(job.cell, settled);
-    this.#record(job, settled.ok ? "succeeded" : "failed", settled.ok ? null : settled.error);
+    this.#journal.record(job, settled.ok ? "succeeded" : "failed", settled.ok ? null : settled.error);
   }
 
   failed(job: Job, error: unknown): void {
@@ -353,45 +336,11 @@ export class Calls implements LookupsOwner {
     } else this.#owner.evaluate(job, outcome, (settled) => this.endJob(job, settled));
   }
 
-  // ------------------------------------------------------------------------------------------- records
-
   #noted(job: Job, note: string, submissionId: string | undefined): void {
     job.note = note;
     if (submissionId !== undefined) job.submissionId = submissionId;
-    this.#fresh.delete(job);
-    this.#record(job, note.startsWith("waiting") ? "waiting" : "running", null);
-    this.flush();
-  }
-
-  /** Records jobs that take long as running; those that end before are recorded once. */
-  #recordRunning(): void {
-    const before = Date.now() - RECORD_RUNNING_AFTER_MS;
-    let count = 0;
-    for (const job of this.#fresh) {
-      if (job.startedAt > before || ++count > RECORD_RUNNING_AT_MOST) break;
-      this.#fresh.delete(job);
-      this.#record(job, "running", null);
-    }
-    this.flush();
-  }
-
-  #record(job: Job, state: JobState, error: ErrorRecord | null): void {
-    const ended = state !== "running" && state !== "waiting";
-    this.#records.push({
-      id: job.id,
-      executionId: this.#owner.context.executionId,
-      parentId: job.parent?.id ?? null,
-      task: job.task.name,
-      evalHash: job.evalHash,
-      state,
-      executor: job.executor,
-      cached: job.cached,
-      startedAt: job.startedAt,
-      endedAt: ended ? Date.now() : null,
-      error,
-      submissionId: job.submissionId,
-      note: ended ? null : job.note,
-    });
+    this.#journal.record(job, note.startsWith("waiting") ? "waiting" : "running", null);
+    this.#journal.flush();
   }
 }
 

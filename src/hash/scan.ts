@@ -1,3 +1,7 @@
+/**
+ * Looks for what an encoding mentions: files, directories, datasets, codecs.
+ */
+
 import { DatasetValue, DirectoryValue, FileValue } from "../define/external.ts";
 import { Major, readHead, readText, skipItem } from "./cbor.ts";
 import { decodeValue } from "./decode.ts";
