@@ -11,6 +11,9 @@ import { type Arrow, type Callee, calleeOf } from "./partial.ts";
 /** What a body may give where a `T` is wanted. */
 type OrLater<T> = T | LazyOf<T> | Promise<T | LazyOf<T>>;
 
+/** A task that can be called with an item alone: what comes behind has defaults. */
+type ItemTask<T, R, Rest extends readonly unknown[]> = Callee<[T, ...Partial<Rest>], R>;
+
 /** A list of `T`s, or a lazy of one. */
 export type ListOf<T> = LazyOf<readonly T[]> | readonly Arg<T>[];
 
@@ -26,7 +29,10 @@ export type ListOf<T> = LazyOf<readonly T[]> | readonly Arg<T>[];
  * export const main = task("lists.main", () => [map(days, years()), map((year) => year + 1, years())]); // [[365, 366], [2024, 2025]]
  * ```
  */
-export function map<T, R>(task: Callee<[T], R>, items: ListOf<NoInfer<T>>): Lazy<R[]>;
+export function map<T, R, Rest extends readonly unknown[]>(
+  task: ItemTask<T, R, Rest>,
+  items: ListOf<NoInfer<T>>,
+): Lazy<R[]>;
 export function map<T, R>(arrow: Arrow<[item: NoInfer<T>], R>, items: ListOf<T>): Lazy<Resolved<R>[]>;
 export function map(task: unknown, items: unknown): Lazy<unknown> {
   return lazy({ kind: "form", form: Form.map, args: [calleeOf("map", task), items] });
@@ -43,7 +49,10 @@ export function map(task: unknown, items: unknown): Lazy<unknown> {
  * export const main = task("lists.main", () => flatMap(twice, ["a", "b"])); // ["a", "a", "b", "b"]
  * ```
  */
-export function flatMap<T, R>(task: Callee<[T], readonly R[]>, items: ListOf<NoInfer<T>>): Lazy<R[]>;
+export function flatMap<T, R, Rest extends readonly unknown[]>(
+  task: ItemTask<T, readonly R[], Rest>,
+  items: ListOf<NoInfer<T>>,
+): Lazy<R[]>;
 export function flatMap<T, R>(
   arrow: Arrow<[item: NoInfer<T>], OrLater<readonly R[]>>,
   items: ListOf<T>,
@@ -63,7 +72,10 @@ export function flatMap(task: unknown, items: unknown): Lazy<unknown> {
  * export const main = task("lists.main", () => filter(isLong, ["tree", "oak"])); // ["tree"]
  * ```
  */
-export function filter<T>(task: Callee<[T], boolean>, items: ListOf<NoInfer<T>>): Lazy<T[]>;
+export function filter<T, Rest extends readonly unknown[]>(
+  task: ItemTask<T, boolean, Rest>,
+  items: ListOf<NoInfer<T>>,
+): Lazy<T[]>;
 export function filter<T>(arrow: Arrow<[item: NoInfer<T>], OrLater<boolean>>, items: ListOf<T>): Lazy<T[]>;
 export function filter(task: unknown, items: unknown): Lazy<unknown> {
   return lazy({ kind: "form", form: Form.filter, args: [calleeOf("filter", task), items] });

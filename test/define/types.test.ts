@@ -120,7 +120,11 @@ it("types follow laziness", () => {
   const chosen: LazyOf<number | string> = cond(inc(1) as never, inc(1), "x");
   const caught: LazyOf<number | string> = catchError(inc(1), recover);
   const mapped: LazyOf<number[]> = map(inc, [1, inc(2)]);
-  const again: LazyOf<number[]> = map(inc, mapped);
+  const withDefault = task("types.withDefault", (n: number, by: number = 1) => n + by);
+  const again: LazyOf<number[]> = map(withDefault, mapped);
+  const needsTwo = task("types.needsTwo", (n: number, by: number) => n + by);
+  // @ts-expect-error the second argument has no default
+  void (() => map(needsTwo, [1]));
   const both = all({ a: inc(1), b: [list] });
   same<Of<typeof both>["a"], number>(true);
   const pair = seq([inc(1), "x"]);
