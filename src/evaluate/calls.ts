@@ -142,6 +142,11 @@ export class Calls implements LookupsOwner {
     this.#journal.flush();
   }
 
+  /** Settles when all records of jobs so far are durable and told. */
+  get told(): Promise<unknown> {
+    return this.#journal.told;
+  }
+
   /** The jobs along which a call waits on itself; null when there are none. */
   cycle(): readonly Job[] | null {
     return findCycle(this.#pending());

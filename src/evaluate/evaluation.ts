@@ -129,6 +129,11 @@ export class Evaluation implements WorkListOwner, CallsOwner {
     this.#calls.abandon();
   }
 
+  /** Settles when all records of jobs so far are durable and told to `onJob`. */
+  get told(): Promise<unknown> {
+    return this.#calls.told;
+  }
+
   #startRoot(): void {
     const { generation } = this.work;
     this.#root = new Cell();

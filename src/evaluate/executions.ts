@@ -6,7 +6,6 @@
  */
 
 import { randomUUID } from "node:crypto";
-import { setImmediate as nextTurn } from "node:timers/promises";
 import { Code, FiresteelError } from "../errors.ts";
 import { compareBytes, readHead } from "../hash/cbor.ts";
 import { decodeValue } from "../hash/decode.ts";
@@ -255,8 +254,8 @@ export class Executions {
     };
     // First in, first out: when this is durable, so are all calls and jobs of the execution.
     await store.updateExecution(execution.id, end);
-    // Jobs of the same transaction are told some promises later: after this turn of the event loop, all are, and the end comes last.
-    await nextTurn();
+    // The end is told after all of its jobs.
+    await evaluation.told;
     const record: ExecutionRecord = { ...execution, ...end, cancelRequested: signal.aborted };
     const active = this.#active.get(execution.id);
     if (active) active.record = record;

@@ -49,7 +49,14 @@ export class Cell {
 }
 
 /** What a job is made of. */
-export interface NewJob {
+type JobParts = Pick<
+  Job,
+  "parent" | "task" | "evalHash" | "key" | "args" | "argDigests" | "scope" | "context" | "executor" | "below"
+>;
+
+/** The evaluation of one call in one execution. */
+export class Job {
+  readonly id: string = randomUUID();
   readonly parent: Job | null;
   readonly task: TaskInfo;
   readonly evalHash: Digest;
@@ -61,34 +68,18 @@ export interface NewJob {
   readonly scope: Scope;
   /** The values of the context that the body may read. */
   readonly context: DeclaredContext;
-  readonly executor: string;
-  /** No task lies below it yet: the codecs of what it is given. */
-  readonly below: Below;
-}
-
-/** The evaluation of one call in one execution. */
-export class Job {
-  readonly id: string = randomUUID();
-  readonly parent: Job | null;
-  readonly task: TaskInfo;
-  readonly evalHash: Digest;
-  readonly key: string | null;
-  readonly args: readonly Uint8Array[];
-  readonly argDigests: readonly Digest[];
-  readonly scope: Scope;
-  readonly context: DeclaredContext;
   readonly cell: Cell = new Cell();
   readonly startedAt: EpochMs = Date.now();
   executor: string;
   cached = false;
   submissionId: string | null = null;
   note: string | null = null;
-  /** The tasks whose code its value went through so far; null when it must not be reused as a whole. */
+  /** The tasks whose code its value went through so far, and the codecs of what it was given; null when it must not be reused as a whole. */
   below: Below | null;
   /** Other calls' jobs that this one joined; with `parent` these are the edges along which a call could wait on itself. */
   waitsOn: Job[] | undefined = undefined;
 
-  constructor({ parent, task, evalHash, key, args, argDigests, scope, context, executor, below }: NewJob) {
+  constructor({ parent, task, evalHash, key, args, argDigests, scope, context, executor, below }: JobParts) {
     this.parent = parent;
     this.task = task;
     this.evalHash = evalHash;

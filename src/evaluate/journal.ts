@@ -25,6 +25,7 @@ export class Journal {
   readonly #fresh = new Set<Job>();
   #records: JobRecord[] = [];
   readonly #sweep: NodeJS.Timeout;
+  #told: Promise<unknown> = Promise.resolve();
 
   constructor(context: JournalContext) {
     this.#context = context;
@@ -64,10 +65,16 @@ export class Journal {
     this.#records = [];
     const { store, onJob } = this.#context;
     // A store that cannot write any more ends the execution through its own signal.
-    store.recordJobs(records).then(
+    const told = store.recordJobs(records).then(
       () => records.forEach(onJob),
       () => undefined,
     );
+    this.#told = Promise.all([this.#told, told]);
+  }
+
+  /** Settles when all that was sent off so far is durable and told. */
+  get told(): Promise<unknown> {
+    return this.#told;
   }
 
   /** Drops what was not sent off. */

@@ -102,11 +102,8 @@ export class Lookups {
         const { done, value } = await blocks.next();
         return () => this.#arrived(done ? null : value);
       },
-      (error) => {
-        const jobs = this.#waiting ?? [];
-        this.clear();
-        for (const job of jobs) this.#owner.failed(job, error);
-      },
+      // Reading ahead only saves time: who waited for it asks as if there were nothing to read, and hears then what is wrong with the store.
+      () => this.#arrived(null),
     );
   }
 
