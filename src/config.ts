@@ -7,21 +7,46 @@
 import { availableParallelism } from "node:os";
 import { z } from "zod";
 import { Code, FiresteelError } from "./errors.ts";
-import type { LivyAuth } from "./route/livy/client.ts";
+import type { ClusterAuth } from "./route/livy/credentials.ts";
+import type { TimeOuts, TlsFiles } from "./route/livy/endpoint.ts";
 
 /** The variables that this process was started with; the code of tasks sees the same. */
 export const environment: Readonly<Record<string, string | undefined>> = process.env;
+
+/** How a cluster wants to be talked to: {@link ClusterAuth}, with a provider named by its module because this file's export must be plain data. */
+export type AuthConfig =
+  | Exclude<ClusterAuth, { readonly kind: "provider" }>
+  | {
+      readonly kind: "provider";
+      /** Exports as its default a `HeaderProviderFactory`; a path from the project's root. */
+      readonly module: string;
+      /** Handed to the factory. */
+      readonly options?: Readonly<Record<string, unknown>>;
+    };
+
+/** A server beside Livy that is reached in its own way. */
+export interface ServerConfig {
+  readonly url: string;
+  readonly auth?: AuthConfig;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly tls?: TlsFiles;
+}
 
 /** A cluster's entry. */
 export interface ClusterConfig {
   readonly name: string;
   /** Livy's base URL; `local` means the cluster of `firesteel cluster up`. */
   readonly url: string;
-  /** The YARN ResourceManager's base URL: the second witness of what became of a job. */
-  readonly resourceManager?: string;
+  /** The YARN ResourceManager: the second witness of what became of a job. A URL on Livy's own host and port (a gateway such as Knox) is reached as Livy is; any other with what is said here. */
+  readonly resourceManager?: string | ServerConfig;
   readonly labels?: Readonly<Record<string, string>>;
-  readonly auth?: LivyAuth;
+  readonly auth?: AuthConfig;
   readonly headers?: Readonly<Record<string, string>>;
+  /** Files in PEM, paths from the project's root. */
+  readonly tls?: TlsFiles;
+  readonly timeOuts?: TimeOuts;
+  /** Most connections to Livy at once. @default 8 */
+  readonly connections?: number;
   /** Submissions of ours that may live there at once. @default 16 */
   readonly maxLive?: number;
   /** How often its list of batches is asked for while something of ours lives there, in ms. @default 500 */
@@ -74,19 +99,64 @@ const count = z.number().int().positive();
 const database = z.string().regex(/^(embedded$|postgres(ql)?:\/\/)/, 'must be "embedded" or a postgres:// URL');
 const texts = z.record(z.string(), z.string());
 
-const auth = z.discriminatedUnion("kind", [
-  z.strictObject({ kind: z.literal("none") }),
-  z.strictObject({ kind: z.literal("basic"), user: z.string(), password: z.string() }),
-  z.strictObject({ kind: z.literal("bearer"), token: z.string() }),
-]);
+const secret = z.string().min(1);
+const auth: z.ZodType<AuthConfig> = z.union(
+  [
+    z.strictObject({ kind: z.literal("none") }),
+    z.strictObject({ kind: z.literal("basic"), user: z.string(), password: z.string() }),
+    z.strictObject({ kind: z.literal("basic"), user: z.string(), passwordFile: secret }),
+    z.strictObject({ kind: z.literal("bearer"), token: secret }),
+    z.strictObject({ kind: z.literal("bearer"), tokenFile: secret }),
+    z.strictObject({
+      kind: z.literal("bearer"),
+      tokenCommand: z.array(z.string()).min(1),
+      refreshMs: count.exactOptional(),
+    }),
+    z.strictObject({
+      kind: z.literal("provider"),
+      module: z.string().min(1),
+      options: z.record(z.string(), z.unknown()).exactOptional(),
+    }),
+  ],
+  {
+    error:
+      'must be { kind: "none" }, { kind: "basic", user, password or passwordFile }, { kind: "bearer", token, tokenFile or tokenCommand } or { kind: "provider", module }',
+  },
+);
+
+const tls: z.ZodType<TlsFiles> = z
+  .strictObject({
+    ca: z.string().exactOptional(),
+    cert: z.string().exactOptional(),
+    key: z.string().exactOptional(),
+    passphrase: z.string().exactOptional(),
+    serverName: z.string().exactOptional(),
+  })
+  .refine(({ cert, key }) => (cert === undefined) === (key === undefined), {
+    error: "cert and key belong together",
+  });
+
+const server: z.ZodType<ServerConfig> = z.strictObject({
+  url: z.url(),
+  auth: auth.exactOptional(),
+  headers: texts.exactOptional(),
+  tls: tls.exactOptional(),
+});
 
 const cluster: z.ZodType<ClusterConfig> = z.strictObject({
   name,
   url: z.union([z.url(), z.literal("local")], { error: 'must be a URL or "local"' }),
-  resourceManager: z.url().exactOptional(),
+  resourceManager: z
+    .union([z.url(), server], { error: "must be a URL or { url, auth, headers, tls }" })
+    .exactOptional(),
   labels: texts.exactOptional(),
   auth: auth.exactOptional(),
   headers: texts.exactOptional(),
+  tls: tls.exactOptional(),
+  timeOuts: z
+    .strictObject({ connectMs: count.exactOptional(), headersMs: count.exactOptional(), bodyMs: count.exactOptional() })
+    .exactOptional(),
+  connections: count.exactOptional(),
   maxLive: count.exactOptional(),
   tickMs: z.number().int().min(50).exactOptional(),
   conf: texts.exactOptional(),
@@ -188,31 +258,3 @@ export const LOCAL_PORTS: { readonly livy: number; readonly resourceManagerWeb: 
   livy: 8998,
   resourceManagerWeb: 8088,
 };
-
-/** A cluster's entry with its URL. */
-export interface ConfiguredCluster extends ClusterConfig {
-  /** What to do while it is down, for people. */
-  readonly whenDown?: string;
-}
-
-/** The clusters with the URL of `local` filled in from the cluster that runs on this machine. */
-export async function configuredClusters(
-  config: Config,
-  localCluster: () => Promise<{ readonly livyUrl: string; readonly resourceManagerUrl: string } | null>,
-): Promise<readonly ConfiguredCluster[]> {
-  return Promise.all(
-    config.clusters.map(async (entry) => {
-      if (entry.url !== "local") return entry;
-      const local = (await localCluster()) ?? {
-        livyUrl: `http://127.0.0.1:${LOCAL_PORTS.livy}`,
-        resourceManagerUrl: `http://127.0.0.1:${LOCAL_PORTS.resourceManagerWeb}`,
-      };
-      return {
-        ...entry,
-        url: local.livyUrl,
-        resourceManager: entry.resourceManager ?? local.resourceManagerUrl,
-        whenDown: "start it with `firesteel cluster up`",
-      };
-    }),
-  );
-}

@@ -55,3 +55,4 @@ export { type Namespace, namespace, type Task, task } from "./define/task.ts";
 export type { CallOptions, ExecutorName, Resources, RetryOptions, TaskOptions } from "./define/task-options.ts";
 export type { OutputOptions, PysparkWork, SparkSettings, SqlWork } from "./define/work.ts";
 export { Code, type ErrorInit, FiresteelError } from "./errors.ts";
+export type { HeaderProvider, HeaderProviderFactory, HeaderRequest } from "./route/livy/credentials.ts";

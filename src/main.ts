@@ -7,7 +7,8 @@ import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Logger } from "pino";
 import { Cleanup } from "./cleanup.ts";
-import { type Config, configuredClusters, environment } from "./config.ts";
+import { type Config, environment } from "./config.ts";
+import { configuredClusters, type LocalCluster } from "./configured-clusters.ts";
 import { loadExecutors } from "./custom-executors.ts";
 import { Code, FiresteelError } from "./errors.ts";
 import { Bodies } from "./evaluate/bodies.ts";
@@ -38,7 +39,7 @@ export interface OrchestratorOptions {
   readonly config: Config;
   readonly log: Logger;
   /** Whether `local` clusters have a URL now; gives Livy's and the ResourceManager's. */
-  readonly localCluster: () => Promise<{ readonly livyUrl: string; readonly resourceManagerUrl: string } | null>;
+  readonly localCluster: () => Promise<LocalCluster | null>;
   /** False: what a former orchestrator left is left alone, for one that only explains. @default true */
   readonly takeOver?: boolean;
 }
@@ -74,7 +75,7 @@ export async function startOrchestrator({
   const inputs: InputsContext = { root, storages: createStorages(), environment, store };
   const staging = createStaging({ storage, warehouse, root });
   const planStaging = createStaging({ storage, warehouse, root, write: false });
-  const clusters = await configuredClusters(config, localCluster);
+  const clusters = await configuredClusters(root, config, localCluster);
   const gateway = createGateway({
     clusters,
     store,

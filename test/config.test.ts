@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { configuredClusters, defineConfig, parseConfig } from "../src/config.ts";
+import { defineConfig, parseConfig } from "../src/config.ts";
 
 const FILE = "firesteel.config.ts";
 const flows = ["flows/*.ts"];
@@ -84,7 +84,12 @@ describe("the configuration", () => {
     [
       "half an authorisation",
       { flows, clusters: [{ name: "a", url: "local", auth: { kind: "basic", user: "u" } }] },
-      /clusters\.0\.auth\.password: /,
+      /clusters\.0\.auth: must be .* passwordFile/,
+    ],
+    [
+      "a certificate without its key",
+      { flows, clusters: [{ name: "a", url: "https://a", tls: { cert: "a.pem" } }] },
+      /clusters\.0\.tls: cert and key belong together/,
     ],
     ["more than one problem", { flows: "x", workers: 0 }, /flows: .*; .*workers: /],
   ])("is refused with %s", (_, value, message) => {
@@ -112,35 +117,5 @@ describe("the configuration", () => {
     expect(() => parse({ flows }, env as Record<string, string>)).toThrow(
       expect.objectContaining({ code: "invalid_argument", message }),
     );
-  });
-});
-
-describe("the local cluster", () => {
-  const config = parse({
-    flows,
-    clusters: [
-      { name: "a", url: "local" },
-      { name: "b", url: "http://livy:1" },
-      { name: "c", url: "local", resourceManager: "http://rm:1" },
-    ],
-  });
-
-  it("has the addresses of the one that runs", async () => {
-    const found = await configuredClusters(config, async () => ({
-      livyUrl: "http://l:2",
-      resourceManagerUrl: "http://r:3",
-    }));
-    expect(found.map(({ url, resourceManager }) => [url, resourceManager])).toEqual([
-      ["http://l:2", "http://r:3"],
-      ["http://livy:1", undefined],
-      ["http://l:2", "http://rm:1"],
-    ]);
-  });
-
-  it("is looked for at Livy's own port while none runs", async () => {
-    const found = await configuredClusters(config, async () => null);
-    const start = "start it with `firesteel cluster up`";
-    expect(found.map(({ whenDown }) => whenDown)).toEqual([start, undefined, start]);
-    expect(found.map(({ url }) => url)).toEqual(["http://127.0.0.1:8998", "http://livy:1", "http://127.0.0.1:8998"]);
   });
 });

@@ -4,33 +4,16 @@
  * One client a cluster, with its own pool of connections. Every failure is a FiresteelError made in `errors.ts`.
  */
 
-import { type Dispatcher, Pool } from "undici";
-import { Code, FiresteelError } from "../../errors.ts";
+import type { Dispatcher } from "undici";
+import { type Answer, createEndpoint, type EndpointAccess } from "./endpoint.ts";
 import { errorOfAnswer, errorOfFailure, errorOfNonsense, LivyFailure, livyFailureOf } from "./errors.ts";
 
-/** How a cluster wants to be talked to. */
-export type LivyAuth =
-  | { readonly kind: "none" }
-  | { readonly kind: "basic"; readonly user: string; readonly password: string }
-  | { readonly kind: "bearer"; readonly token: string };
-
-/** Where a Livy server is and how long to wait for it. */
-export interface LivyClientOptions {
+/** Where a Livy server is and how it is reached. */
+export interface LivyClientOptions extends EndpointAccess {
   /** Name of the cluster, for messages. */
   readonly name: string;
   /** Base URL; a path in it (a gateway's prefix) is kept. */
   readonly url: string;
-  readonly auth?: LivyAuth;
-  /** Extra headers sent with every request. */
-  readonly headers?: Readonly<Record<string, string>>;
-  /** Default 5,000. */
-  readonly connectTimeoutMs?: number;
-  /** Longest silence before an answer begins, default 60,000. A DELETE may take twice this. */
-  readonly headersTimeoutMs?: number;
-  /** Longest silence within an answer, default 30,000. */
-  readonly bodyTimeoutMs?: number;
-  /** Most connections at once, default 8. */
-  readonly connections?: number;
 }
 
 /** Body of `POST /batches`. Livy refuses unknown fields. */
@@ -100,50 +83,28 @@ export interface LivyClient extends AsyncDisposable {
 
 type Json = Readonly<Record<string, unknown>>;
 
+/** Livy's protection against cross-site requests, where it is on, wants this header to be there; any value will do. */
+const HEADERS = { "x-requested-by": "firesteel" };
+
 /** Makes a client; opens no connection yet. */
-export function createLivyClient(options: LivyClientOptions): LivyClient {
-  const base = parseBase(options);
-  const headersTimeout = options.headersTimeoutMs ?? 60_000;
-  const pool = new Pool(base.origin, {
-    connections: options.connections ?? 8,
-    connect: { timeout: options.connectTimeoutMs ?? 5_000 },
-    headersTimeout,
-    bodyTimeout: options.bodyTimeoutMs ?? 30_000,
-    keepAliveTimeout: 10_000,
-  });
-  const headers = {
-    accept: "application/json",
-    // Livy's protection against cross-site requests, where it is on, wants this header to be there; any value will do.
-    "x-requested-by": "firesteel",
-    ...authorization(options.auth ?? base.auth),
-    ...options.headers,
-  };
+export function createLivyClient({ name, ...access }: LivyClientOptions): LivyClient {
+  const endpoint = createEndpoint({ cluster: name, setting: "url", ...access });
 
   async function request(
     method: Dispatcher.HttpMethod,
     path: string,
     signal?: AbortSignal,
-    body?: LivyBatchRequest,
+    body?: unknown,
   ): Promise<Json> {
-    const subject = { cluster: options.name, request: `${method} ${path}` };
-    let status: number;
-    let contentType: string;
-    let text: string;
+    const subject = { cluster: name, request: `${method} ${path}` };
+    let answer: Answer;
     try {
-      const answer = await pool.request({
-        method,
-        path: base.prefix + path,
-        headers: body === undefined ? headers : { ...headers, "content-type": "application/json" },
-        body: body === undefined ? null : JSON.stringify(body),
-        signal: signal ?? null,
-        headersTimeout: method === "DELETE" ? 2 * headersTimeout : headersTimeout,
-      });
-      status = answer.statusCode;
-      contentType = String(answer.headers["content-type"] ?? "");
-      text = await answer.body.text();
+      answer = await endpoint.request(method, path, { signal, body, headers: HEADERS });
     } catch (reason) {
+      if (livyFailureOf(reason) !== undefined) throw reason;
       throw errorOfFailure(subject, reason, signal?.aborted ?? false);
     }
+    const { status, text, contentType } = answer;
     if (status < 200 || status > 299) throw errorOfAnswer(subject, status, text, contentType);
     try {
       const json = JSON.parse(text) as unknown;
@@ -157,7 +118,7 @@ export function createLivyClient(options: LivyClientOptions): LivyClient {
   async function batchOf(json: Json, subject: string): Promise<LivyBatch> {
     const batch = toBatch(json);
     if (batch === null)
-      throw errorOfNonsense({ cluster: options.name, request: subject }, 200, JSON.stringify(json), "application/json");
+      throw errorOfNonsense({ cluster: name, request: subject }, 200, JSON.stringify(json), "application/json");
     return batch;
   }
 
@@ -171,8 +132,8 @@ export function createLivyClient(options: LivyClientOptions): LivyClient {
   }
 
   return {
-    name: options.name,
-    url: base.shown,
+    name,
+    url: endpoint.url,
     version: async (signal) => String((await request("GET", "/version", signal))["version"] ?? "unknown"),
     createBatch: async (body, signal) => batchOf(await request("POST", "/batches", signal, body), "POST /batches"),
     listBatches: async (from, size, signal) => {
@@ -180,12 +141,7 @@ export function createLivyClient(options: LivyClientOptions): LivyClient {
       const json = await request("GET", path, signal);
       const { total, sessions } = json;
       if (typeof total !== "number" || !Array.isArray(sessions))
-        throw errorOfNonsense(
-          { cluster: options.name, request: `GET ${path}` },
-          200,
-          JSON.stringify(json),
-          "application/json",
-        );
+        throw errorOfNonsense({ cluster: name, request: `GET ${path}` }, 200, JSON.stringify(json), "application/json");
       // One entry that cannot be read must not hide the others.
       return { from, total, batches: sessions.map((one) => toBatch(one as Json)).filter((one) => one !== null) };
     },
@@ -204,7 +160,7 @@ export function createLivyClient(options: LivyClientOptions): LivyClient {
         ),
       ),
     deleteBatch: async (which, signal) => (await orNull(request("DELETE", pathOf(which), signal))) !== null,
-    [Symbol.asyncDispose]: () => pool.destroy(),
+    [Symbol.asyncDispose]: () => endpoint[Symbol.asyncDispose](),
   };
 }
 
@@ -225,36 +181,4 @@ function toBatch(json: Json): LivyBatch | null {
     driverLogUrl: typeof info["driverLogUrl"] === "string" ? info["driverLogUrl"] : null,
     log: Array.isArray(log) ? log.map(String) : [],
   };
-}
-
-function parseBase(options: LivyClientOptions): {
-  readonly origin: string;
-  readonly prefix: string;
-  readonly shown: string;
-  readonly auth: LivyAuth;
-} {
-  const url = URL.parse(options.url);
-  if (url === null || (url.protocol !== "http:" && url.protocol !== "https:")) {
-    throw new FiresteelError(
-      Code.invalidArgument,
-      `cluster ${options.name}: url must be http(s)://host:port[/path]: ${options.url}`,
-    );
-  }
-  const prefix = url.pathname.replace(/\/+$/, "");
-  const auth: LivyAuth =
-    url.username === ""
-      ? { kind: "none" }
-      : { kind: "basic", user: decodeURIComponent(url.username), password: decodeURIComponent(url.password) };
-  return { origin: url.origin, prefix, shown: url.origin + prefix, auth };
-}
-
-function authorization(auth: LivyAuth): Readonly<Record<string, string>> {
-  switch (auth.kind) {
-    case "none":
-      return {};
-    case "basic":
-      return { authorization: `Basic ${Buffer.from(`${auth.user}:${auth.password}`).toString("base64")}` };
-    case "bearer":
-      return { authorization: `Bearer ${auth.token}` };
-  }
 }

@@ -7,22 +7,21 @@
 
 import type { FiresteelError } from "../../errors.ts";
 import { Admission } from "./admission.ts";
-import type { LivyAuth, LivyBatch, LivyClient } from "./client.ts";
+import type { LivyBatch, LivyClient } from "./client.ts";
 import { createLivyClient } from "./client.ts";
+import type { EndpointAccess } from "./endpoint.ts";
 import { LivyFailure, livyFailureOf } from "./errors.ts";
 import { createResourceManager, type ResourceManager } from "./resource-manager.ts";
 import { Backoff } from "./waiting.ts";
 
 /** A cluster as it is configured. */
-export interface ClusterConfig {
+export interface ClusterConfig extends EndpointAccess {
   readonly name: string;
   /** Livy's base URL; a path in it is kept. */
   readonly url: string;
-  /** Base URL of YARN's ResourceManager. Without it, what Livy forgets is waited for a stated time only. */
-  readonly resourceManager?: string;
+  /** YARN's ResourceManager. Without it, what Livy forgets is waited for a stated time only. */
+  readonly resourceManager?: EndpointAccess & { readonly url: string };
   readonly labels?: Readonly<Record<string, string>> | readonly string[];
-  readonly auth?: LivyAuth;
-  readonly headers?: Readonly<Record<string, string>>;
   /** Most submissions of ours alive at once, default 16. */
   readonly maxLive?: number;
   /** Time between two looks, default 500. */
@@ -103,18 +102,13 @@ export class Cluster implements AsyncDisposable {
 
   constructor(config: ClusterConfig) {
     this.config = config;
-    const { name, url, auth, headers } = config;
-    this.client = createLivyClient({ name, url, ...(auth ? { auth } : {}), ...(headers ? { headers } : {}) });
+    const { name } = config;
+    this.client = createLivyClient(config);
     const user = config.user ?? process.env["USER"] ?? process.env["LOGNAME"];
     this.resourceManager =
       config.resourceManager === undefined
         ? null
-        : createResourceManager({
-            cluster: name,
-            url: config.resourceManager,
-            ...(headers ? { headers } : {}),
-            ...(user ? { user } : {}),
-          });
+        : createResourceManager({ cluster: name, ...config.resourceManager, ...(user ? { user } : {}) });
     this.admission = new Admission(name, { maxLive: config.maxLive ?? 16, maxPosts: 2 }, () =>
       this.#state === "down" ? this.outage : null,
     );

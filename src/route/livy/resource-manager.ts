@@ -4,8 +4,8 @@
  * Tags are stored in lower case and stay searchable as long as the ResourceManager remembers the application.
  */
 
-import { Pool } from "undici";
 import { Code, FiresteelError } from "../../errors.ts";
+import { type Answer, createEndpoint, type EndpointAccess } from "./endpoint.ts";
 
 /** An application as the ResourceManager knows it. */
 export interface YarnApplication {
@@ -38,67 +38,44 @@ export function hasEnded(application: YarnApplication): boolean {
   return application.state === "FINISHED" || application.state === "FAILED" || application.state === "KILLED";
 }
 
-/** What a ResourceManager needs. */
-export interface ResourceManagerOptions {
+/** Where a ResourceManager is and how it is reached. */
+export interface ResourceManagerOptions extends EndpointAccess {
   readonly cluster: string;
   readonly url: string;
-  readonly headers?: Readonly<Record<string, string>>;
   /** User named in requests where YARN trusts its callers (`user.name`); without it a cluster without security may refuse to kill. */
   readonly user?: string;
-  /** Default 10,000. */
-  readonly timeoutMs?: number;
 }
 
+const ROOT = "/ws/v1/cluster";
+const TIME_OUTS = { headersMs: 10_000, bodyMs: 10_000 };
+
 /** Makes the witness; opens no connection yet. */
-export function createResourceManager(options: ResourceManagerOptions): ResourceManager {
-  const base = URL.parse(options.url);
-  if (base === null)
-    throw new FiresteelError(
-      Code.invalidArgument,
-      `cluster ${options.cluster}: resourceManager must be a URL: ${options.url}`,
-    );
-  const prefix = `${base.pathname.replace(/\/+$/, "")}/ws/v1/cluster`;
-  const timeout = options.timeoutMs ?? 10_000;
-  const limits = { connections: 4, connect: { timeout: 5_000 }, headersTimeout: timeout, bodyTimeout: timeout };
-  const pool = new Pool(base.origin, limits);
+export function createResourceManager({ cluster, url, user, ...access }: ResourceManagerOptions): ResourceManager {
+  const how = { ...access, timeOuts: { ...TIME_OUTS, ...access.timeOuts }, connections: 4 };
+  const endpoint = createEndpoint({ cluster, setting: "resourceManager", url, ...how });
 
   async function ask(
     method: "GET" | "PUT",
     path: string,
     signal: AbortSignal | undefined,
-    body?: string,
+    body?: unknown,
   ): Promise<unknown> {
     const fail = (words: string, cause?: unknown) =>
       new FiresteelError(
         Code.unavailable,
-        `ResourceManager of cluster ${options.cluster} gave no answer to ${method} ${path}: ${words}`,
-        {
-          cause,
-          details: { cluster: options.cluster, words },
-        },
+        `ResourceManager of cluster ${cluster} gave no answer to ${method} ${path}: ${words}`,
+        { cause, details: { cluster, words } },
       );
-    let status: number;
-    let text: string;
+    let answer: Answer;
     try {
-      const answer = await pool.request({
-        method,
-        path: prefix + path,
-        headers: {
-          accept: "application/json",
-          ...(body === undefined ? {} : { "content-type": "application/json" }),
-          ...options.headers,
-        },
-        body: body ?? null,
-        signal: signal ?? null,
-      });
-      status = answer.statusCode;
-      text = await answer.body.text();
+      answer = await endpoint.request(method, ROOT + path, { signal, body });
     } catch (reason) {
       throw fail(
         reason instanceof Error ? reason.message || String((reason as { code?: unknown }).code) : String(reason),
         reason,
       );
     }
+    const { status, text } = answer;
     if (status === 404) return null;
     if (status < 200 || status > 299) throw fail(`HTTP ${status} ${text.slice(0, 300)}`);
     try {
@@ -109,7 +86,7 @@ export function createResourceManager(options: ResourceManagerOptions): Resource
   }
 
   return {
-    url: options.url,
+    url: endpoint.url,
     findByTag: async (tag, signal) => {
       const json = (await ask("GET", `/apps?applicationTags=${encodeURIComponent(tag.toLowerCase())}`, signal)) as {
         apps?: { app?: unknown } | null;
@@ -122,30 +99,25 @@ export function createResourceManager(options: ResourceManagerOptions): Resource
       return json?.app ? toApplication(json.app) : null;
     },
     kill: async (appId, signal) => {
-      const user = options.user === undefined ? "" : `?user.name=${encodeURIComponent(options.user)}`;
-      await ask("PUT", `/apps/${encodeURIComponent(appId)}/state${user}`, signal, JSON.stringify({ state: "KILLED" }));
+      const as = user === undefined ? "" : `?user.name=${encodeURIComponent(user)}`;
+      await ask("PUT", `/apps/${encodeURIComponent(appId)}/state${as}`, signal, { state: "KILLED" });
     },
     driverOutput: async (application, bytes, signal) => {
       const place = containerOf(application.logsUrl);
       if (place === null) return null;
       // Another host for every node, asked once in a while: not worth keeping connections.
-      const node = new Pool(place.origin, { ...limits, connections: 1 });
+      const node = createEndpoint({ cluster, setting: "NodeManager", url: place.origin, ...how, connections: 1 });
       try {
-        const answer = await node.request({
-          method: "GET",
-          path: `/ws/v1/node/containers/${place.container}/logs/stdout?size=-${bytes}`,
-          headers: { accept: "text/plain", ...options.headers },
-          signal: signal ?? null,
-        });
-        const text = await answer.body.text();
-        return answer.statusCode === 200 ? stripFrame(text) : null;
+        const path = `/ws/v1/node/containers/${place.container}/logs/stdout?size=-${bytes}`;
+        const { status, text } = await node.request("GET", path, { signal, headers: { accept: "text/plain" } });
+        return status === 200 ? stripFrame(text) : null;
       } catch {
         return null; // The node may be the very thing that was lost; the caller says so in its own words.
       } finally {
-        await node.destroy();
+        await node[Symbol.asyncDispose]();
       }
     },
-    [Symbol.asyncDispose]: () => pool.destroy(),
+    [Symbol.asyncDispose]: () => endpoint[Symbol.asyncDispose](),
   };
 }
 

@@ -171,7 +171,7 @@ describe("no answer", () => {
     await once(server, "listening");
     const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
     try {
-      await using client = createLivyClient({ name: "c", url, headersTimeoutMs: 100 });
+      await using client = createLivyClient({ name: "c", url, timeOuts: { headersMs: 100 } });
       expect(await failure(client.version())).toMatchObject({ code: "unavailable", details: { kind: "noAnswer" } });
       const controller = new AbortController();
       const asked = failure(client.listBatches(0, 10, controller.signal));

@@ -20,7 +20,7 @@ describe.skipIf(cluster === null)("bulk work on real Livy and YARN", { timeout: 
 
   const start = (database?: Bench["database"]) =>
     createBench({
-      clusters: [{ name: "real", url: livyUrl, resourceManager: resourceManagerUrl }],
+      clusters: [{ name: "real", url: livyUrl, resourceManager: { url: resourceManagerUrl } }],
       folder,
       ...(database ? { database } : {}),
     });
