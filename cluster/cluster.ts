@@ -8,22 +8,15 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { closeSync, openSync } from "node:fs";
-import { chmod, mkdir, stat, writeFile } from "node:fs/promises";
+import { chmod, mkdir, stat } from "node:fs/promises";
 import { totalmem, userInfo } from "node:os";
 import { extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Code, FiresteelError } from "../src/errors.ts";
 import { portValues, renderTemplates } from "./conf.ts";
-import {
-  askOnce,
-  formatCommand,
-  type HadoopDaemon,
-  hadoopConf,
-  launchHadoop,
-  sparkConf,
-  waitUntilReady,
-} from "./daemons.ts";
+import { askOnce, type HadoopDaemon, hadoopConf, launchHadoop, sparkConf, waitUntilReady } from "./daemons.ts";
 import { cacheFolder, checkFolder, defaultRunFolder } from "./folders.ts";
+import { HDFS_DAEMONS, prepareHdfs } from "./hdfs.ts";
 import { type ClusterInfo, describe, mainLivy, readiness, servers, url } from "./info.ts";
 import { ensureInstalled, type InstallOptions } from "./install.ts";
 import { launchLivy, MAIN_LIVY, withLivy } from "./livy.ts";
@@ -45,7 +38,6 @@ import {
   wipeFolder,
   writeState,
 } from "./state.ts";
-import { runTool } from "./tool.ts";
 
 export type { ClusterInfo } from "./info.ts";
 
@@ -147,12 +139,8 @@ async function prepareFolder(state: ClusterState): Promise<void> {
     SPARK_HOME: state.paths.sparkHome,
     PYTHON: state.paths.python,
   };
-  await renderTemplates("hadoop", hadoopConf(directory), values, settings.hdfs ? [] : ["hdfs-site.xml"]);
+  await renderTemplates("hadoop", hadoopConf(directory), values);
   await renderTemplates("spark", sparkConf(directory), values);
-  // HDFS refuses to start without the folders of its web pages, which its jars lack. WebHDFS needs none of them.
-  for (const name of settings.hdfs ? ["hdfs", "datanode", "static"] : []) {
-    await mkdir(join(hadoopConf(directory), "webapps", name, "WEB-INF"), { recursive: true });
-  }
 }
 
 async function exists(path: string): Promise<boolean> {
@@ -169,16 +157,8 @@ async function bringUp(planned: ClusterState, livyHome: string, options: Cluster
     await prepareFolder(state);
     await writeState(state);
     if (!state.detached) state = await writeState({ ...state, watchdog: startWatchdog(state) });
-    const formatted = join(state.directory, "name-node", "formatted");
-    if (state.settings.hdfs && !(await exists(formatted))) {
-      await runTool({ what: "making an empty HDFS", signal: options.signal, ...formatCommand(state) });
-      await writeFile(formatted, "");
-    }
-    const daemons: HadoopDaemon[] = [
-      "ResourceManager",
-      "NodeManager",
-      ...(state.settings.hdfs ? (["NameNode", "DataNode"] as const) : []),
-    ];
+    if (state.settings.hdfs) await prepareHdfs(state, options.signal);
+    const daemons: HadoopDaemon[] = ["ResourceManager", "NodeManager", ...(state.settings.hdfs ? HDFS_DAEMONS : [])];
     for (const daemon of daemons) {
       state = await writeState({ ...state, processes: [...state.processes, await launchHadoop(state, daemon)] });
     }

@@ -19,17 +19,15 @@ function fill(file: string, text: string, values: Values): string {
   });
 }
 
-/** Renders the templates of one group into a folder; files named in `except` are left out. */
+/** Renders the templates of one group into a folder. */
 export async function renderTemplates(
-  group: "hadoop" | "spark" | "livy",
+  group: "hadoop" | "hdfs" | "spark" | "livy",
   into: string,
   values: Values,
-  except: readonly string[] = [],
 ): Promise<void> {
   const from = join(templateFolder(), "conf", group);
   await mkdir(into, { recursive: true });
   for (const file of await readdir(from)) {
-    if (except.includes(file)) continue;
     await writeFile(join(into, file), fill(file, await readFile(join(from, file), "utf8"), values));
   }
 }

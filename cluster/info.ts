@@ -78,6 +78,16 @@ function record(state: ClusterState, ...names: HadoopDaemon[]): ProcessRecord[] 
   return state.processes.filter(({ name }) => (names as string[]).includes(name));
 }
 
+/** How to know that HDFS takes files. */
+export function hdfsReadiness(state: ClusterState): Readiness {
+  return {
+    title: "HDFS",
+    url: `${url(state, "nameNodeWeb")}/jmx?qry=Hadoop:service=NameNode,name=FSNamesystemState`,
+    processes: record(state, "NameNode", "DataNode"),
+    ready: (text) => (/"NumLiveDataNodes"\s*:\s*1\b/.test(text) ? state.versions.hadoop : undefined),
+  };
+}
+
 /** What has to answer before the cluster is up; the last one is its main Livy. */
 export function readiness(state: ClusterState): Readiness[] {
   const yarn: Readiness = {
@@ -86,16 +96,10 @@ export function readiness(state: ClusterState): Readiness[] {
     processes: record(state, "ResourceManager", "NodeManager"),
     ready: (text) => (/"state"\s*:\s*"RUNNING"/.test(text) ? state.versions.hadoop : undefined),
   };
-  const hdfs: Readiness = {
-    title: "HDFS",
-    url: `${url(state, "nameNodeWeb")}/jmx?qry=Hadoop:service=NameNode,name=FSNamesystemState`,
-    processes: record(state, "NameNode", "DataNode"),
-    ready: (text) => (/"NumLiveDataNodes"\s*:\s*1\b/.test(text) ? state.versions.hadoop : undefined),
-  };
   const livys = state.livys.filter(({ name }) => name === MAIN_LIVY);
   return [
     yarn,
-    ...(state.settings.hdfs ? [hdfs] : []),
+    ...(state.settings.hdfs ? [hdfsReadiness(state)] : []),
     ...livys.map((livy) => livyReadiness(livy.url, livy.process ? [livy.process] : [])),
   ];
 }

@@ -112,7 +112,8 @@ export function withLivy(state: ClusterState, livy: LivyRecord): ClusterState {
   return { ...state, livys: [...state.livys.filter(({ name }) => name !== livy.name), livy] };
 }
 
-async function changeState<T>(
+/** Changes a running cluster while nobody else does. @throws FiresteelError `failedPrecondition` when none is up there */
+export async function changeState<T>(
   cluster: ClusterRef,
   signal: AbortSignal | undefined,
   body: (state: ClusterState) => Promise<T>,

@@ -57,6 +57,34 @@ export interface ClusterConfig {
   readonly spark?: number;
 }
 
+/** How an HDFS is reached. */
+export interface HdfsConfig extends Omit<ServerConfig, "url"> {
+  /** Base URL of WebHDFS, as far as before `/webhdfs/v1`: of the NameNode, of HttpFS or of a gateway such as Knox; several for several NameNodes. */
+  readonly url: string | readonly string[];
+  /** Who we say we are where nobody asks for proof. */
+  readonly user?: string;
+  readonly timeOuts?: TimeOuts;
+}
+
+/** How S3 is reached. Credentials come from where the SDK looks by default: environment, profile, web identity, container, instance. */
+export interface S3Config {
+  /** Of a server that is not Amazon's. */
+  readonly endpoint?: string;
+  /** @default what the environment or the profile says */
+  readonly region?: string;
+  /** `endpoint/bucket/key` rather than `bucket.endpoint/key`. @default whether there is an `endpoint` */
+  readonly pathStyle?: boolean;
+  /** Of the SDK's configuration files. */
+  readonly profile?: string;
+}
+
+/** Storages beside this machine's disk. */
+export interface StorageConfig {
+  /** By what stands between `hdfs://` and the next slash. */
+  readonly hdfs?: Readonly<Record<string, HdfsConfig>>;
+  readonly s3?: S3Config;
+}
+
 /** An executor's entry. */
 export interface ExecutorConfig {
   readonly module: string;
@@ -68,11 +96,13 @@ export interface ExecutorConfig {
 export interface FiresteelConfig {
   /** Flow modules: paths or globs from the project's root. */
   readonly flows: readonly string[];
-  /** Where outputs, staged files and small datasets go: a path from the root, or a URI that the clusters can reach too. @default ".firesteel/warehouse" */
+  /** Where outputs, staged files and small datasets go: a path from the root, or a `file:`, `hdfs:` or `s3:` URI that the clusters can reach too. @default ".firesteel/warehouse" */
   readonly warehouse?: string;
+  /** How HDFS and S3 are reached. */
+  readonly storage?: StorageConfig;
   /** `embedded` keeps the database in `.firesteel/db`; otherwise a `postgres://` URL. @default "embedded" */
   readonly database?: string;
-  /** Folder of large values (over 64 KiB) when the database is Postgres: a path from the root that all orchestrators of the database can see. @default "values" in the warehouse */
+  /** Folder of large values (over 64 KiB) when the database is Postgres: a path from the root that all orchestrators of the database can see. Needed when the warehouse is no folder. @default "values" in the warehouse */
   readonly values?: string;
   readonly clusters?: readonly ClusterConfig[];
   /** Limit name to the number of bodies that may hold it at once. */
@@ -143,6 +173,12 @@ const server: z.ZodType<ServerConfig> = z.strictObject({
   tls: tls.exactOptional(),
 });
 
+const timeOuts: z.ZodType<TimeOuts> = z.strictObject({
+  connectMs: count.exactOptional(),
+  headersMs: count.exactOptional(),
+  bodyMs: count.exactOptional(),
+});
+
 const cluster: z.ZodType<ClusterConfig> = z.strictObject({
   name,
   url: z.union([z.url(), z.literal("local")], { error: 'must be a URL or "local"' }),
@@ -153,9 +189,7 @@ const cluster: z.ZodType<ClusterConfig> = z.strictObject({
   auth: auth.exactOptional(),
   headers: texts.exactOptional(),
   tls: tls.exactOptional(),
-  timeOuts: z
-    .strictObject({ connectMs: count.exactOptional(), headersMs: count.exactOptional(), bodyMs: count.exactOptional() })
-    .exactOptional(),
+  timeOuts: timeOuts.exactOptional(),
   connections: count.exactOptional(),
   maxLive: count.exactOptional(),
   tickMs: z.number().int().min(50).exactOptional(),
@@ -163,11 +197,38 @@ const cluster: z.ZodType<ClusterConfig> = z.strictObject({
   spark: count.exactOptional(),
 });
 
+const storage: z.ZodType<StorageConfig> = z.strictObject({
+  hdfs: z
+    .record(
+      z.string().regex(/^[^/@]+$/, "must be what stands between hdfs:// and the next slash"),
+      z.strictObject({
+        url: z.union([z.url({ protocol: /^https?$/ }), z.array(z.url({ protocol: /^https?$/ })).min(1)], {
+          error: "must be an http: or https: URL, or a list of them",
+        }),
+        user: z.string().min(1).exactOptional(),
+        auth: auth.exactOptional(),
+        headers: texts.exactOptional(),
+        tls: tls.exactOptional(),
+        timeOuts: timeOuts.exactOptional(),
+      }),
+    )
+    .exactOptional(),
+  s3: z
+    .strictObject({
+      endpoint: z.url({ protocol: /^https?$/ }).exactOptional(),
+      region: z.string().min(1).exactOptional(),
+      pathStyle: z.boolean().exactOptional(),
+      profile: z.string().min(1).exactOptional(),
+    })
+    .exactOptional(),
+});
+
 const OWN_EXECUTORS: readonly string[] = ["inline", "thread", "process", "spark"];
 
 const schema: z.ZodType<Config> = z.strictObject({
   flows: z.array(z.string().min(1)).min(1),
   warehouse: z.string().default(".firesteel/warehouse"),
+  storage: storage.default({}),
   database: database.default("embedded"),
   values: z.string().min(1).exactOptional(),
   clusters: z.array(cluster).default([]),

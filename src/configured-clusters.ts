@@ -2,12 +2,10 @@
  * The clusters of a configuration as the gateway wants them: URLs of the local one filled in, paths of files made absolute, header providers loaded.
  */
 
-import { resolve } from "node:path";
-import { type AuthConfig, type Config, LOCAL_PORTS, type ServerConfig } from "./config.ts";
-import { importFactory } from "./configured-module.ts";
+import { type Config, LOCAL_PORTS, type ServerConfig } from "./config.ts";
+import { type AccessOwner, accessOf } from "./configured-access.ts";
 import type { ClusterConfig } from "./route/livy/cluster.ts";
-import type { ClusterAuth, HeaderProviderFactory } from "./route/livy/credentials.ts";
-import type { EndpointAccess, TlsFiles } from "./route/livy/endpoint.ts";
+import type { EndpointAccess } from "./route/livy/endpoint.ts";
 
 /** Addresses of the cluster that runs on this machine. */
 export interface LocalCluster {
@@ -30,7 +28,7 @@ export async function configuredClusters(
       const { resourceManager: witness, auth: _, tls: __, ...plain } = entry;
       const local = entry.url === "local" ? ((await localCluster()) ?? DEFAULT_LOCAL) : null;
       const url = local?.livyUrl ?? entry.url;
-      const access = await accessOf(root, entry.name, entry);
+      const access = await accessOf(root, ownerOf(entry.name), entry);
       const server = typeof witness === "string" ? { url: witness } : (witness ?? localWitness(local));
       return {
         ...plain,
@@ -61,32 +59,9 @@ async function witnessOf(
 ): Promise<EndpointAccess & { readonly url: string }> {
   const { url: _, ...shared } = livy;
   const same = URL.parse(server.url)?.origin === URL.parse(livy.url)?.origin;
-  return { ...(same ? shared : {}), url: server.url, ...(await accessOf(root, cluster, server)) };
+  return { ...(same ? shared : {}), url: server.url, ...(await accessOf(root, ownerOf(cluster), server)) };
 }
 
-async function accessOf(
-  root: string,
-  cluster: string,
-  { auth, tls, headers }: Pick<ServerConfig, "auth" | "tls" | "headers">,
-): Promise<EndpointAccess> {
-  return {
-    ...(auth === undefined ? {} : { auth: await authOf(root, cluster, auth) }),
-    ...(tls === undefined ? {} : { tls: filesOf(root, tls) }),
-    ...(headers === undefined ? {} : { headers }),
-  };
-}
-
-async function authOf(root: string, cluster: string, auth: AuthConfig): Promise<ClusterAuth> {
-  if ("passwordFile" in auth) return { ...auth, passwordFile: resolve(root, auth.passwordFile) };
-  if ("tokenFile" in auth) return { ...auth, tokenFile: resolve(root, auth.tokenFile) };
-  if (auth.kind !== "provider") return auth;
-  const subject = `header provider of cluster ${cluster}`;
-  const shape = "({ cluster, options }) => (request) => ({ authorization: ... })";
-  const factory = await importFactory<HeaderProviderFactory>(root, auth.module, subject, shape);
-  return { kind: "provider", headers: await factory({ cluster, options: auth.options ?? {} }) };
-}
-
-function filesOf(root: string, { ca, cert, key, ...rest }: TlsFiles): TlsFiles {
-  const at = (name: string, path: string | undefined) => (path === undefined ? {} : { [name]: resolve(root, path) });
-  return { ...rest, ...at("ca", ca), ...at("cert", cert), ...at("key", key) };
+function ownerOf(cluster: string): AccessOwner {
+  return { title: `cluster ${cluster}`, name: cluster };
 }

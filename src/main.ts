@@ -26,8 +26,7 @@ import type { LoadedFlowCode } from "./route/flow/flow-code.ts";
 import { createGateway } from "./route/livy/gateway.ts";
 import { createStaging } from "./route/livy/staging.ts";
 import { createSparkExecutor } from "./route/spark-executor.ts";
-import { createFileStorage } from "./route/storage/file-storage.ts";
-import { createStorages } from "./route/storage/storages.ts";
+import { createStorages, storageOver } from "./route/storage/storages.ts";
 import type { Orchestrator } from "./serve/orchestrator.ts";
 import { startServer } from "./serve/server.ts";
 import { storeLocation } from "./store-location.ts";
@@ -70,9 +69,10 @@ export async function startOrchestrator({
   const store: Store = observeSubmissions(opened, (submission) =>
     executions.emit(submission.executionId, { kind: "submission", submission }),
   );
-  const storage = createFileStorage();
+  const storages = createStorages({ root, storage: config.storage });
+  const storage = storageOver(storages);
   const warehouse = locate(root, config.warehouse);
-  const inputs: InputsContext = { root, storages: createStorages(), environment, store };
+  const inputs: InputsContext = { root, storages, environment, store };
   const staging = createStaging({ storage, warehouse, root });
   const planStaging = createStaging({ storage, warehouse, root, write: false });
   const clusters = await configuredClusters(root, config, localCluster);
@@ -93,6 +93,7 @@ export async function startOrchestrator({
   const code = cleanup.use(
     await openProjectCode({
       root,
+      storage: config.storage,
       flows: config.flows,
       workers: config.workers,
       executors,
@@ -194,9 +195,14 @@ function isList(value: unknown): value is readonly string[] {
 
 function locate(root: string, location: string): string {
   const uri = /^[a-z][a-z0-9+.-]+:/i.test(location) ? location : pathToFileURL(resolve(root, location)).href;
-  if (!uri.startsWith("file:"))
-    throw new FiresteelError(Code.unimplemented, `warehouse must be a path or a file: URI for now: ${location}`);
-  return uri.replace(/\/+$/, "");
+  // Hadoop's name of the same.
+  const own = uri.replace(/^s3a:/i, "s3:");
+  if (!/^(?:file|hdfs|s3):\/+[^?#]+$/.test(own))
+    throw new FiresteelError(
+      Code.invalidArgument,
+      `warehouse must be a path, or a file:, hdfs: or s3: URI: ${location}`,
+    );
+  return own.replace(/\/+$/, "");
 }
 
 /** What the author of the code should know of it: what is most likely wrong, and what is not kept. */

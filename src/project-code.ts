@@ -7,6 +7,7 @@ import { relative, resolve, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type FSWatcher, watch } from "chokidar";
 import { glob, isDynamicPattern } from "tinyglobby";
+import type { StorageConfig } from "./config.ts";
 import { Code, FiresteelError } from "./errors.ts";
 import type { Executor } from "./evaluate/ports.ts";
 import { type LoadedFlowCode, loadFlowCode, type MakeExecutor } from "./route/flow/flow-code.ts";
@@ -20,6 +21,8 @@ const SOURCE = /\.(?:[cm]?[jt]sx?|json)$/;
 /** What {@link openProjectCode} takes. */
 export interface ProjectCodeOptions {
   readonly root: string;
+  /** How bodies reach HDFS and S3. */
+  readonly storage?: StorageConfig;
   /** Flow modules: paths or globs from the root. */
   readonly flows: readonly string[];
   readonly workers: number;
@@ -149,6 +152,7 @@ async function load(options: ProjectCodeOptions, before: LoadedFlowCode | undefi
     );
   return loadFlowCode({
     root: options.root,
+    ...(options.storage ? { storage: options.storage } : {}),
     modules,
     workers: options.workers,
     spark: options.spark,

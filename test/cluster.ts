@@ -5,6 +5,7 @@
 import { get } from "node:http";
 import { text } from "node:stream/consumers";
 import { inject } from "vitest";
+import type { HdfsInfo } from "../cluster/hdfs.ts";
 
 declare module "vitest" {
   interface ProvidedContext {
@@ -36,12 +37,22 @@ export async function testCluster(): Promise<TestCluster> {
   } = process.env;
   if (livyUrl && resourceManagerUrl && warehouse)
     return { livyUrl, resourceManagerUrl, warehouse, ...(livy09Url ? { livy09Url } : {}) };
+  return ask<TestCluster>("/");
+}
+
+/** An HDFS on that cluster, beside the local disk; the first call starts it. `FIRESTEEL_TEST_HDFS` and `FIRESTEEL_TEST_WEBHDFS` name another one. */
+export async function testHdfs(): Promise<HdfsInfo> {
+  const { FIRESTEEL_TEST_HDFS: hdfsUrl, FIRESTEEL_TEST_WEBHDFS: webHdfsUrl } = process.env;
+  return hdfsUrl && webHdfsUrl ? { hdfsUrl, webHdfsUrl } : ask<HdfsInfo>("/hdfs");
+}
+
+async function ask<T>(path: string): Promise<T> {
   // Not `fetch`, which gives up after five minutes: the first start of all installs the cluster.
   const { status, body } = await new Promise<{ readonly status: number; readonly body: string }>((resolve, reject) => {
-    get(inject("clusterServer"), (response) => {
+    get(inject("clusterServer") + path, (response) => {
       text(response).then((body) => resolve({ status: response.statusCode ?? 0, body }), reject);
     }).on("error", reject);
   });
   if (status !== 200) throw new Error(`test cluster did not start: ${body}`);
-  return JSON.parse(body) as TestCluster;
+  return JSON.parse(body) as T;
 }

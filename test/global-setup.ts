@@ -14,6 +14,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { TestProject } from "vitest/node";
 import { startCluster } from "../cluster/cluster.ts";
+import { type HdfsInfo, startHdfs } from "../cluster/hdfs.ts";
 import { startLivy } from "../cluster/livy.ts";
 import { findLivyArchive, installLivyArchive } from "../cluster/livy-archive.ts";
 import type { TestCluster } from "./cluster.ts";
@@ -27,16 +28,20 @@ const ARCHIVES = fileURLToPath(new URL("../../shared/livy", import.meta.url));
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
   const stop = new AbortController();
   let sweeper: ChildProcess | undefined;
+  let folder = "";
   let cluster: Promise<TestCluster> | undefined;
+  let hdfs: Promise<HdfsInfo> | undefined;
   const begin = async () => {
-    const folder = await mkdtemp(join(tmpdir(), "firesteel-test-"));
+    folder = await mkdtemp(join(tmpdir(), "firesteel-test-"));
     // Detached: Ctrl-C must not reach it.
     sweeper = spawn(process.execPath, [SWEEPER, folder], { detached: true, stdio: ["pipe", "ignore", "inherit"] });
     return start(folder, stop.signal);
   };
-  const server = createServer((_request, response) => {
+  const server = createServer(({ url }, response) => {
     cluster ??= begin();
-    cluster.then(
+    if (url === "/hdfs")
+      hdfs ??= cluster.then(() => startHdfs({ directory: join(folder, "cluster") }, { signal: stop.signal }));
+    (url === "/hdfs" ? hdfs! : cluster).then(
       (value) => response.writeHead(200).end(JSON.stringify(value)),
       (error: unknown) => response.writeHead(500).end(error instanceof Error ? error.message : String(error)),
     );
@@ -48,7 +53,7 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
     server.close();
     server.closeAllConnections();
     stop.abort();
-    await cluster?.catch(() => undefined);
+    await Promise.allSettled([cluster, hdfs]);
     if (sweeper === undefined) return;
     const swept = once(sweeper, "exit");
     sweeper.stdin?.end();

@@ -15,10 +15,8 @@ import { fileUri, inputChanged, isUri, storageOf, versionOf } from "../evaluate/
 import type { ReadableStorage } from "../evaluate/ports.ts";
 import { digestBytes } from "../hash/digest.ts";
 import { collect } from "../route/storage/collect.ts";
-import { createStorages } from "../route/storage/storages.ts";
+import { bodyStorages } from "./body-storages.ts";
 import { projectRoot } from "./project-root.ts";
-
-const storages = createStorages();
 
 /** How much of a file may be read into memory. */
 export interface ReadFileOptions {
@@ -172,7 +170,7 @@ export async function writeFile(path: string, content: FileContent): Promise<Fil
 export async function outputFile(path: string): Promise<FileValue> {
   const target = localPath(path);
   const uri = fileUri(target, target);
-  const storage = storageOf(storages, uri);
+  const storage = storageOf(bodyStorages(), uri);
   const found = await storage.stat(uri);
   if (!found) throw new FiresteelError(Code.notFound, `file does not exist, so the task has not made it: ${path}`);
   if (found.folder) throw new FiresteelError(Code.invalidArgument, `outputFile("...") names a folder: ${path}`);
@@ -194,7 +192,7 @@ function placeOf(file: FileValue): { readonly uri: string; readonly storage: Rea
       `a body reads a File that it was given as an argument: pass file("...") to the task, not ${typeof file === "string" ? `the path ${file}` : `a ${typeof file}`}`,
     );
   const uri = fileUri(file.path, projectRoot());
-  return { uri, storage: storageOf(storages, uri) };
+  return { uri, storage: storageOf(bodyStorages(), uri) };
 }
 
 /** A file that was there when it was identified. */

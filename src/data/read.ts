@@ -4,10 +4,15 @@
 
 import { fileURLToPath } from "node:url";
 import { brotliDecompressSync, gunzipSync, zstdDecompressSync } from "node:zlib";
-import { asyncBufferFromFile, parquetReadObjects } from "hyparquet";
+import { type AsyncBuffer, asyncBufferFromFile, cachedAsyncBuffer, parquetReadObjects } from "hyparquet";
 import { type DatasetValue, placeOf } from "../define/external.ts";
 import type { DataType } from "../define/schema.ts";
 import { Code, FiresteelError } from "../errors.ts";
+import { storageOf } from "../evaluate/file-identity.ts";
+import { bodyStorages } from "./body-storages.ts";
+
+/** Bytes of a file that is read as a whole rather than in parts, each a request. */
+const SMALL = 4 << 20;
 
 /** A row: column name to value. 64-bit integers are `bigint`, dates and timestamps `Date`, NULL is `null`. */
 export type Row = Readonly<Record<string, unknown>>;
@@ -36,7 +41,7 @@ const compressors = {
  * });
  * ```
  *
- * @throws FiresteelError `failed_precondition` for a format other than Parquet, or storage other than local files; `invalid_argument` for a dataset that is no argument of the task
+ * @throws FiresteelError `failed_precondition` for a format other than Parquet; `invalid_argument` for a dataset that is no argument of the task
  */
 export async function readRows<R extends Row = Row>(
   dataset: DatasetValue,
@@ -53,14 +58,12 @@ export async function readRows<R extends Row = Row>(
       Code.failedPrecondition,
       `readRows reads Parquet, not ${place.format}; turn it into a dataset with sql first: ${place.location}`,
     );
-  if (!place.location.startsWith("file:"))
-    throw new FiresteelError(Code.failedPrecondition, `readRows reads local files, not ${place.location}`);
   const rows: R[] = [];
   for (const { path } of place.files) {
     const location = path === "" ? place.location : `${place.location}/${path}`;
     const directories = partitionValues(path, place.schema?.fields ?? []);
     const inFile = options.columns?.filter((column) => !(column in directories));
-    const file = await asyncBufferFromFile(fileURLToPath(location));
+    const file = await openFile(location);
     const read = await parquetReadObjects({
       file,
       compressors,
@@ -74,6 +77,23 @@ export async function readRows<R extends Row = Row>(
     for (const row of read) rows.push({ ...normal(row), ...added } as unknown as R);
   }
   return rows;
+}
+
+/** Local files are read by piece; elsewhere small ones at once, and of large ones each part that is asked for once. */
+async function openFile(location: string): Promise<AsyncBuffer> {
+  if (location.startsWith("file:")) return asyncBufferFromFile(fileURLToPath(location));
+  const storage = storageOf(bodyStorages(), location);
+  const found = await storage.stat(location);
+  if (!found) throw new FiresteelError(Code.notFound, `file of a dataset does not exist: ${location}`);
+  const read = async (start: number, end?: number) =>
+    exactBuffer(await storage.read(location, { start, expected: found, ...(end === undefined ? {} : { end }) }));
+  if (found.bytes > SMALL) return cachedAsyncBuffer({ byteLength: found.bytes, slice: read });
+  const whole = await read(0);
+  return { byteLength: whole.byteLength, slice: (start, end) => whole.slice(start, end) };
+}
+
+function exactBuffer({ buffer, byteOffset, byteLength }: Uint8Array): ArrayBuffer {
+  return buffer.slice(byteOffset, byteOffset + byteLength) as ArrayBuffer;
 }
 
 /** hyparquet leaves columns that are NULL undefined here and null there. */

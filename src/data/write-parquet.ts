@@ -2,11 +2,14 @@
  * Small rows made in TypeScript as a Parquet file (`createDataset`). Whatever the file could not hold exactly is refused before a byte is written: the writer itself rounds 64-bit integers beyond 2^53.
  */
 
-import { mkdir, rename, rm } from "node:fs/promises";
-import { dirname } from "node:path";
+import { mkdir, mkdtemp, readFile, rename, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import parquet from "parquetjs-lite";
 import { Code, FiresteelError } from "../errors.ts";
+import { storageOver } from "../route/storage/storages.ts";
+import { bodyStorages } from "./body-storages.ts";
 
 interface Column {
   /** The writer's name of the type. */
@@ -93,18 +96,40 @@ export async function writeParquet(
       types.map(({ name, column }) => [name, { type: column.parquet, optional: true, compression: "SNAPPY" }]),
     ),
   );
-  const path = fileURLToPath(uri);
+  const write = async (path: string) => {
+    const writer = await parquet.ParquetWriter.openFile(schema, path);
+    for (const row of converted) await writer.appendRow(row);
+    await writer.close();
+  };
+  if (uri.startsWith("file:")) await writeLocal(fileURLToPath(uri), write);
+  else await writeRemote(uri, write);
+  return rows.length;
+}
+
+type Write = (path: string) => Promise<void>;
+
+async function writeLocal(path: string, write: Write): Promise<void> {
   const draft = `${path}.${process.pid}.${Math.random().toString(36).slice(2)}.part`;
   await mkdir(dirname(path), { recursive: true });
   try {
-    const writer = await parquet.ParquetWriter.openFile(schema, draft);
-    for (const row of converted) await writer.appendRow(row);
-    await writer.close();
+    await write(draft);
     await rename(draft, path);
   } finally {
     await rm(draft, { force: true });
   }
-  return rows.length;
+}
+
+/** The writer knows local files only. */
+async function writeRemote(uri: string, write: Write): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), "firesteel-rows-"));
+  try {
+    const draft = join(folder, "rows.parquet");
+    await write(draft);
+    if (await storageOver(bodyStorages()).putIfAbsent(uri, await readFile(draft))) return;
+    throw new FiresteelError(Code.alreadyExists, `createDataset: there is a file already: ${uri}`);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
 }
 
 function convertRow(

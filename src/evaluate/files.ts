@@ -8,7 +8,7 @@
 import { fileURLToPath } from "node:url";
 import { DirectoryValue, type FileIdentity, FileValue, pathBelow } from "../define/external.ts";
 import { Code, FiresteelError } from "../errors.ts";
-import type { Digest } from "../hash/digest.ts";
+import { type Digest, digestBytes } from "../hash/digest.ts";
 import { fileUri, inputChanged, isUri, type Storages, sameFile, storageOf, versionOf } from "./file-identity.ts";
 import { type GlobPattern, parseGlob } from "./glob.ts";
 import { mapLimited, once } from "./once.ts";
@@ -18,6 +18,8 @@ import type { FileStat, FileStatStore, ListOptions, StoredFile } from "./ports.t
 const READ_ATTEMPTS = 3;
 /** Files of one directory that are digested at once. */
 const DIGESTS_AT_ONCE = 8;
+/** Checksums that a storage is asked for at once. */
+const CHECKSUMS_AT_ONCE = 32;
 /** Files of one list that are looked at at once. */
 const LOOKS_AT_ONCE = 32;
 
@@ -97,7 +99,26 @@ export class Files {
     const unread = files.filter((file) => !this.#digests.has(file.uri)).map((file) => keyOf(file.uri));
     const known = unread.length > 0 ? await this.#context.store.findFileStats(unread) : new Map<string, FileStat>();
     return mapLimited(files, DIGESTS_AT_ONCE, (file) =>
-      once(this.#digests, file.uri, () => this.#digest(file, known.get(keyOf(file.uri)))),
+      once(this.#digests, file.uri, () =>
+        this.#identify(file, keyOf(file.uri), known.get(keyOf(file.uri)), () =>
+          storageOf(this.#context.storages, file.uri).digest(file.uri),
+        ),
+      ),
+    );
+  }
+
+  /** What tells the contents of listed files apart, without reading them where their storage keeps such a thing; else their digests. */
+  async checksums(files: readonly StoredFile[]): Promise<readonly Digest[]> {
+    const storage = files[0] && storageOf(this.#context.storages, files[0].uri);
+    if (!storage?.checksum) return this.digests(files);
+    const keys = files.map(({ uri }) => `checksum ${keyOf(uri)}`);
+    const known = await this.#context.store.findFileStats(keys);
+    return mapLimited(files, CHECKSUMS_AT_ONCE, (file, i) =>
+      once(this.#digests, keys[i]!, () =>
+        this.#identify(file, keys[i]!, known.get(keys[i]!), async () =>
+          digestBytes(new TextEncoder().encode(await storage.checksum!(file))),
+        ),
+      ),
     );
   }
 
@@ -211,19 +232,25 @@ export class Files {
     return files.map((file, i) => versionOf(file, by, pathOf(i)));
   }
 
-  async #digest(first: StoredFile, known: FileStat | undefined): Promise<Digest> {
+  /** What `identify` says of a file that is the same before and after; by the cache, under a key, without asking it. */
+  async #identify(
+    first: StoredFile,
+    key: string,
+    known: FileStat | undefined,
+    identify: () => Promise<Digest>,
+  ): Promise<Digest> {
     const { uri } = first;
     const storage = storageOf(this.#context.storages, uri);
     let before: StoredFile | null = first;
     for (let attempt = 1; ; attempt++) {
       if (known && isKnown(known, before)) return known.digest;
-      const digest = await storage.digest(uri);
+      const digest = await identify();
       const after = await storage.stat(uri);
       if (after && sameFile(before, after)) {
         const { bytes, modified, stamp, settled } = before;
         if (settled && stamp !== undefined) {
           // A cache: without the entry the file is read again.
-          const stat = { path: keyOf(uri), bytes, modifiedNs: modified, inode: stamp, digest };
+          const stat = { path: key, bytes, modifiedNs: modified, inode: stamp, digest };
           this.#context.store.recordFileStat(stat).catch(() => undefined);
         }
         return digest;
@@ -247,7 +274,9 @@ function isKnown(known: FileStat, file: StoredFile): boolean {
 
 /** The stat cache's name of a file. */
 function keyOf(uri: string): string {
-  return uri.startsWith("file:") ? fileURLToPath(uri) : uri;
+  if (uri.startsWith("file:")) return fileURLToPath(uri);
+  // Storages with folders leave `=` as it is in what they list, paths of values have it escaped.
+  return /^https?:/.test(uri) ? uri : uri.replaceAll("%3D", "=");
 }
 
 /** Path of a file below a folder, unescaped. */

@@ -285,7 +285,15 @@ async function literalDataset(
       schema: null,
       partitionBy: [],
       rows: count,
-      files: [{ path: "", bytes: stored.bytes, modified: stored.modified, rows: count }],
+      files: [
+        {
+          path: "",
+          bytes: stored.bytes,
+          modified: stored.modified,
+          ...(stored.etag === undefined ? {} : { etag: stored.etag }),
+          rows: count,
+        },
+      ],
     };
   });
 }

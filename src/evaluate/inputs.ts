@@ -8,7 +8,7 @@
 import { DatasetValue } from "../define/external.ts";
 import { Code, FiresteelError } from "../errors.ts";
 import { type Digest, digestOf } from "../hash/digest.ts";
-import { fileUri, isUri, storageOf } from "./file-identity.ts";
+import { fileUri, storageOf } from "./file-identity.ts";
 import { Files, type FilesContext } from "./files.ts";
 import { mapLimited, once } from "./once.ts";
 import type { DatasetFile, DatasetRecord, DatasetStore, FileStatStore, StoredFile } from "./ports.ts";
@@ -47,7 +47,6 @@ export class Inputs {
   /** The absolute URI of a location or path that an author wrote. */
   uriOf(location: string): string {
     // In one form, whatever was written (`file:/a//b`, spaces): paths of files are told by what follows it.
-    if (isUri(location) && !location.startsWith("file:")) return location.replace(/\/+$/, "");
     return fileUri(location, this.#context.root).replace(/\/+$/, "");
   }
 
@@ -93,7 +92,8 @@ export class Inputs {
       return (
         found !== null &&
         found.bytes === file.bytes &&
-        (file.modified === undefined || found.modified === file.modified)
+        (file.modified === undefined || found.modified === file.modified) &&
+        (file.etag === undefined || found.etag === file.etag)
       );
     });
   }
@@ -115,7 +115,7 @@ export class Inputs {
       throw new FiresteelError(Code.notFound, `dataset location does not exist: ${location}`, { cause: error });
     }
     if (files.length === 0) throw new FiresteelError(Code.notFound, `dataset location holds no files: ${location}`);
-    const digests = await this.files.digests(files);
+    const digests = await this.files.checksums(files);
     const named = files.map((file, i) => ({
       path: file.uri.slice(uri.length + 1),
       file,
@@ -135,7 +135,14 @@ export class Inputs {
         decodeURIComponent(directory.slice(0, directory.indexOf("="))),
       ),
       rows: null,
-      files: named.map(({ path, file }): DatasetFile => ({ path, bytes: file.bytes, modified: file.modified })),
+      files: named.map(
+        ({ path, file }): DatasetFile => ({
+          path,
+          bytes: file.bytes,
+          modified: file.modified,
+          ...(file.etag === undefined ? {} : { etag: file.etag }),
+        }),
+      ),
     };
     await this.#context.store.recordDataset(record);
     return record;

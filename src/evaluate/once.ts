@@ -13,14 +13,14 @@ export function once<K, V>(map: Map<K, Promise<V>>, key: K, compute: () => Promi
 export async function mapLimited<T, R>(
   items: readonly T[],
   limit: number,
-  apply: (item: T) => Promise<R>,
+  apply: (item: T, index: number) => Promise<R>,
 ): Promise<R[]> {
   const results: R[] = new Array(items.length);
   let next = 0;
   const lane = async () => {
     while (next < items.length) {
       const i = next++;
-      results[i] = await apply(items[i]!);
+      results[i] = await apply(items[i]!, i);
     }
   };
   await Promise.all(Array.from({ length: Math.min(limit, items.length) }, lane));

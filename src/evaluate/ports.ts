@@ -50,6 +50,8 @@ export interface DatasetFile {
   readonly bytes: number;
   /** Modification time in ns since the epoch as a decimal string, where the storage has one. */
   readonly modified?: string;
+  /** The storage's own, where it has one: times may be coarse there. */
+  readonly etag?: string;
   readonly rows?: number;
 }
 
@@ -514,12 +516,12 @@ export interface ReadableStorage {
   stream(uri: string, options?: ReadOptions): AsyncIterable<Uint8Array>;
   /** SHA-256 of the content, in memory that does not grow with it. */
   digest(uri: string, signal?: AbortSignal): Promise<Digest>;
+  /** What the storage itself keeps of a file's content, got without reading it: equal only where the contents are equal (the other way round it may depend on how they were written). Absent where there is no such thing. */
+  checksum?(file: StoredFile, signal?: AbortSignal): Promise<string>;
 }
 
 /** Files by URI, also to be written. */
 export interface Storage extends ReadableStorage {
-  /** The scheme with colon, `file:`. */
-  readonly scheme: string;
   list(uri: string, options?: ListOptions): Promise<readonly StoredFile[]>;
   /** Writes a whole file that is never seen half; false when it existed already (then nothing was written). */
   putIfAbsent(uri: string, bytes: Uint8Array): Promise<boolean>;

@@ -54,14 +54,15 @@ async function changeOf(record: DatasetRecord, { storages }: Look["context"]): P
   if (!storage) return "its storage cannot be read";
   let gone = 0;
   let first: string | undefined;
-  for (const { path, bytes, modified } of record.files) {
+  for (const { path, bytes, modified, etag } of record.files) {
     const stat = await storage.stat(path === "" ? record.location : `${record.location}/${path}`);
     const name = path === "" ? "the file" : decodeURIComponent(path);
     if (stat === null) {
       gone++;
       first ??= `${name} is gone`;
     } else if (stat.bytes !== bytes) first ??= `${name} had ${bytes} bytes and has ${stat.bytes}`;
-    else if (modified !== undefined && stat.modified !== modified) first ??= `${name} was written to`;
+    else if ((modified !== undefined && stat.modified !== modified) || (etag !== undefined && stat.etag !== etag))
+      first ??= `${name} was written to`;
   }
   if (gone === record.files.length && gone > 1) return `all its ${gone} files are gone`;
   return first ?? "it changed while it was looked at";

@@ -4,6 +4,7 @@
 
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
+import type { StorageConfig } from "../../config.ts";
 import { Code, FiresteelError } from "../../errors.ts";
 import type { FlowCode, TaskInfo } from "../../evaluate/code.ts";
 import { FINGERPRINT_TASK, fingerprintBody } from "../../evaluate/fingerprint.ts";
@@ -18,6 +19,8 @@ import { createThreadExecutor } from "./thread-executor.ts";
 /** What {@link loadFlowCode} takes. */
 export interface FlowCodeOptions {
   readonly root: string;
+  /** How bodies reach HDFS and S3. */
+  readonly storage?: StorageConfig;
   /** Flow modules, absolute paths. */
   readonly modules: readonly string[];
   /** Threads, and processes, at most. */
@@ -55,13 +58,14 @@ function modulesRead(tasks: readonly TaskInfo[], root: string): string[] {
 /** Loads the code of a project. Rejects with what is wrong with it; then nothing is left behind. */
 export async function loadFlowCode({
   root,
+  storage,
   modules,
   workers,
   before,
   spark,
   executors: custom = new Map(),
 }: FlowCodeOptions): Promise<LoadedFlowCode> {
-  const request: LoadRequest = { root, modules };
+  const request: LoadRequest = { root, modules, ...(storage === undefined ? {} : { storage }) };
   const host = await FlowHost.start(
     before ? { ...request, index: before.index, known: new Set([...before.tasks.values()].map(versionKey)) } : request,
   );

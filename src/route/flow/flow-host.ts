@@ -337,6 +337,7 @@ export class FlowHost implements DirectExecutor {
       root: this.#request.root,
       modules: this.#request.modules,
       pinned: this.pinned,
+      ...(this.#request.storage === undefined ? {} : { storage: this.#request.storage }),
     }).then(
       () => {
         this.#restarting = undefined;

@@ -2,6 +2,7 @@
  * What the serving thread and the threads and processes that run flow code say to each other. Plain data that structured clone carries.
  */
 
+import type { StorageConfig } from "../../config.ts";
 import type { ModuleArrows } from "../../define/arrow.ts";
 import type { CodeWarning, TaskInfo } from "../../evaluate/code.ts";
 import type { TaskVersion } from "../../evaluate/explain/ports.ts";
@@ -13,6 +14,8 @@ import type { PackedItems, PackedResults } from "./packing.ts";
 export interface LoadRequest {
   /** The project's root, an absolute path. */
   readonly root: string;
+  /** How bodies reach HDFS and S3. */
+  readonly storage?: StorageConfig;
   /** Flow modules, absolute paths. */
   readonly modules: readonly string[];
   /** Parsed modules of an earlier version, to parse only what changed. */

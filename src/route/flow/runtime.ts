@@ -4,6 +4,7 @@
 
 import { relative } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { setBodyStorages } from "../../data/body-storages.ts";
 import { setProjectRoot } from "../../data/project-root.ts";
 import { schemaVendors } from "../../define/argument-schemas.ts";
 import { originalStack } from "../../define/arrow.ts";
@@ -48,6 +49,7 @@ export interface Runtime {
  */
 export async function loadRuntime(request: LoadRequest): Promise<Runtime> {
   setProjectRoot(request.root);
+  setBodyStorages({ root: request.root, storage: request.storage ?? {} });
   const index = request.pinned ? undefined : createCodeIndex(request.index);
   const loader = installLoader({
     firesteel: { url: new URL(`../../index${codeExtension}`, import.meta.url).href, version: packageVersion },

@@ -13,7 +13,7 @@ import type {
 } from "../../evaluate/ports.ts";
 import { type RowFingerprint, writtenDatasetIdentity } from "../../hash/dataset.ts";
 import { datasetsOf, type Manifest } from "./manifest.ts";
-import { findChange, inputChanged, type SparkSpec } from "./spec.ts";
+import { checksOf, findChange, inputChanged, type SparkSpec } from "./spec.ts";
 
 /** Name under which the result of fingerprint work is kept. */
 export const FINGERPRINT_OUTPUT = "fingerprint";
@@ -111,13 +111,5 @@ export function fingerprintOf(result: BulkResult): FingerprintResult {
 
 /** Whether the files of a committed result are all there as they were. */
 export async function isValid(storage: Storage, result: BulkResult): Promise<boolean> {
-  const checks = Object.values(result.outputs).flatMap(({ location, files }) =>
-    files.map(({ path, bytes, modified }) => ({
-      uri: `${location}/${path}`,
-      bytes,
-      ...(modified === undefined ? {} : { modified }),
-      location,
-    })),
-  );
-  return (await findChange(storage, checks)) === null;
+  return (await findChange(storage, Object.values(result.outputs).flatMap(checksOf))) === null;
 }

@@ -65,15 +65,20 @@ export interface Credentials {
 const COMMAND_MS = 30_000;
 const REFRESH_MS = 300_000;
 
-/** The credentials of a cluster. */
-export function createCredentials(cluster: string, auth: ClusterAuth): Credentials {
+/** Credentials. `subject` is whose they are, for messages, and `details` goes with the errors. */
+export function createCredentials(
+  subject: string,
+  auth: ClusterAuth,
+  details: Readonly<Record<string, unknown>> = {},
+): Credentials {
+  const orDenied = orDeniedFor(subject, details);
   const fixed = (headers: Readonly<Record<string, string>>): Credentials => ({
     renewable: false,
     headers: () => headers,
   });
   const read = (what: string, secret: () => string | Promise<string>, toHeader: (secret: string) => string) => ({
     renewable: true,
-    headers: async () => ({ authorization: toHeader(await orDenied(cluster, what, secret)) }),
+    headers: async () => ({ authorization: toHeader(await orDenied(what, secret)) }),
   });
   switch (auth.kind) {
     case "none":
@@ -95,12 +100,12 @@ export function createCredentials(cluster: string, auth: ClusterAuth): Credentia
           () => secretIn(auth.tokenFile),
           (token) => `Bearer ${token}`,
         );
-      return fromCommand(cluster, auth.tokenCommand, auth.refreshMs ?? REFRESH_MS);
+      return fromCommand(orDenied, auth.tokenCommand, auth.refreshMs ?? REFRESH_MS);
     }
     case "provider":
       return {
         renewable: true,
-        headers: (request) => orDenied(cluster, "header provider", () => auth.headers(request)),
+        headers: (request) => orDenied("header provider", () => auth.headers(request)),
       };
   }
 }
@@ -119,7 +124,7 @@ function secretOf(text: string, origin: string): string {
   return secret;
 }
 
-function fromCommand(cluster: string, command: readonly string[], refreshMs: number): Credentials {
+function fromCommand(orDenied: OrDenied, command: readonly string[], refreshMs: number): Credentials {
   const [program = "", ...args] = command;
   let token: Promise<string> | null = null;
   let until = 0;
@@ -142,22 +147,26 @@ function fromCommand(cluster: string, command: readonly string[], refreshMs: num
   return {
     renewable: true,
     headers: async ({ again }) => ({
-      authorization: `Bearer ${await orDenied(cluster, "token command", () => fresh(again))}`,
+      authorization: `Bearer ${await orDenied("token command", () => fresh(again))}`,
     }),
   };
 }
 
-async function orDenied<T>(cluster: string, what: string, get: () => T | Promise<T>): Promise<T> {
-  try {
-    return await get();
-  } catch (reason) {
-    const words = reason instanceof Error ? reason.message.trim() : String(reason);
-    // The standard message of a failed command repeats its line, which may hold a secret; what it printed to stderr says why.
-    const stderr = (reason as { stderr?: unknown } | null)?.stderr;
-    const said = typeof stderr === "string" && stderr.trim() !== "" ? stderr.trim().slice(-500) : words;
-    throw new FiresteelError(Code.permissionDenied, `cluster ${cluster}: ${what} gave no credentials: ${said}`, {
-      cause: reason,
-      details: { kind: LivyFailure.unauthorized, cluster, words: `${what} gave no credentials: ${said}` },
-    });
-  }
+type OrDenied = <T>(what: string, get: () => T | Promise<T>) => Promise<T>;
+
+function orDeniedFor(subject: string, details: Readonly<Record<string, unknown>>): OrDenied {
+  return async (what, get) => {
+    try {
+      return await get();
+    } catch (reason) {
+      const words = reason instanceof Error ? reason.message.trim() : String(reason);
+      // The standard message of a failed command repeats its line, which may hold a secret; what it printed to stderr says why.
+      const stderr = (reason as { stderr?: unknown } | null)?.stderr;
+      const said = typeof stderr === "string" && stderr.trim() !== "" ? stderr.trim().slice(-500) : words;
+      throw new FiresteelError(Code.permissionDenied, `${subject}: ${what} gave no credentials: ${said}`, {
+        cause: reason,
+        details: { ...details, kind: LivyFailure.unauthorized, words: `${what} gave no credentials: ${said}` },
+      });
+    }
+  };
 }

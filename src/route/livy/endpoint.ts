@@ -3,6 +3,7 @@
  */
 
 import { readFile } from "node:fs/promises";
+import type { SecureContextOptions } from "node:tls";
 import { buildConnector, type Dispatcher, Pool } from "undici";
 import { Code, FiresteelError } from "../../errors.ts";
 import { type ClusterAuth, createCredentials } from "./credentials.ts";
@@ -89,7 +90,7 @@ export function createEndpoint(options: EndpointOptions): Endpoint {
   }
   const prefix = base.pathname.replace(/\/+$/, "");
   const url = base.origin + prefix;
-  const credentials = createCredentials(cluster, options.auth ?? authIn(base));
+  const credentials = createCredentials(`cluster ${cluster}`, options.auth ?? authIn(base), { cluster });
   const { connectMs = 5_000, headersMs = 60_000, bodyMs = 30_000 } = timeOuts;
   const pool = new Pool(base.origin, {
     connections,
@@ -135,21 +136,25 @@ function authIn(url: URL): ClusterAuth {
     : { kind: "basic", user: decodeURIComponent(url.username), password: decodeURIComponent(url.password) };
 }
 
-function connectWith(files: TlsFiles, timeout: number): buildConnector.connector {
-  const contents = async (path: string | undefined, key: string) =>
-    path === undefined ? {} : { [key]: await readFile(path, "utf8") };
+/** Makes connections with what the files hold at that moment. */
+export function connectWith(files: TlsFiles, timeout: number): buildConnector.connector {
   return (options, done) => {
-    Promise.all([contents(files.ca, "ca"), contents(files.cert, "cert"), contents(files.key, "key")]).then(
-      (parts) => {
-        const secure = Object.assign(
-          {},
-          ...parts,
-          files.passphrase === undefined ? {} : { passphrase: files.passphrase },
-          files.serverName === undefined ? {} : { servername: files.serverName },
-        ) as buildConnector.BuildOptions;
-        buildConnector({ ...secure, timeout })(options, done);
-      },
+    readTls(files).then(
+      (secure) => buildConnector({ ...secure, timeout })(options, done),
       (error: unknown) => done(error as Error, null),
     );
   };
+}
+
+/** The settings of a TLS connection. */
+export async function readTls(files: TlsFiles): Promise<SecureContextOptions & { readonly servername?: string }> {
+  const contents = async (path: string | undefined, key: string) =>
+    path === undefined ? {} : { [key]: await readFile(path, "utf8") };
+  const parts = await Promise.all([contents(files.ca, "ca"), contents(files.cert, "cert"), contents(files.key, "key")]);
+  return Object.assign(
+    {},
+    ...parts,
+    files.passphrase === undefined ? {} : { passphrase: files.passphrase },
+    files.serverName === undefined ? {} : { servername: files.serverName },
+  ) as SecureContextOptions & { readonly servername?: string };
 }

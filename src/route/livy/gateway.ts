@@ -7,6 +7,7 @@ import { Code, FiresteelError } from "../../errors.ts";
 import type { DatasetStore, Digest, Storage, SubmissionRecord, SubmissionStore } from "../../evaluate/ports.ts";
 import type { LivyBatchRequest } from "./client.ts";
 import { Cluster, type ClusterConfig, type ClusterStatus } from "./cluster.ts";
+import { fromHadoopPath, toHadoopPath } from "./hadoop-path.ts";
 import { PATIENCE, type Patience } from "./patience.ts";
 import { readSpec, type SparkSpec } from "./spec.ts";
 import type { Staging } from "./staging.ts";
@@ -126,7 +127,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     const body: LivyBatchRequest = {
       ...request,
       name: livyName,
-      args: [decodeURIComponent(uri)],
+      args: [toHadoopPath(uri)],
       conf: {
         "spark.app.name": `${about.task} ${about.executionId}`,
         "spark.firesteel.task": about.task,
@@ -184,7 +185,7 @@ export function createGateway(options: GatewayOptions): Gateway {
         });
       } else {
         const [uri] = record.request["args"] as readonly string[];
-        start(cluster, record, await readSpec(storage, new URL(uri ?? "").href));
+        start(cluster, record, await readSpec(storage, fromHadoopPath(uri ?? "")));
       }
     }
     return records.length;

@@ -10,6 +10,7 @@ import type { DataType, StructType } from "../../define/schema.ts";
 import { Code, FiresteelError } from "../../errors.ts";
 import type { DatasetFile, DatasetRecord, Storage, SubmissionFailure } from "../../evaluate/ports.ts";
 import { type RowFingerprint, writtenDatasetIdentity } from "../../hash/dataset.ts";
+import { escapePath } from "../storage/location.ts";
 import { toHadoopPath } from "./hadoop-path.ts";
 
 const dataType: z.ZodType<DataType> = z.lazy(() =>
@@ -120,17 +121,16 @@ export async function findManifest(
 ): Promise<Manifest | null> {
   let files: Awaited<ReturnType<Storage["list"]>>;
   try {
-    files = await storage.list(base, { signal });
+    // Not what lies below the outputs.
+    const include = (path: string, folder: boolean) =>
+      folder ? !path.includes("/") : /^[^/]+\/manifest\.json$/.test(path);
+    files = await storage.list(base, { include, signal });
   } catch (error) {
     if (error instanceof FiresteelError && error.code === Code.notFound) return null;
     throw error;
   }
   const manifests: Manifest[] = [];
-  for (const { uri } of files) {
-    const below = uri.slice(base.length).split("/");
-    if (below.length === 3 && below[2] === "manifest.json")
-      manifests.push(parseManifest(await storage.read(uri), uri, base, attempt));
-  }
+  for (const { uri } of files) manifests.push(parseManifest(await storage.read(uri), uri, base, attempt));
   const age = (one: Manifest) => one.endedAt ?? "";
   manifests.sort((a, b) => (a.status === b.status ? age(a).localeCompare(age(b)) : a.status === "succeeded" ? -1 : 1));
   return manifests[0] ?? null;
@@ -204,19 +204,21 @@ async function checkFile(
   location: string,
   file: ManifestOutput["files"][number],
 ): Promise<DatasetFile> {
-  const path = file.path.split("/").map(escapeSegment).join("/");
+  // The `%3A` that Spark writes into folder names is text there.
+  const path = escapePath(file.path);
   const uri = `${location}/${path}`;
   const stat = await storage.stat(uri);
   if (stat === null || stat.bytes !== file.bytes) {
     const why = stat === null ? "is missing" : `has ${stat.bytes} bytes, its manifest says ${file.bytes}`;
     throw new FiresteelError(Code.dataLoss, `output file ${why}: ${uri}`, { details: { uri } });
   }
-  return { path, bytes: file.bytes, modified: stat.modified, ...(file.rows == null ? {} : { rows: file.rows }) };
-}
-
-/** Escapes one name for a URI; `=` stays, so that `key=value` folders read well. The `%3A` that Spark writes into folder names is text there, so its `%` is escaped too. */
-function escapeSegment(segment: string): string {
-  return encodeURIComponent(segment).replaceAll("%3D", "=");
+  return {
+    path,
+    bytes: file.bytes,
+    modified: stat.modified,
+    ...(stat.etag === undefined ? {} : { etag: stat.etag }),
+    ...(file.rows == null ? {} : { rows: file.rows }),
+  };
 }
 
 function samePlace(a: string, b: string): boolean {

@@ -9,6 +9,7 @@ import { Code, FiresteelError } from "../../errors.ts";
 import type { DatasetRecord, Digest } from "../../evaluate/ports.ts";
 import type { LivyBatchRequest } from "./client.ts";
 import type { Cluster } from "./cluster.ts";
+import { toSparkUri } from "./hadoop-path.ts";
 import { buildSpec, type SparkSpec } from "./spec.ts";
 import type { StagedFile, Staging } from "./staging.ts";
 import { pinnedConf, workKey } from "./work-key.ts";
@@ -58,6 +59,7 @@ export async function preparedWork({
   const { sparkMajor } = cluster;
   const conf = { ...cluster.config.conf, ...settings.conf };
   const uris = (list: readonly StagedFile[]) => list.map(({ uri }) => uri);
+  const forSpark = (list: readonly StagedFile[]) => uris(list).map(toSparkUri);
   return {
     key: workKey(work, { file, pyFiles, jars, files, archives }, conf, sparkMajor),
     cluster,
@@ -65,11 +67,11 @@ export async function preparedWork({
       staged?.source === undefined ? [] : [new FileValue(staged.source, staged.digest)],
     ),
     request: {
-      file: harness.file,
-      pyFiles: [...harness.pyFiles, ...uris(pyFiles)],
-      ...(jars.length > 0 ? { jars: uris(jars) } : {}),
-      ...(files.length > 0 ? { files: uris(files) } : {}),
-      ...(archives.length > 0 ? { archives: uris(archives) } : {}),
+      file: toSparkUri(harness.file),
+      pyFiles: [...harness.pyFiles.map(toSparkUri), ...forSpark(pyFiles)],
+      ...(jars.length > 0 ? { jars: forSpark(jars) } : {}),
+      ...(files.length > 0 ? { files: forSpark(files) } : {}),
+      ...(archives.length > 0 ? { archives: forSpark(archives) } : {}),
       ...resources({ ...sparkSettings(asked), ...settings }),
       conf,
     },

@@ -35,6 +35,7 @@ export interface FileCheck {
   readonly uri: string;
   readonly bytes: number;
   readonly modified?: string;
+  readonly etag?: string;
   /** The dataset it belongs to, for messages. */
   readonly location: string;
 }
@@ -163,11 +164,13 @@ export function uriOf(dataset: DatasetRecord, path: string): string {
   return path === "" ? dataset.location : `${dataset.location}/${path}`;
 }
 
-function checksOf(dataset: DatasetRecord): readonly FileCheck[] {
-  return dataset.files.map(({ path, bytes, modified }) => ({
+/** What is compared to know that a dataset is as it was. */
+export function checksOf(dataset: DatasetRecord): readonly FileCheck[] {
+  return dataset.files.map(({ path, bytes, modified, etag }) => ({
     uri: uriOf(dataset, path),
     bytes,
     ...(modified === undefined ? {} : { modified }),
+    ...(etag === undefined ? {} : { etag }),
     location: dataset.location,
   }));
 }
@@ -186,7 +189,10 @@ export async function findChange(storage: Storage, checks: readonly FileCheck[])
       const stat = stats[j];
       if (!stat) return `${check.uri} is gone`;
       if (stat.bytes !== check.bytes) return `${check.uri} had ${check.bytes} bytes and has ${stat.bytes}`;
-      if (check.modified !== undefined && stat.modified !== check.modified) return `${check.uri} was written to`;
+      const isOther =
+        (check.modified !== undefined && stat.modified !== check.modified) ||
+        (check.etag !== undefined && stat.etag !== check.etag);
+      if (isOther) return `${check.uri} was written to`;
     }
   }
   return null;

@@ -67,6 +67,8 @@ export class Submission {
   readonly #signal: AbortSignal;
   #slot: Slot | null = null;
   #manifestAt = 0;
+  /** Whether the last look for a manifest got an answer: without one, nothing is known. */
+  #hasLooked = false;
   /** When Livy first claimed an end that is not proven, or stopped answering. */
   #doubtSince: number | null = null;
   #askedAt = 0;
@@ -263,10 +265,12 @@ export class Submission {
     this.#doubtSince ??= now;
     const since = this.#doubtSince;
     const proven = await this.#checkManifest(true);
-    if (proven !== null) return proven;
+    if (proven !== null || !this.#hasLooked) return proven;
     const verdict = await judge(this.#cluster, this.#row, claim, since, this.#world.patience, this.#signal);
-    if (verdict.kind === "ended")
-      return (await this.#checkManifest(true)) ?? this.#fail(verdict.state, verdict.failure);
+    if (verdict.kind === "ended") {
+      const late = await this.#checkManifest(true);
+      return late !== null || !this.#hasLooked ? late : this.#fail(verdict.state, verdict.failure);
+    }
     this.#row.tell(claim === "silent" ? `waiting: ${verdict.why}` : verdict.why);
     const state = verdict.state ?? this.record.state;
     if (state !== this.record.state || (claim !== "silent" && verdict.why !== this.record.cause))
@@ -304,8 +308,10 @@ export class Submission {
     if (!force && Date.now() < this.#manifestAt) return null;
     const began = Date.now();
     let manifest: Manifest | null;
+    this.#hasLooked = false;
     try {
       manifest = await findManifest(storage, this.record.location, this.record.id, this.#signal);
+      this.#hasLooked = true;
     } catch (error) {
       this.#signal.throwIfAborted();
       if ((error as FiresteelError).code === Code.dataLoss)
@@ -318,12 +324,13 @@ export class Submission {
       manifest = null;
     }
     // Storage that is far away, or a listing that is long, is looked at less often.
-    const least = storage.scheme === "file:" ? patience.manifestMs : 10 * patience.manifestMs;
+    const least = this.record.location.startsWith("file:") ? patience.manifestMs : 10 * patience.manifestMs;
     this.#manifestAt = Date.now() + Math.max(least, 10 * (Date.now() - began));
     return manifest === null ? null : this.#settle(manifest);
   }
 
-  async #settle(manifest: Manifest): Promise<Ended> {
+  /** Null when the storage gives no answer about the outputs now. */
+  async #settle(manifest: Manifest): Promise<Ended | null> {
     const known =
       this.record.appId === null && manifest.appId?.startsWith("application_") ? { appId: manifest.appId } : {};
     const startedAt = this.record.startedAt ?? (manifest.startedAt ? Date.parse(manifest.startedAt) : null);
@@ -336,6 +343,11 @@ export class Submission {
     } catch (reason) {
       const error = FiresteelError.from(reason);
       if (error.code === Code.internal) throw error;
+      if (error.code === Code.unavailable) {
+        this.#hasLooked = false;
+        this.#row.tell(`waiting: ${error.message}`);
+        return null;
+      }
       // The lease is lost or the store is gone: not for this submission to judge.
       if (error.code === Code.aborted && error.details["kind"] !== "inputChanged") throw error;
       const type = error.details["kind"] === "inputChanged" ? "InputChanged" : "OutputRefused";

@@ -13,6 +13,7 @@ import { Code, FiresteelError } from "../../errors.ts";
 import { inputChanged, sameFile } from "../../evaluate/file-identity.ts";
 import type { Digest, ListOptions, ReadOptions, Storage, StoredFile } from "../../evaluate/ports.ts";
 import { collect } from "./collect.ts";
+import { byUri, missing, sparkReads } from "./location.ts";
 
 /** File systems stamp times in ticks of up to two seconds (FAT, some network file systems); Linux's local ones in a few ms. */
 const SETTLED_MS = 2000;
@@ -21,7 +22,7 @@ const PIECE = 1 << 18;
 
 /** Storage for `file:` URIs. `modified` is in nanoseconds, as the file system has it. */
 export function createFileStorage(): Storage {
-  return { scheme: "file:", list, stat: statFile, read, stream, putIfAbsent, digest, remove };
+  return { list, stat: statFile, read, stream, putIfAbsent, digest, remove };
 }
 
 async function list(uri: string, { include = sparkReads, signal }: ListOptions = {}): Promise<readonly StoredFile[]> {
@@ -57,7 +58,7 @@ async function list(uri: string, { include = sparkReads, signal }: ListOptions =
       } else if (stat.isFile()) files.push(describe(item.path, stat));
     }
   }
-  return files.sort((a, b) => (a.uri < b.uri ? -1 : 1));
+  return files.sort(byUri);
 }
 
 /** A folder to be listed, and the folders on the way to it. */
@@ -65,10 +66,6 @@ interface Folder {
   readonly path: string;
   readonly below: string;
   readonly links: readonly string[];
-}
-
-function sparkReads(path: string): boolean {
-  return !/(?:^|\/)[_.][^/]*$/.test(path);
 }
 
 async function statFile(uri: string): Promise<StoredFile | null> {
@@ -215,10 +212,6 @@ function unreadableName(folder: string, name: string): FiresteelError {
       details: { folder },
     },
   );
-}
-
-function missing(uri: string, cause?: unknown): FiresteelError {
-  return new FiresteelError(Code.notFound, `file or folder does not exist: ${uri}`, { cause, details: { uri } });
 }
 
 function failed(what: string, uri: string, cause: unknown): FiresteelError {

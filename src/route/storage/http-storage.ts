@@ -6,13 +6,13 @@
  * 503, 504.
  */
 
-import { createHash } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Agent, Dispatcher } from "undici";
 import { Code, FiresteelError } from "../../errors.ts";
 import { inputChanged } from "../../evaluate/file-identity.ts";
 import type { Digest, ReadableStorage, ReadOptions, StoredFile } from "../../evaluate/ports.ts";
 import { collect } from "./collect.ts";
+import { digestStream } from "./digest-stream.ts";
 
 /** How long to wait, and how often to try. */
 export interface HttpStorageOptions {
@@ -163,19 +163,8 @@ export function createHttpStorage(options: HttpStorageOptions = {}): ReadableSto
     }
   }
 
-  async function digest(uri: string, signal?: AbortSignal): Promise<Digest> {
-    for (let attempt = 1; ; attempt++) {
-      try {
-        const hash = createHash("sha256");
-        for await (const chunk of stream(uri, { signal })) hash.update(chunk);
-        return hash.digest("hex");
-      } catch (error) {
-        // A connection lost on the way; where none was to be had, `send` has tried often enough.
-        const lost = error instanceof FiresteelError && error.details["lost"] === true;
-        if (!lost || attempt === attempts) throw error;
-        await sleep(Math.min(retryPauseMs * 2 ** (attempt - 1), MAX_PAUSE_MS), undefined, signal ? { signal } : {});
-      }
-    }
+  function digest(uri: string, signal?: AbortSignal): Promise<Digest> {
+    return digestStream(() => stream(uri, { signal }), { attempts, pauseMs: retryPauseMs, signal });
   }
 
   return { stat, stream, digest, read: (uri, { maxBytes, ...read } = {}) => collect(uri, stream(uri, read), maxBytes) };

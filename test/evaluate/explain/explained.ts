@@ -42,7 +42,7 @@ export class Explained implements AsyncDisposable {
     const storage = createFileStorage();
     const inputs = {
       root: engine.root,
-      storages: new Map([[storage.scheme, storage]]),
+      storages: new Map([["file:", storage]]),
       store,
       environment: process.env,
     };

@@ -6,14 +6,15 @@ import { createFileStorage } from "../../../src/route/storage/file-storage.ts";
 import { createHttpStorage } from "../../../src/route/storage/http-storage.ts";
 import { FileServer } from "./file-server.ts";
 import { storageSuite } from "./storage.suite.ts";
+import { writableSuite } from "./writable.suite.ts";
 
-storageSuite("file:", async () => {
+async function openFiles() {
   const folder = await mkdtemp(join(tmpdir(), "firesteel-storage-"));
   const base = pathToFileURL(folder).href;
   return {
     storage: createFileStorage(),
     base,
-    async put(path, bytes) {
+    async put(path: string, bytes: Uint8Array) {
       const file = fileURLToPath(`${base}/${path}`);
       await mkdir(dirname(file), { recursive: true });
       await rm(file, { force: true });
@@ -21,7 +22,10 @@ storageSuite("file:", async () => {
     },
     [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }),
   };
-});
+}
+
+storageSuite("file:", openFiles);
+writableSuite("file:", openFiles);
 
 storageSuite("http:", async () => {
   const server = await FileServer.start();
