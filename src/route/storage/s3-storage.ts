@@ -65,6 +65,7 @@ export function createS3Storage({ endpoint, region, pathStyle, profile, attempts
       const { ContentLength, LastModified, ETag } = await client.send(new HeadObjectCommand({ Bucket, Key }), options);
       return describe(uri, ContentLength, LastModified, ETag);
     } catch (error) {
+      options.abortSignal?.throwIfAborted();
       if (statusOf(error) === 404) return null;
       throw s3Error(uri, error);
     }
@@ -83,6 +84,7 @@ export function createS3Storage({ endpoint, region, pathStyle, profile, attempts
       try {
         page = await client.send(command, options);
       } catch (error) {
+        options.abortSignal?.throwIfAborted();
         if (statusOf(error) === 404) return;
         throw s3Error(uri, error);
       }
