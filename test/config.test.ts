@@ -10,6 +10,7 @@ describe("the configuration", () => {
     expect(parse(defineConfig({ flows }))).toEqual({
       flows,
       warehouse: ".firesteel/warehouse",
+      storage: {},
       database: "embedded",
       clusters: [],
       limits: {},
@@ -25,6 +26,17 @@ describe("the configuration", () => {
       flows,
       executors: { command: "./command.ts", far: { module: "./far.ts", options: { host: "a" } } },
       warehouse: "/data",
+      storage: {
+        hdfs: {
+          "nn:8020": { url: "http://nn:9870", user: "etl", timeOuts: { headersMs: 1 } },
+          pair: {
+            url: ["https://nn1:9871", "https://nn2:9871"],
+            auth: { kind: "bearer" as const, tokenFile: "t" },
+            tls: { ca: "ca" },
+          },
+        },
+        s3: { endpoint: "http://s3:9000", region: "eu-1", pathStyle: false, profile: "p" },
+      },
       database: "postgres://u:p@db/x",
       clusters: [
         {
@@ -53,6 +65,17 @@ describe("the configuration", () => {
   it.each<[string, unknown, RegExp]>([
     ["nothing", undefined, /^firesteel\.config\.ts is not valid: it: /],
     ["no flow modules", { flows: [] }, /: flows: /],
+    [
+      "no URL of WebHDFS",
+      { flows, storage: { hdfs: { a: { url: "hdfs://a" } } } },
+      /: storage\.hdfs\.a\.url: must be an http/,
+    ],
+    ["a path for an HDFS", { flows, storage: { hdfs: { "a/b": { url: "http://a" } } } }, /storage\.hdfs\.a\/b: /],
+    [
+      "a key in the configuration",
+      { flows, storage: { s3: { accessKeyId: "x" } } },
+      /unknown key storage\.s3\.accessKeyId/,
+    ],
     ["an unknown key", { flows, cluster: [] }, /: unknown key cluster$/],
     [
       "two unknown keys inside",

@@ -65,8 +65,8 @@ export function versionOf(found: StoredFile, by: Exclude<FileIdentity, "content"
     if (found.etag !== undefined) return found.etag;
     throw new FiresteelError(
       Code.failedPrecondition,
-      found.uri.startsWith("file:") || found.uri.startsWith("hdfs:")
-        ? `files there have no ETag; leave out by: "etag", or use by: "stat": ${path}`
+      /^(?:file|hdfs):/.test(found.uri)
+        ? `${found.uri.startsWith("file:") ? "local files" : "files in HDFS"} have no ETag; leave out by: "etag", or use by: "stat": ${path}`
         : `server gives neither a strong ETag nor both Last-Modified and a length; leave out by: "etag", so that the content is read: ${path}`,
     );
   }

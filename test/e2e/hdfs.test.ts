@@ -1,0 +1,69 @@
+import { cp, mkdtemp, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { pino } from "pino";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { parseConfig } from "../../src/config.ts";
+import { startOrchestrator } from "../../src/main.ts";
+import { createHdfsStorage } from "../../src/route/storage/hdfs-storage.ts";
+import { createClient, type FiresteelClient } from "../../src/serve/client.ts";
+import { testCluster, testHdfs } from "../cluster.ts";
+import { runTask } from "./project.ts";
+
+const cluster = await testCluster();
+const { hdfsUrl, webHdfsUrl } = await testHdfs();
+
+const EXAMPLE = fileURLToPath(new URL("../../examples/flights", import.meta.url));
+
+/** Only January has so many flights: one bulk task about a month instead of six. */
+const AT_LEAST = 490_000;
+
+describe("the flights example with its warehouse on HDFS", { timeout: 300_000 }, () => {
+  const authority = new URL(hdfsUrl).host;
+  const folder = `flights ${process.pid}`;
+  const warehouse = `${hdfsUrl}/${encodeURIComponent(folder)}`;
+  const storage = createHdfsStorage(async () => ({ urls: [webHdfsUrl], user: "firesteel" }));
+  const cleanup = new AsyncDisposableStack();
+  let client: FiresteelClient;
+
+  beforeAll(async () => {
+    // Below the package, so that it finds itself and its data by name; the cluster reads the data where it lies.
+    const root = await mkdtemp(join(EXAMPLE, "../flights-hdfs-"));
+    cleanup.defer(() => rm(root, { recursive: true, force: true, maxRetries: 3 }));
+    cleanup.defer(() => storage.remove(warehouse));
+    for (const part of ["flows", "jobs", "package.json"])
+      await cp(join(EXAMPLE, part), join(root, part), { recursive: true });
+    const config = {
+      flows: ["flows/*.ts"],
+      warehouse,
+      storage: { hdfs: { [authority]: { url: webHdfsUrl, user: "firesteel" } } },
+      clusters: [{ name: "real", url: cluster.livyUrl, resourceManager: cluster.resourceManagerUrl, maxLive: 4 }],
+      grpcPort: 0,
+      httpPort: 0,
+    };
+    const orchestrator = await startOrchestrator({
+      root,
+      config: parseConfig(config, "firesteel.config.ts", {}),
+      log: pino({ level: "silent" }),
+      localCluster: async () => null,
+    });
+    cleanup.defer(() => orchestrator.stop());
+    client = cleanup.use(createClient(orchestrator.grpcAddress));
+  });
+  afterAll(() => cleanup.disposeAsync());
+
+  it("gives what it gives with a local one, and keeps everything there", async () => {
+    const run = await runTask(client, "flights.main", AT_LEAST);
+    expect(run.error?.message).toBeUndefined();
+    expect(run.value).toEqual([]);
+    expect(run.submitted).toEqual([]);
+    const kinds = (await storage.list(warehouse)).map(({ uri }) => uri.slice(warehouse.length + 1).split("/")[0]);
+    expect([...new Set(kinds)].sort()).toEqual(["attempts", "rows", "staging"]);
+  });
+
+  it("submits nothing the second time", async () => {
+    const run = await runTask(client, "flights.main", AT_LEAST);
+    expect(run.ran).toEqual([]);
+    expect(run.submissions).toEqual([]);
+  });
+});
