@@ -197,14 +197,14 @@ const cluster: z.ZodType<ClusterConfig> = z.strictObject({
   spark: count.exactOptional(),
 });
 
+const webUrl = z.string().regex(/^https?:\/\/[^/]/, "must be an http: or https: URL");
+
 const storage: z.ZodType<StorageConfig> = z.strictObject({
   hdfs: z
     .record(
       z.string().regex(/^[^/@]+$/, "must be what stands between hdfs:// and the next slash"),
       z.strictObject({
-        url: z.union([z.url({ protocol: /^https?$/ }), z.array(z.url({ protocol: /^https?$/ })).min(1)], {
-          error: "must be an http: or https: URL, or a list of them",
-        }),
+        url: z.union([webUrl, z.array(webUrl).min(1)], { error: "must be an http: or https: URL, or a list of them" }),
         user: z.string().min(1).exactOptional(),
         auth: auth.exactOptional(),
         headers: texts.exactOptional(),
@@ -215,7 +215,7 @@ const storage: z.ZodType<StorageConfig> = z.strictObject({
     .exactOptional(),
   s3: z
     .strictObject({
-      endpoint: z.url({ protocol: /^https?$/ }).exactOptional(),
+      endpoint: webUrl.exactOptional(),
       region: z.string().min(1).exactOptional(),
       pathStyle: z.boolean().exactOptional(),
       profile: z.string().min(1).exactOptional(),

@@ -83,7 +83,7 @@ export function writableSuite(title: string, open: () => Promise<WritableUnderTe
     });
 
     it("lists more files than servers give at once", async () => {
-      const names = Array.from({ length: 1_050 }, (_, i) => `many/f${String(i).padStart(4, "0")}`);
+      const names = Array.from({ length: 1_010 }, (_, i) => `many/f${String(i).padStart(4, "0")}`);
       for (let i = 0; i < names.length; i += 10)
         await Promise.all(names.slice(i, i + 10).map((path) => at.put(path, new Uint8Array())));
       expect(await urisIn(`${at.base}/many`)).toEqual(names.map((path) => `${at.base}/${path}`));
