@@ -168,7 +168,11 @@ describe("readRows", () => {
 
   it.each<[string, Partial<DatasetPlace>, RegExp]>([
     ["another format", { format: "csv" }, /^readRows reads Parquet, not csv; turn it into a dataset with sql first: /],
-    ["another storage", { location: "s3://b/x" }, /^readRows reads local files, not s3:\/\/b\/x$/],
+    [
+      "an HDFS that is not configured",
+      { location: "hdfs://nn/x", files: [{ path: "" }] },
+      /^no WebHDFS is configured for hdfs:\/\/nn: /,
+    ],
   ])("refuses %s", async (_, change, message) => {
     const identity = (++made).toString(16).padStart(64, "0");
     rememberDataset(identity, {

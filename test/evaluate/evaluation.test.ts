@@ -452,8 +452,8 @@ export const main = task("$.main", (path: string) => restless(file(path), path))
     ["missing", /^dataset location does not exist: missing$/],
     ["empty", /^dataset location holds no files: empty$/],
     [
-      "s3://bucket/x",
-      /^locations of this scheme cannot be read \(there are: file:, http:, https:\): s3:\/\/bucket\/x$/,
+      "gs://bucket/x",
+      /^locations of this scheme cannot be read \(there are: file:, http:, https:, hdfs:, s3:, s3a:\): gs:\/\/bucket\/x$/,
     ],
     ["", /wants a text that is not empty/],
   ])("a dataset at %j is refused", async (where, message) => {

@@ -384,7 +384,7 @@ describe("what cannot be looked at", () => {
       "another scheme",
       (files) => files.file("ftp://h/x", "content"),
       "invalid_argument",
-      /there are: file:, http:, https:\): ftp:\/\/h\/x$/,
+      /there are: file:, http:, https:, hdfs:, s3:, s3a:\): ftp:\/\/h\/x$/,
     ],
     [
       "no URL",

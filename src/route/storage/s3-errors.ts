@@ -10,8 +10,8 @@ interface SdkError {
   readonly $response?: { readonly statusCode?: number };
 }
 
-/** Errors that come from us rather than from a server: what is to be set is in their words. */
-const UNCONFIGURED = /credential|region is missing|could not be found in shared credentials|token is expired/i;
+/** Errors of the chain that looks for credentials. */
+const UNCONFIGURED = /credential|token is expired/i;
 
 /** The HTTP status of an answer; undefined when there was none. */
 export function statusOf(error: unknown): number | undefined {
@@ -31,7 +31,10 @@ export function s3Error(uri: string, reason: unknown, broke = false): FiresteelE
   const status = statusOf(reason);
   const words =
     [name, message || code].filter((part) => part !== "" && part !== "Error").join(": ") || `HTTP ${status}`;
-  return new FiresteelError(codeOf(status, `${name} ${message}`, code), `S3 refused ${uri}: ${words}`, {
+  const hint = /region is missing/i.test(message)
+    ? "; set `storage.s3.region` in firesteel.config.ts, or AWS_REGION"
+    : "";
+  return new FiresteelError(codeOf(status, `${name} ${message}`, code), `S3 refused ${uri}: ${words}${hint}`, {
     cause: reason,
     details: { uri, ...(status === undefined ? {} : { status }), ...(broke ? { lost: true } : {}) },
   });
@@ -44,6 +47,7 @@ function codeOf(status: number | undefined, words: string, code: string): Code {
   if (status !== undefined && status >= 400 && status < 500 && status !== 408 && status !== 409)
     return Code.invalidArgument;
   if (status === undefined && UNCONFIGURED.test(words)) return Code.permissionDenied;
+  if (/region is missing/i.test(words)) return Code.failedPrecondition;
   if (/CERT|SIGNED|SSL|TLS|ALTNAME/.test(code)) return Code.failedPrecondition;
   return Code.unavailable;
 }
