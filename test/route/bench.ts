@@ -7,7 +7,7 @@ import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import type { DatasetRecord, Executor, Invocation, Outcome } from "../../src/evaluate/ports.ts";
+import type { DatasetRecord, Executor, Invocation, Outcome, Storage } from "../../src/evaluate/ports.ts";
 import { decodeValue } from "../../src/hash/decode.ts";
 import { digestValue } from "../../src/hash/digest.ts";
 import { parseProgram } from "../../src/hash/program.ts";
@@ -27,6 +27,8 @@ export interface BenchOptions {
   readonly database?: MemoryDatabase;
   readonly patience?: Partial<Patience>;
   readonly harness?: string;
+  /** Stands between the gateway and the warehouse's files. */
+  readonly storage?: (files: Storage) => Storage;
 }
 
 export interface Bench extends AsyncDisposable {
@@ -65,7 +67,8 @@ export async function createBench(options: BenchOptions): Promise<Bench> {
   const warehouse = pathToFileURL(folder).href;
   const database = options.database ?? new MemoryDatabase();
   const store = new MemoryStore(database);
-  const storage = createFileStorage();
+  const files = createFileStorage();
+  const storage = options.storage?.(files) ?? files;
   const stagingOptions = {
     storage,
     warehouse,

@@ -1,9 +1,11 @@
-import { readdir } from "node:fs/promises";
+import { readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { pathToFileURL } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { DatasetValue } from "../../../src/define/external.ts";
 import { sql } from "../../../src/define/spark.ts";
-import type { FiresteelError } from "../../../src/errors.ts";
+import { Code, FiresteelError } from "../../../src/errors.ts";
 import { type Bench, type BenchOptions, createBench } from "../bench.ts";
 import { FakeLivy } from "../fake-livy.ts";
 
@@ -226,6 +228,45 @@ describe("a submission", () => {
     expect(states().at(-1)).toBe("succeeded");
     expect(livy.started).toHaveLength(1);
   });
+
+  it.each(["list", "stat"] as const)(
+    "waits for a storage that gives no answer to %s, whatever Livy says",
+    async (call) => {
+      let asked = 0;
+      let isDown = false;
+      const refuse = async () => {
+        asked++;
+        throw new FiresteelError(Code.unavailable, "storage is away");
+      };
+      await bench[Symbol.asyncDispose]();
+      bench = await start({
+        storage: (files) => ({
+          ...files,
+          [call]: (...args: Parameters<typeof files.list>) => (isDown ? refuse() : files[call](...(args as [string]))),
+        }),
+      });
+      livy.job = () => ({ runs: "ok", afterMs: 300 });
+      await writeFile(join(bench.folder, "input"), "12");
+      const file = { path: "input", bytes: 2 };
+      const location = pathToFileURL(bench.folder).href;
+      const identity = "a".repeat(64);
+      const record = { identity, location, format: "csv", options: {}, schema: null, partitionBy: [], rows: null };
+      const running = bench.run(sql`SELECT * FROM ${new DatasetValue(identity)}`, {
+        datasets: [{ ...record, files: [file] }],
+      });
+      await until(() => livy.batches.length > 0);
+      isDown = true;
+      await until(() => asked > 0);
+      livy.batches[0]!.state = "dead";
+      // As long as Livy's word would be enough after.
+      await sleep(2 * QUICK.lostMs);
+      expect(bench.lines).toContain("waiting: storage is away");
+      isDown = false;
+      await running;
+      expect(livy.started).toHaveLength(1);
+      expect(states().at(-1)).toBe("succeeded");
+    },
+  );
 
   it("gives a failure of the job to the caller, and does not try it again", async () => {
     livy.job = () => ({ runs: "fails" });
