@@ -59,6 +59,7 @@ async function submit({ prepared, invocation, gateway, store }: AttemptsOptions)
     jobId: invocation.jobId,
     user: invocation.user,
     tags: invocation.options.tags,
+    evalHash: invocation.evalHash,
     cluster: prepared.cluster,
     request: prepared.request,
     spec: (attempt, base) => prepared.spec(attempt, base, replaced?.submissionId ?? null),

@@ -5,6 +5,7 @@
 import { randomBytes } from "node:crypto";
 import { Code, FiresteelError } from "../../errors.ts";
 import type { DatasetStore, Digest, Storage, SubmissionRecord, SubmissionStore } from "../../evaluate/ports.ts";
+import { attributed, jobGroupOf, livyNameOf, type Origin } from "./attribution.ts";
 import type { LivyBatchRequest } from "./client.ts";
 import { Cluster, type ClusterConfig, type ClusterStatus } from "./cluster.ts";
 import { PATIENCE, type Patience } from "./patience.ts";
@@ -14,16 +15,10 @@ import { Submission } from "./submission.ts";
 import { rowConf } from "./work-key.ts";
 
 /** What is to be submitted: one attempt at a piece of work. */
-export interface AttemptPlan {
+export interface AttemptPlan extends Origin {
   readonly work: Digest;
   /** 1 for the first attempt at this work. */
   readonly attempt: number;
-  readonly task: string;
-  readonly executionId: string;
-  readonly jobId: string;
-  readonly user: string;
-  /** Those of the task and of its caller's `withTags`; for people, in the application's configuration. */
-  readonly tags: readonly string[];
   readonly cluster: Cluster;
   /** Without name and arguments. */
   readonly request: LivyBatchRequest;
@@ -116,28 +111,14 @@ export function createGateway(options: GatewayOptions): Gateway {
   }
 
   async function submit(plan: AttemptPlan): Promise<Submission> {
-    const { cluster, spec: specOf, request, tags: taskTags, ...about } = plan;
+    const { cluster, spec: specOf, request, tags, evalHash, ...about } = plan;
+    const origin: Origin = { ...about, tags, evalHash };
     const id = newAttemptId();
     const location = `${warehouse}/attempts/${id}`;
-    const livyName = `${store.storeId}-${id}`.toLowerCase();
-    const spec = specOf(id, location);
+    const livyName = livyNameOf(plan.task, store.storeId, id);
+    const spec: SparkSpec = { ...specOf(id, location), group: jobGroupOf(origin) };
     const { uri } = await staging.put(`${id}.json`, new TextEncoder().encode(JSON.stringify(spec)));
-    const tags = [request.conf?.["spark.yarn.tags"], livyName].filter((tag) => tag).join(",");
-    const body: LivyBatchRequest = {
-      ...request,
-      name: livyName,
-      args: [decodeURIComponent(uri)],
-      conf: {
-        "spark.app.name": `${about.task} ${about.executionId}`,
-        "spark.firesteel.task": about.task,
-        "spark.firesteel.execution": about.executionId,
-        "spark.firesteel.tags": taskTags.join(","),
-        ...request.conf,
-        "spark.yarn.tags": tags,
-        // A second start of the driver would only race with an attempt of ours.
-        "spark.yarn.maxAppAttempts": "1",
-      },
-    };
+    const body = attributed({ ...request, args: [decodeURIComponent(uri)] }, livyName, origin);
     const record: SubmissionRecord = {
       ...about,
       id,

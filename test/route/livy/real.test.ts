@@ -63,6 +63,8 @@ describe.skipIf(cluster === null)("bulk work on real Livy and YARN", { timeout: 
     expect(first).toMatchObject({ state: "succeeded", failure: null });
     expect(first?.appId).toMatch(/^application_/);
     expect((await yarn.findByTag(first?.livyName ?? "")).map(({ id }) => id)).toEqual([first?.appId]);
+    const ofExecution = await yarn.findByTag(`execution:${first?.executionId}`);
+    expect(ofExecution.map(({ id }) => id)).toContain(first?.appId);
   });
 
   it("runs a Python file with named outputs", async () => {

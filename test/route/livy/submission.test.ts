@@ -72,9 +72,9 @@ describe("a submission", () => {
   it("carries its name, its tag and its task", async () => {
     await bench.run(work(1));
     const [{ request, name } = expect.unreachable()] = livy.started;
-    expect(name).toMatch(/^mem-[a-z0-9]+$/);
+    expect(name).toMatch(/^test.task-mem-[a-z0-9]+$/);
     expect(request.conf).toMatchObject({
-      "spark.yarn.tags": name,
+      "spark.yarn.tags": `${name},firesteel,execution:test-execution,user:tester,task:test.task`,
       "spark.yarn.maxAppAttempts": "1",
       "spark.firesteel.tags": "bulk-data",
       "spark.app.name": "test.task test-execution",
