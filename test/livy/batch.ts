@@ -117,7 +117,7 @@ async function run(world: World, batch: Batch, submit: Submit): Promise<void> {
   try {
     for (const file of request.files ?? []) {
       await world.files.read(toUri(file));
-      say(`INFO Client: Source and destination file systems are the same. Not copying ${file}`);
+      say(`INFO Client: Uploading resource ${file}`);
     }
     plan = plan ?? (await plannedIn(world.files, toUri(request.file))) ?? { runs: "ok" };
   } catch (error) {
@@ -261,7 +261,8 @@ export function poll(world: World, batch: Batch): void {
   else if (application.state === "RUNNING") batch.state = "running";
   else if (hasEnded(application)) end(world, batch, endOf(application));
   if (!application.placed) return;
-  const unlinked = batch.state === "success" || (isOver(batch) && profile.unlinksDead);
+  // YARN forgets containers when it likes.
+  const unlinked = isOver(batch) && ((batch.state === "success" && profile.unlinksSuccess) || world.random() < 0.5);
   batch.links = {
     driverLogUrl: unlinked ? null : yarn.logUrl(application),
     sparkUiUrl: yarn.trackingUrl(application),

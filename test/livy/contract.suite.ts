@@ -14,6 +14,7 @@ import { PROFILES, type ProfileName } from "./profile.ts";
 
 /** A server of its own for the suite, with no batch in it. */
 export interface LivyUnderTest extends AsyncDisposable {
+  /** May be another one after a restart. */
   readonly url: string;
   readonly resourceManagerUrl: string;
   /** A folder from which it takes local files; nobody else uses it. */
@@ -237,8 +238,11 @@ export function livyContract(title: string, profileName: ProfileName, open: () =
         driverLogUrl: expect.stringMatching(/^http:.*\/node\/containerlogs\/container_[^/]+\/\w+$/),
         sparkUiUrl: expect.stringContaining(`/proxy/${end?.appId}/`),
       });
-      await sleep(50);
-      expect((await get<Shown>(`/batches/${id}`)).appInfo).toEqual({ ...running?.appInfo, driverLogUrl: null });
+      // At the end the driver log's link is taken back if YARN has forgotten the container already; 0.9.0 takes it back at any success.
+      const { driverLogUrl, ...links } = end?.appInfo ?? {};
+      expect({ ...links, driverLogUrl: running?.appInfo["driverLogUrl"] }).toEqual(running?.appInfo);
+      if (profile.unlinksSuccess) expect((await get<Shown>(`/batches/${id}`)).appInfo["driverLogUrl"]).toBeNull();
+      else expect([null, running?.appInfo["driverLogUrl"]]).toContain(driverLogUrl);
       expect(await get(`/batches/${name}/state`)).toEqual({ id, state: "success" });
       const whole = await get<Log>(`/batches/${id}/log?size=-1`);
       expect(whole).toMatchObject({ from: 0, total: whole.log.length });
@@ -271,9 +275,6 @@ export function livyContract(title: string, profileName: ProfileName, open: () =
         state: "dead",
         log: expect.arrayContaining(["User application exited with status 1"]),
       });
-      await sleep(50);
-      const { appInfo } = await get<Shown>(`/batches/${name}`);
-      expect(appInfo["driverLogUrl"] === null).toBe(profile.unlinksDead);
       const [application] = await yarn.findByTag(tagOf(name ?? ""));
       expect(application).toMatchObject({
         state: "FINISHED",
@@ -346,6 +347,14 @@ export function livyContract(title: string, profileName: ProfileName, open: () =
       expect((await follow(name, ENDS)).at(-1)).toMatchObject({ state: "killed", appId: running?.appId });
       expect(await yarn.find(running?.appId ?? "")).toMatchObject({ state: "KILLED" });
       await yarn.kill(running?.appId ?? "");
+    });
+
+    it.runIf(!profile.sessions)("has no sessions of Spark 3", async () => {
+      expect(await call("POST", "/sessions", { kind: "pyspark" })).toMatchObject({
+        status: 400,
+        body: { msg: "requirement failed: Cannot find Livy REPL jars." },
+      });
+      expect((await call("GET", "/sessions")).body).toEqual({ from: 0, total: 0, sessions: [] });
     });
 
     it("YARN knows no application of another tag, and says so in three ways", async () => {

@@ -43,14 +43,16 @@ function realContract(profile: ProfileName, livyHome: string | undefined): void 
     const folder = await mkdtemp(join(cluster.warehouse, "contract-"));
     const name = `contract-${profile.replaceAll(".", "-")}`;
     const options: LivyOptions = { name, ...(livyHome === undefined ? {} : { livyHome }) };
-    const { url } = await startLivy(cluster, options);
+    let { url } = await startLivy(cluster, options);
     return {
-      url,
+      get url() {
+        return url;
+      },
       resourceManagerUrl: cluster.resourceManagerUrl,
       folder,
       restart: async ({ recovery }) => {
         await killLivy(cluster, name);
-        await startLivy(cluster, recovery ? options : { ...options, conf: NO_RECOVERY });
+        ({ url } = await startLivy(cluster, recovery ? options : { ...options, conf: NO_RECOVERY }));
       },
       [Symbol.asyncDispose]: async () => {
         await stopLivy(cluster, name);

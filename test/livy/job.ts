@@ -43,8 +43,24 @@ export async function plannedIn(files: JobFiles, uri: string): Promise<JobPlan |
 export const TRACEBACK =
   'Traceback (most recent call last):\n  File "job.py", line 3, in <module>\nValueError: column price is missing';
 
-const ROWS = 3;
 const FINGERPRINT_LENGTHS = { xor: 2, sums: 4 } as const;
+
+const ROWS = 3;
+
+/** One small file for all, made while this is loaded: its writer needs real files and real time. */
+async function makeParquet(): Promise<Uint8Array> {
+  const folder = await mkdtemp(join(tmpdir(), "firesteel-livy-double-"));
+  try {
+    const path = join(folder, "rows.parquet");
+    const rows = Array.from({ length: ROWS }, (_, id) => ({ id }));
+    await writeParquet(rows, { id: "bigint" }, pathToFileURL(path).href);
+    return await readFile(path);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+const PARQUET = await makeParquet();
 
 /** Writes outputs and manifest as the harness does. Each start of a driver has a token of its own. Gives the URI of the manifest. */
 export async function writeAsHarness(
@@ -57,7 +73,7 @@ export async function writeAsHarness(
   const spec = JSON.parse(new TextDecoder().decode(await files.read(toUri(args?.[0] ?? "")))) as SparkSpec;
   const outputs = run.succeeded ? outputsOf(spec, driver) : [];
   for (const { location, files: written } of outputs)
-    for (const { path } of written) await files.putIfAbsent(toUri(`${location}/${path}`), await parquet());
+    for (const { path } of written) await files.putIfAbsent(toUri(`${location}/${path}`), PARQUET);
   if (run.succeeded) onOutputs();
   const manifest = {
     version: 1,
@@ -68,7 +84,10 @@ export async function writeAsHarness(
     status: run.succeeded ? "succeeded" : "failed",
     startedAt: new Date(run.began).toISOString(),
     endedAt: new Date(run.ended).toISOString(),
-    outputs: outputs.map((output) => ({ ...output, files: output.files.map((file) => ({ ...file, bytes: size })) })),
+    outputs: outputs.map((output) => ({
+      ...output,
+      files: output.files.map((file) => ({ ...file, bytes: PARQUET.length })),
+    })),
     ...(run.succeeded ? {} : { error: FAILURE }),
   };
   const uri = toUri(`${spec.base}/${driver}/manifest.json`);
@@ -109,29 +128,6 @@ function outputsOf(spec: SparkSpec, driver: string) {
       files: kind === "fingerprint" ? [] : [{ path: "part-00000.snappy.parquet", rows: ROWS }],
     };
   });
-}
-
-let size = 0;
-let bytes: Promise<Uint8Array> | null = null;
-
-/** One small file for all: its writer is slow. */
-function parquet(): Promise<Uint8Array> {
-  bytes ??= makeParquet();
-  return bytes;
-}
-
-async function makeParquet(): Promise<Uint8Array> {
-  const folder = await mkdtemp(join(tmpdir(), "firesteel-livy-double-"));
-  try {
-    const path = join(folder, "rows.parquet");
-    const rows = Array.from({ length: ROWS }, (_, id) => ({ id }));
-    await writeParquet(rows, { id: "bigint" }, pathToFileURL(path).href);
-    const made = await readFile(path);
-    size = made.length;
-    return made;
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
 }
 
 /** Hadoop's spelling of a place as a URI. */

@@ -10,8 +10,8 @@ export interface Profile {
   readonly forbiddenConf: readonly string[];
   /** Whether `dead` and `killed` batches come back after a restart. */
   readonly recoversDead: boolean;
-  /** Whether the driver log's link is taken back at every end, or at `success` only. */
-  readonly unlinksDead: boolean;
+  /** Whether the driver log's link is always taken back at `success`; else, as at other ends, if YARN has forgotten the container. */
+  readonly unlinksSuccess: boolean;
   /** Interactive sessions of Spark 3. */
   readonly sessions: boolean;
   /** Jackson's words for JSON of another kind. */
@@ -27,7 +27,7 @@ export const PROFILES = {
     links: ["driverLogUrl", "sparkUiUrl"],
     forbiddenConf: [],
     recoversDead: true,
-    unlinksDead: false,
+    unlinksSuccess: false,
     sessions: false,
     notAnObject: (kind) => `Cannot deserialize instance of \`${BATCH}\` out of START_${kind} token`,
   },
@@ -37,7 +37,7 @@ export const PROFILES = {
     links: ["driverLogUrl", "sparkUiUrl", "executorLogUrls"],
     forbiddenConf: ["spark.submit.deployMode", "spark.submit.proxyUser.allowCustomClasspathInClusterMode"],
     recoversDead: false,
-    unlinksDead: true,
+    unlinksSuccess: true,
     sessions: true,
     notAnObject: (kind) =>
       `Cannot deserialize value of type \`${BATCH}\` from ${kind === "ARRAY" ? "Array" : kind} value (token \`JsonToken.START_${kind}\`)`,

@@ -28,6 +28,11 @@ export class Served implements AsyncDisposable {
     return this.#yarn.url;
   }
 
+  /** Most connections that Livy had at once. */
+  get mostConnections(): number {
+    return this.#livy.most;
+  }
+
   async open(): Promise<this> {
     await this.#livy.open();
     await this.#yarn.open();
@@ -73,6 +78,8 @@ class Port {
   readonly #handle: (request: Request) => Promise<Answer>;
   #server: Server | null = null;
   #port = 0;
+  #open = 0;
+  most = 0;
 
   constructor(handle: (request: Request) => Promise<Answer>) {
     this.#handle = handle;
@@ -93,6 +100,10 @@ class Port {
         if (!response.destroyed) console.error(error);
         response.destroy();
       });
+    });
+    server.on("connection", (socket) => {
+      this.most = Math.max(this.most, ++this.#open);
+      socket.once("close", () => this.#open--);
     });
     server.listen(this.#port, "127.0.0.1");
     await once(server, "listening");
