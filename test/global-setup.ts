@@ -69,8 +69,8 @@ async function start(folder: string, signal: AbortSignal): Promise<TestCluster> 
     onProgress,
   });
   const archive = await findLivyArchive([ARCHIVES]);
-  if (archive === undefined) return { livyUrl, resourceManagerUrl, warehouse };
+  if (archive === undefined) return { directory, livyUrl, resourceManagerUrl, warehouse };
   const livyHome = await installLivyArchive(archive, { signal, onProgress });
   const { url: livy09Url } = await startLivy({ directory }, { name: "livy09", livyHome, signal, onProgress });
-  return { livyUrl, resourceManagerUrl, warehouse, livy09Url };
+  return { directory, livyUrl, resourceManagerUrl, warehouse, livy09Url, livy09Home: livyHome };
 }
