@@ -5,27 +5,21 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import type { ExecutionEvent } from "../../src/evaluate/executions.ts";
-import type { Store } from "../../src/evaluate/ports.ts";
 import { decodeValue } from "../../src/hash/decode.ts";
 import { openStore } from "../../src/record/store.ts";
-import { Engine, openTemporaryStore } from "./engine.ts";
+import { Engine } from "./engine.ts";
+import { useTemporaryStore } from "./temporary-store.ts";
 
-let opened: Awaited<ReturnType<typeof openTemporaryStore>>;
-let store: Store;
-beforeAll(async () => {
-  opened = await openTemporaryStore();
-  store = opened.store;
-});
-afterAll(() => opened[Symbol.asyncDispose]());
+const opened = useTemporaryStore();
 
 const IMPORT = `import { all, catchError, cond, map, task } from "firesteel";
 import { appendFileSync, existsSync, readFileSync } from "node:fs";
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 `;
 const engine = (text: string, options?: Parameters<typeof Engine.start>[2]) =>
-  Engine.start(store, IMPORT + text, options);
+  Engine.start(opened.store, IMPORT + text, options);
 
 /** Resolves when a file says so: bodies and test meet there. */
 async function until(ready: () => Promise<boolean>): Promise<void> {

@@ -1,16 +1,13 @@
 import { rm, stat } from "node:fs/promises";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test } from "vitest";
 import { DatasetValue, FileValue } from "../../../src/define/external.ts";
 import type { Explanation } from "../../../src/evaluate/explain/explainer.ts";
 import type { Reason } from "../../../src/evaluate/explain/reasons.ts";
 import type { Files } from "../engine.ts";
-import { Explained, openExplainStore, short } from "./explained.ts";
+import { useTemporaryStore } from "../temporary-store.ts";
+import { Explained, short } from "./explained.ts";
 
-let opened: Awaited<ReturnType<typeof openExplainStore>>;
-beforeAll(async () => {
-  opened = await openExplainStore();
-});
-afterAll(() => opened[Symbol.asyncDispose]());
+const opened = useTemporaryStore();
 
 let project: Explained;
 afterEach(() => project[Symbol.asyncDispose]());
