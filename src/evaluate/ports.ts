@@ -248,14 +248,15 @@ export interface CallStore {
    * @param args the root's arguments as its execution record has them
    */
   previousCalls(task: string, args: Uint8Array): AsyncIterable<readonly CachedCall[]>;
-  /** Records a finished call with its arguments and result. The first record of an eval hash wins; `replace` (the old result is invalid) overwrites it. */
-  recordCall(call: CallRecord, replace?: boolean): Promise<void>;
+  /**
+   * Records finished calls with their arguments and results; many at once cost a fraction. The first record of an eval hash wins; `replace` (the old result is invalid) overwrites it. One promise for all,
+   * which rejects when one of them is refused (the others are recorded all the same).
+   */
+  recordCalls(calls: readonly CallRecord[], replace?: boolean): Promise<void>;
   /** Final values of calls of tasks that are checked shallowly. */
   findShallow(evalHashes: readonly Digest[]): Promise<ReadonlyMap<Digest, ShallowRecord>>;
   /** Records the final value of a call; the last record of an eval hash counts. */
   recordShallow(record: ShallowRecord): Promise<void>;
-  /** Many at once, which costs a fraction: one promise for all, which rejects when one of them is refused (the others are recorded all the same). */
-  recordCalls(calls: readonly CallRecord[], replace?: boolean): Promise<void>;
   /** The whole record of a call with its arguments; null when it is not known or some of it is lost. */
   findCallRecord(evalHash: Digest): Promise<CallRecord | null>;
   /** Takes or renews the lease on a call; false when another live owner holds it. */
@@ -292,9 +293,7 @@ export interface ExecutionStore {
   ): Promise<Page<ExecutionRecord>>;
   /** Takes over running executions whose owner is dead (or this process's former self); each is returned to one caller only. */
   adoptExecutions(): Promise<readonly ExecutionRecord[]>;
-  /** Inserts or updates a job by id, batched with everything else. An end is final: a record of the same job as running or waiting that comes after it does not count. */
-  recordJob(job: JobRecord): Promise<void>;
-  /** Many at once, which costs a fraction: one promise for all. */
+  /** Inserts or updates jobs by id; many at once cost a fraction. One promise for all. An end is final: a record of the same job as running or waiting that comes after it does not count. */
   recordJobs(jobs: readonly JobRecord[]): Promise<void>;
   /** All jobs of an execution, oldest first. */
   listJobs(executionId: string): Promise<readonly JobRecord[]>;
