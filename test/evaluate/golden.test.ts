@@ -14,7 +14,7 @@ import { encodeValue } from "../../src/hash/value.ts";
 import { Engine } from "./engine.ts";
 import { openTemporaryStore } from "./temporary-store.ts";
 
-// Tasks and codecs mention nothing of the library: its version is in the code of what does.
+// Tasks and codecs mention nothing of the library: `own-exports.test.ts` has that.
 const FLOW = `import { registerCodec, task } from "firesteel";
 import { RATE, scale } from "./lib.ts";
 class Money { readonly cents: number; constructor(cents: number) { this.cents = cents; } }
