@@ -90,6 +90,7 @@ export class Engine implements AsyncDisposable {
       root: this.root,
       modules: [join(this.root, "flow.ts")],
       workers: 2,
+      limits: Object.keys(this.#limits),
       spark: (host) => this.#spark?.(host, this.root) ?? null,
       ...(this.#code ? { before: this.#code } : {}),
     });

@@ -127,15 +127,23 @@ export const slow = task("$.slow", { executor: "process" }, async (log: string) 
 let now = 0;
 export const one = task("$.one", { limits: ["db"], version: "1" }, async (n: number) => { now++; await pause(10); const seen = now; now--; return seen; });
 export const main = task("$.main", () => map(one, Array.from({ length: 30 }, (_, i) => i)));
-export const unknown = task("$.unknown", { limits: ["dbb"] }, () => 1);
+export const unknown = task("$.unknown", () => 1);
+export const other = task("$.other", () => unknown.with({ limits: ["dbb"] })());
 `,
       { limits: { db: 3, other: 1 } },
     );
     const { value } = await project.run("main");
     expect(Math.max(...(value as number[]))).toBe(3);
-    expect((await project.run("unknown")).error).toMatchObject({
+    expect((await project.run("other")).error).toMatchObject({
       code: "invalid_argument",
       message: "limit is not configured (limits in firesteel.config.ts: db, other): dbb",
+    });
+    const edited = project.edit(
+      `${IMPORT}\nexport const unknown = task("$.unknown", { limits: ["db", "dbb"] }, () => 1);`,
+    );
+    await expect(edited).rejects.toMatchObject({
+      code: "invalid_argument",
+      message: `limit of task ${project.name("unknown")} (flow.ts:5) is not known (\`limits\` in firesteel.config.ts has: db, other): dbb`,
     });
   });
 
