@@ -187,6 +187,8 @@ export interface JobRecord {
   readonly submissionId: string | null;
   /** What it waits for or does right now, for people. */
   readonly note: string | null;
+  /** Its call had a recorded result that was not valid any more: what had changed, in words (`file data/x.csv is gone`). Of ended jobs only. */
+  readonly invalid?: readonly string[];
 }
 
 export const ExecutionState = {

@@ -221,6 +221,12 @@ export const main = task("$.main", { version: "1" }, (by: number) => [1, 2, 3, 4
     expect(only(await project.dryRun("pass", file))).toEqual([
       { kind: "invalidResult", places: ["file data.txt has another content"] },
     ]);
+    const run = await project.run("pass", file);
+    expect(run.ran).toEqual(["pass"]);
+    await project.engine.write("data.txt", "three");
+    expect(only(await project.execution(run.execution.id))).toEqual([
+      { kind: "invalidResult", places: ["file data.txt has another content"] },
+    ]);
     await rm(`${project.engine.root}/data.txt`);
     expect(only(await project.dryRun("pass", new FileValue(file.path, file.version)))).toEqual([
       { kind: "invalidResult", places: ["file data.txt is gone"] },
