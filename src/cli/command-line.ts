@@ -185,10 +185,15 @@ function inspectionCommands(cli: Argv, does: Does): void {
           choices: ["running", "succeeded", "failed", "cancelled"] as const,
           describe: "Only this state",
         })
-        .option("task", { type: "string", requiresArg: true, describe: "Only this task" }),
+        .option("task", { type: "string", requiresArg: true, describe: "Only this task" })
+        .option("json", { type: "boolean", default: false, describe: "Print them as a JSON list" }),
     (argv) =>
       does(async () =>
-        (await import("./ls.ts")).ls({ limit: argv.limit, ...given({ state: argv.state, task: argv.task }) }),
+        (await import("./ls.ts")).ls({
+          limit: argv.limit,
+          json: argv.json,
+          ...given({ state: argv.state, task: argv.task }),
+        }),
       )(),
   );
   cli.command(
@@ -255,12 +260,14 @@ function inspectionCommands(cli: Argv, does: Does): void {
     (y) =>
       limited(y)
         .option("live", { type: "boolean", default: false, describe: "Only what has not ended" })
-        .option("cluster", { type: "string", requiresArg: true, describe: "Only this cluster" }),
+        .option("cluster", { type: "string", requiresArg: true, describe: "Only this cluster" })
+        .option("json", { type: "boolean", default: false, describe: "Print them as a JSON list" }),
     (argv) =>
       does(async () =>
         (await import("./submissions.ts")).submissions({
           live: argv.live,
           limit: argv.limit,
+          json: argv.json,
           ...given({ cluster: argv.cluster }),
         }),
       )(),
@@ -268,8 +275,11 @@ function inspectionCommands(cli: Argv, does: Does): void {
   cli.command(
     "tasks [prefix]",
     "List the project's tasks",
-    (y) => y.positional("prefix", { type: "string", default: "", describe: "Only names that start with this" }),
-    (argv) => does(async () => (await import("./tasks.ts")).tasks({ prefix: argv.prefix }))(),
+    (y) =>
+      y
+        .positional("prefix", { type: "string", default: "", describe: "Only names that start with this" })
+        .option("json", { type: "boolean", default: false, describe: "Print them as a JSON list" }),
+    (argv) => does(async () => (await import("./tasks.ts")).tasks({ prefix: argv.prefix, json: argv.json }))(),
   );
 }
 
