@@ -96,6 +96,7 @@ export async function startOrchestrator({
       flows: config.flows,
       workers: config.workers,
       executors,
+      limits: Object.keys(config.limits),
       spark: (host) =>
         clusters.length === 0 ? null : createSparkExecutor({ host, gateway, store, storage, staging, planStaging }),
       onVersion: (next) => {

@@ -26,6 +26,8 @@ export interface ProjectCodeOptions {
   readonly spark: (host: Executor) => Executor | null;
   /** Makes the executors of third parties, by name. */
   readonly executors?: ReadonlyMap<string, MakeExecutor>;
+  /** Names of the configured limits. */
+  readonly limits?: readonly string[];
   /** Told of a new version, and of one that does not load. */
   readonly onVersion: (code: LoadedFlowCode) => void;
   readonly onProblem: (error: FiresteelError) => void;
@@ -153,6 +155,7 @@ async function load(options: ProjectCodeOptions, before: LoadedFlowCode | undefi
     workers: options.workers,
     spark: options.spark,
     ...(options.executors ? { executors: options.executors } : {}),
+    ...(options.limits ? { limits: options.limits } : {}),
     ...(before ? { before } : {}),
   });
 }

@@ -12,6 +12,7 @@ import { Tag } from "../hash/tags.ts";
 import type { FlowCode, TaskInfo } from "./code.ts";
 import { inputChanged } from "./file-identity.ts";
 import { Inputs, type InputsContext } from "./inputs.ts";
+import { invalidPlaces } from "./invalid-result.ts";
 import type { Job } from "./job.ts";
 import type { Limits } from "./limits.ts";
 import type { CallRecord, DatasetRecord, DirectExecutor, Invocation, Outcome, Progress, Store } from "./ports.ts";
@@ -34,6 +35,8 @@ export interface BodyRequest extends Waiter<Outcome> {
 }
 
 const CLAIM_POLL_MS = 250;
+/** Files and datasets that made a result invalid which are recorded, at most. */
+const MOST_PLACES = 20;
 
 /** The first two bytes of the tags' heads, and the third ones. */
 const EXTERNAL_HEAD = Uint8Array.of(0xd9, Tag.file >> 8);
@@ -83,6 +86,16 @@ export class Bodies {
     if ((await inputs.files.findChanged(externals.files, externals.directories)) !== null) return false;
     for (const dataset of externals.datasets) if ((await inputs.locate(dataset.identity)) === null) return false;
     return true;
+  }
+
+  /** The files and datasets that make a stored result invalid, in words; for people, so empty rather than a failure where that cannot be told. */
+  async invalidPlaces(bytes: Uint8Array, inputs: Inputs): Promise<readonly string[]> {
+    try {
+      const places = await invalidPlaces(bytes, { inputs, context: this.#inputs, store: this.#store });
+      return places.slice(0, MOST_PLACES);
+    } catch {
+      return [];
+    }
   }
 
   /** Runs a call to its one-step result, or joins who runs it. Gives the function that leaves. Fails with the body's failure, or `aborted` with details `{ kind: "inputChanged" }`. */

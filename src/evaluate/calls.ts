@@ -217,17 +217,24 @@ export class Calls implements LookupsOwner {
         job.cached = true;
         this.#evaluate(job, hit.outcome);
       },
-      () => this.#runBody(job, true),
+      (places) => {
+        job.invalid = places;
+        this.#runBody(job, true);
+      },
     );
   }
 
-  /** Goes on in one way or the other: whether the files and datasets that a stored result names are still there. */
-  #whenValid(job: Job, bytes: Uint8Array, valid: () => void, invalid: () => void): void {
+  /** Goes on in one way or the other: whether the files and datasets that a stored result names are still there, or else what is not. */
+  #whenValid(job: Job, bytes: Uint8Array, valid: () => void, invalid: (places: readonly string[]) => void): void {
     // Most results name no files: those need no asynchronous look.
     if (!mentionsExternals(bytes)) return valid();
     const { context, inputs, work } = this.#owner;
     work.async(
-      async () => ((await context.bodies.stillValid(bytes, inputs)) ? valid : invalid),
+      async () => {
+        if (await context.bodies.stillValid(bytes, inputs)) return valid;
+        const places = await context.bodies.invalidPlaces(bytes, inputs);
+        return () => invalid(places);
+      },
       (error) => this.failed(job, error),
     );
   }

@@ -44,7 +44,7 @@ export interface EvaluationContext {
   readonly user: string;
   readonly code: FlowCode;
   readonly store: Store;
-  readonly bodies: Pick<Bodies, "start" | "stillValid">;
+  readonly bodies: Pick<Bodies, "start" | "stillValid" | "invalidPlaces">;
   readonly inputs: InputsContext;
   /** Folder for datasets made of rows, as a URI. */
   readonly literals: string;

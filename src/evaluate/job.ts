@@ -74,6 +74,8 @@ export class Job {
   cached = false;
   submissionId: string | null = null;
   note: string | null = null;
+  /** What made the recorded result of its call invalid, in words. */
+  invalid: readonly string[] | undefined = undefined;
   /** The tasks whose code its value went through so far, and the codecs of what it was given; null when it must not be reused as a whole. */
   below: Below | null;
   /** Other calls' jobs that this one joined; with `parent` these are the edges along which a call could wait on itself. */

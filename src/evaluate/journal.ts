@@ -55,6 +55,7 @@ export class Journal {
       error,
       submissionId: job.submissionId,
       note: ended ? null : job.note,
+      ...(ended && job.invalid ? { invalid: job.invalid } : {}),
     });
   }
 

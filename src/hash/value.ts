@@ -33,6 +33,7 @@ import { TaskReference, taskNameOf } from "../define/task.ts";
 import { isWork } from "../define/work.ts";
 import { Code, FiresteelError } from "../errors.ts";
 import { CborWriter, compareBytes, Major, withWriter } from "./cbor.ts";
+import { findCycle, memberStep } from "./cycle.ts";
 import { MAX_DEPTH, Tag, TYPED_ARRAY_TAGS } from "./tags.ts";
 
 /** Says which node of the program under construction a lazy is. */
@@ -42,9 +43,16 @@ export type Refer = (expression: Expression) => number;
 class Refused {
   readonly reason: string;
   readonly path: string[] = [];
-  constructor(reason: string) {
+  /** It may be a value that contains itself. */
+  readonly deep: boolean;
+  constructor(reason: string, deep = false) {
     this.reason = reason;
+    this.deep = deep;
   }
+}
+
+function tooDeep(): Refused {
+  return new Refused(`nests deeper than ${MAX_DEPTH} levels`, true);
 }
 
 /**
@@ -71,6 +79,8 @@ export function writeValue(writer: CborWriter, value: unknown, refer?: Refer, su
     write(writer, value, refer, 0);
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
+    const cycle = error.deep ? findCycle(value) : null;
+    if (cycle) throw cyclic(subject, cycle.at.join(""), cycle.of.join(""));
     const path = shorten(error.path.reverse().join(""));
     throw new FiresteelError(Code.invalidArgument, `${subject}${path === "" ? "" : ` at ${path}`} ${error.reason}`, {
       details: { path },
@@ -78,7 +88,16 @@ export function writeValue(writer: CborWriter, value: unknown, refer?: Refer, su
   }
 }
 
-/** The path of a cycle is as long as the deepest nesting. */
+function cyclic(subject: string, at: string, of: string): FiresteelError {
+  const what = of === "" ? `the ${subject} itself` : `what is at ${shorten(of)}`;
+  return new FiresteelError(
+    Code.invalidArgument,
+    `${subject} contains itself, which has no end as a value: at ${shorten(at)} is ${what} again`,
+    { details: { path: at } },
+  );
+}
+
+/** The path of deep values is as long as the deepest nesting. */
 function shorten(path: string): string {
   return path.length <= 200 ? path : `${path.slice(0, 120)}...${path.slice(-60)}`;
 }
@@ -115,7 +134,7 @@ function write(writer: CborWriter, value: unknown, refer: Refer | undefined, dep
     writer.simple(22);
     return;
   }
-  if (depth > MAX_DEPTH) throw new Refused(`nests deeper than ${MAX_DEPTH} levels, or contains itself`);
+  if (depth > MAX_DEPTH) throw tooDeep();
   writeObject(writer, value as object, refer, depth);
 }
 
@@ -173,7 +192,7 @@ function writePartial(
   const parts = partialOf(value);
   if (parts === undefined)
     throw new Refused(`is a function (${value.name || "anonymous"}), which is no value; define a task`);
-  if (depth > MAX_DEPTH) throw new Refused(`nests deeper than ${MAX_DEPTH} levels, or contains itself`);
+  if (depth > MAX_DEPTH) throw tooDeep();
   writer.head(Major.tag, Tag.partial);
   writer.head(Major.array, 1 + parts.args.length);
   writer.text(parts.task);
@@ -289,7 +308,7 @@ function writeRecord(writer: CborWriter, value: object, refer: Refer | undefined
       write(writer, (value as Record<string, unknown>)[key], refer, depth + 1);
     }
   } catch (error) {
-    throw at(error, /^[A-Za-z_$][\w$]*$/.test(current) ? `.${current}` : `[${JSON.stringify(current)}]`);
+    throw at(error, memberStep(current));
   }
 }
 

@@ -4,7 +4,7 @@ import { randomBytes, randomUUID } from "node:crypto";
 import { join } from "node:path";
 import type { FiresteelError } from "../errors.ts";
 import type { ExplainStore } from "../evaluate/explain/ports.ts";
-import type { CallRecord, JobRecord, Store } from "../evaluate/ports.ts";
+import type { Store } from "../evaluate/ports.ts";
 import { type CallWrites, callBytes, createCallWrites, findCallRecord, findCalls } from "./calls.ts";
 import { CLAIM, RELEASE } from "./claims.ts";
 import type { Db } from "./database.ts";
@@ -159,10 +159,6 @@ interface Parts {
 function assemble({ opened, lease, writer, storeId, lost, logLines, calls, onNotice }: Parts): RecordStore {
   const { db } = opened;
   const jobs = createJobWrites();
-  const recordCalls = (records: readonly CallRecord[], replace: boolean): Promise<void> =>
-    inParts(records, (part) => writer.push(calls.kind, calls.requests(part, replace), callBytes(part), part.length));
-  const recordJobs = (records: readonly JobRecord[]): Promise<void> =>
-    inParts(records, (part) => writer.push(jobs, part, jobBytes(part), part.length));
   const APPEND_LOG = appendLogKind(logLines);
   /** Reads after this process's writes to a lane, with the database's errors translated. */
   const read = async <T>(lane: Lane, what: string, run: () => Promise<T>): Promise<T> => {
@@ -196,8 +192,8 @@ function assemble({ opened, lease, writer, storeId, lost, logLines, calls, onNot
     findCalls: (evalHashes) => translated("calls cannot be read", () => findCalls(db, calls, evalHashes)),
     previousCalls: (task, args) =>
       readEach(writer, "job", "previous calls cannot be read", () => previousCalls(db, calls, task, args)),
-    recordCall: (call, replace = false) => recordCalls([call], replace),
-    recordCalls: (records, replace = false) => recordCalls(records, replace),
+    recordCalls: (records, replace = false) =>
+      inParts(records, (part) => writer.push(calls.kind, calls.requests(part, replace), callBytes(part), part.length)),
     findCallRecord: (evalHash) => read("call", "call cannot be read", () => findCallRecord(db, calls, evalHash)),
     findShallow: (evalHashes) => read("shallow", "shallow results cannot be read", () => findShallow(db, evalHashes)),
     recordShallow: (record) => writer.push(RECORD_SHALLOW, record, record.bytes.length + 200),
@@ -218,8 +214,7 @@ function assemble({ opened, lease, writer, storeId, lost, logLines, calls, onNot
     listExecutions: (filter, page) =>
       read("execution", "executions cannot be read", () => listExecutions(db, filter, page)),
     adoptExecutions: () => adopt(ADOPT_EXECUTIONS),
-    recordJob: (job) => recordJobs([job]),
-    recordJobs,
+    recordJobs: (records) => inParts(records, (part) => writer.push(jobs, part, jobBytes(part), part.length)),
     pageJobs: (executionId, page) => read("job", "jobs cannot be read", () => pageJobs(db, executionId, page)),
     readJobs: (executionId) => readEach(writer, "job", "jobs cannot be read", () => readJobs(db, executionId)),
     listJobs: (executionId) => read("job", "jobs cannot be read", () => listJobs(db, executionId)),

@@ -9,7 +9,7 @@ import { makePartial, partialOf } from "../define/partial.ts";
 import { TaskReference, taskNameOf } from "../define/task.ts";
 import { isWork } from "../define/work.ts";
 import { Code, FiresteelError } from "../errors.ts";
-import { datasetAt, directoryAt, fileAt, knownDataset, memberPath } from "./value-message.ts";
+import { datasetAt, directoryAt, fileAt, knownDataset, memberPath, refuse } from "./data-reference.ts";
 
 /**
  * A value as JSON.
@@ -92,10 +92,6 @@ function read(json: JsonValue, subject: string, path: string): unknown {
     if (key === "$instance") return readInstance(content, subject, `${path}.$instance`);
   }
   return Object.fromEntries(entries.map(([key, item]) => [key, read(item, subject, memberPath(path, key))]));
-}
-
-function refuse(subject: string, path: string, reason: string): never {
-  throw new FiresteelError(Code.invalidArgument, `${subject} at ${path} ${reason}`, { details: { path } });
 }
 
 /** The members of a notation, only known ones. */

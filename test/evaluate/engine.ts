@@ -10,7 +10,6 @@ import { Limits } from "../../src/evaluate/limits.ts";
 import type { ErrorRecord, ExecutionRecord, Executor, JobRecord, Store } from "../../src/evaluate/ports.ts";
 import { decodeValue } from "../../src/hash/decode.ts";
 import { encodeProgram } from "../../src/hash/program.ts";
-import { openStore } from "../../src/record/store.ts";
 import { type LoadedFlowCode, loadFlowCode } from "../../src/route/flow/flow-code.ts";
 import { createStorages } from "../../src/route/storage/storages.ts";
 
@@ -23,19 +22,6 @@ export interface Run {
   readonly jobs: readonly JobRecord[];
   /** Tasks whose bodies ran, sorted, once a body. */
   readonly ran: readonly string[];
-}
-
-/** A store in a folder of its own. */
-export async function openTemporaryStore(): Promise<{ readonly store: Store } & AsyncDisposable> {
-  const directory = await mkdtemp(join(tmpdir(), "firesteel-store-"));
-  const store = await openStore({ kind: "embedded", directory });
-  return {
-    store,
-    async [Symbol.asyncDispose]() {
-      await store[Symbol.asyncDispose]();
-      await rm(directory, { recursive: true, force: true });
-    },
-  };
 }
 
 /** Files by name, relative to the project's root. */
@@ -104,6 +90,7 @@ export class Engine implements AsyncDisposable {
       root: this.root,
       modules: [join(this.root, "flow.ts")],
       workers: 2,
+      limits: Object.keys(this.#limits),
       spark: (host) => this.#spark?.(host, this.root) ?? null,
       ...(this.#code ? { before: this.#code } : {}),
     });

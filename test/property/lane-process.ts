@@ -36,7 +36,6 @@ function shown({ task, args }: CallRecord): string {
 
 const store: Store = {
   ...real,
-  recordCall: (call, replace) => store.recordCalls([call], replace),
   recordCalls(calls, replace) {
     const lines = calls.map(shown).join("\n");
     happened(calls.length);

@@ -80,7 +80,7 @@ describe.each([
   it("records all but the one that is refused, and says so once", async () => {
     const calls = Array.from({ length: 1_500 }, (_, i) => sampleCall(`refused ${i}`));
     const bad = { ...(calls[700] as CallRecord), code: "no digest" };
-    const after = store.recordCall(sampleCall("after the refused"));
+    const after = store.recordCalls([sampleCall("after the refused")]);
     await expect(store.recordCalls(calls.with(700, bad))).rejects.toMatchObject({ code: "invalid_argument" });
     await after;
     await expect(store.flushed()).rejects.toMatchObject({ code: "invalid_argument" });
@@ -99,9 +99,9 @@ describe.each([
     ]);
     const error = { code: "unknown", name: "Error", message: "m\0", stack: "s", path: ["a", "b"] };
     const end = ended("slow", "moved", { state: "failed", parentId: "quick", error, submissionId: "s-1" });
-    await store.recordJob(end);
+    await store.recordJobs([end]);
     expect(await store.listJobs("moved")).toEqual([ended("quick", "moved"), end]);
-    await store.recordJob(running);
+    await store.recordJobs([running]);
     expect(await store.listJobs("moved")).toEqual([ended("quick", "moved"), end]);
     expect(await store.listJobs("unknown")).toEqual([]);
   });
@@ -168,14 +168,14 @@ describe.each([
       expect(await store.findCallRecord(call.evalHash)).toBeNull();
       // The body gave something else this time: the record that cannot be read must not win.
       const again = { ...call, outcome: sized("else", 90_000).outcome };
-      await store.recordCall(again);
+      await store.recordCalls([again]);
       expect(plain((await store.findCalls([call.evalHash])).get(call.evalHash)?.outcome)).toEqual(plain(again.outcome));
     },
   );
 
   it("finds damage that leaves the length when it is asked to verify, and the next write mends it", async () => {
     const call = sized("damaged", 70_000);
-    await store.recordCall(call);
+    await store.recordCalls([call]);
     const { digest: key, bytes } = call.outcome;
     await writeFile(fileOf(key), Buffer.alloc(70_000));
     expect(await store.openValue(key)).not.toBeNull();
@@ -190,7 +190,7 @@ describe.each([
     const bare = await openFresh(backend);
     try {
       const call = sized("bare", 100_000, 200_000);
-      await bare.recordCall(call);
+      await bare.recordCalls([call]);
       expect(plain(await bare.findCallRecord(call.evalHash))).toEqual(plain(call));
       const bytes = Buffer.alloc(100_000, "put");
       await bare.putValue(digestValue(bytes), [bytes.subarray(0, 7), bytes.subarray(7)]);

@@ -47,13 +47,13 @@ describe("lease", () => {
       const refused = [
         former!.updateExecution("e", { state: "failed" }),
         former!.updateSubmission("s", { state: "failed" }),
-        former!.recordJob(sampleJob("j")),
+        former!.recordJobs([sampleJob("j")]),
         former!.claimCall(digest("c")),
       ];
       for (const write of refused) await expect(write).rejects.toMatchObject({ code: "aborted" });
       expect(await former!.lost).toMatchObject({ code: "aborted" });
       await expect(former!.flushed()).rejects.toMatchObject({ code: "aborted" });
-      await expect(former!.recordJob(sampleJob("later"))).rejects.toMatchObject({ code: "aborted" });
+      await expect(former!.recordJobs([sampleJob("later")])).rejects.toMatchObject({ code: "aborted" });
       expect((await next!.findExecution("e"))?.state).toBe("running");
       expect((await next!.findSubmission("s"))?.state).toBe("planned");
       expect(await next!.listJobs("execution-1")).toEqual([]);
@@ -63,7 +63,7 @@ describe("lease", () => {
   it("lets an owner that was silent go on when nobody took over", async () => {
     await withStores(1, async ([store], client) => {
       await expireAllBut(client, 0);
-      await store!.recordJob(sampleJob("j"));
+      await store!.recordJobs([sampleJob("j")]);
       expect(await store!.listJobs("execution-1")).toHaveLength(1);
     });
   });

@@ -14,7 +14,7 @@ describe("writer", () => {
   it("makes callers wait while the queue is long, and loses none of it", async () => {
     const store = await openStore(await backend.fresh());
     const total = 60_000;
-    for (let i = 0; i < total; i++) store.recordJob(sampleJob(String(i)));
+    for (let i = 0; i < total; i++) store.recordJobs([sampleJob(String(i))]);
     const order: string[] = [];
     await Promise.all([
       Promise.resolve(store.room()).then(() => order.push("room")),
@@ -31,8 +31,8 @@ describe("writer", () => {
     const location = await backend.fresh();
     const store = await openStore(location);
     for (let i = 0; i < 3_000; i++) {
-      store.recordCall(sampleCall(String(i)));
-      store.recordJob(sampleJob(String(i)));
+      store.recordCalls([sampleCall(String(i))]);
+      store.recordJobs([sampleJob(String(i))]);
     }
     await store.flushed();
     const client = new pg.Client({ connectionString: location.url });
@@ -68,7 +68,8 @@ describe("writer", () => {
     const store = await openStore(location);
     const outcomes: Promise<string>[] = [];
     for (let i = 0; i < 1_000; i++) {
-      const write = i === 437 ? store.updateExecution("nobody", { resumes: 1 }) : store.recordJob(sampleJob(String(i)));
+      const write =
+        i === 437 ? store.updateExecution("nobody", { resumes: 1 }) : store.recordJobs([sampleJob(String(i))]);
       outcomes.push(
         write.then(
           () => "done",
@@ -86,11 +87,11 @@ describe("writer", () => {
   it("stops for good when the database cannot be written any more, and says so", async () => {
     const location = await backend.fresh();
     const store = await openStore(location);
-    await store.recordJob(sampleJob("before"));
+    await store.recordJobs([sampleJob("before")]);
     const client = new pg.Client({ connectionString: location.url });
     await client.connect();
     await client.query("alter table job rename to gone");
-    await expect(store.recordJob(sampleJob("after"))).rejects.toMatchObject({
+    await expect(store.recordJobs([sampleJob("after")])).rejects.toMatchObject({
       code: "failed_precondition",
       details: { sqlstate: "42P01" },
     });
@@ -106,8 +107,8 @@ describe("writer", () => {
     const store = await openStore(await backend.fresh());
     const bad = { ...sampleCall("bad"), code: "not a digest" };
     const good = sampleCall("good");
-    const refused = store.recordCall(bad);
-    const written = store.recordCall(good);
+    const refused = store.recordCalls([bad]);
+    const written = store.recordCalls([good]);
     await expect(refused).rejects.toMatchObject({ code: "invalid_argument" });
     await written;
     expect([...(await store.findCalls([bad.evalHash, good.evalHash])).keys()]).toEqual([good.evalHash]);

@@ -27,8 +27,7 @@ import { Evaluation, type Frame } from "../evaluation.ts";
 import { errorRecord } from "../failure.ts";
 import type { Inputs, InputsContext } from "../inputs.ts";
 import type { Settled } from "../job.ts";
-import type { DatasetRecord, Digest, ErrorRecord, JobRecord, Plan, Store } from "../ports.ts";
-import { invalidPlaces } from "./invalid-result.ts";
+import type { DatasetRecord, ErrorRecord, JobRecord, Plan, Store } from "../ports.ts";
 import { readOnlyStore } from "./read-only-store.ts";
 import type { Reason, UnexplainedCall } from "./reasons.ts";
 import { type WaitingCalls, waitingCalls } from "./waiting.ts";
@@ -36,7 +35,7 @@ import { type WaitingCalls, waitingCalls } from "./waiting.ts";
 /** What a dry run needs. */
 export interface DryRunContext {
   readonly store: Store;
-  readonly bodies: Pick<Bodies, "stillValid">;
+  readonly bodies: Pick<Bodies, "stillValid" | "invalidPlaces">;
   readonly inputs: InputsContext;
   readonly code: FlowCode;
   readonly user: string;
@@ -76,9 +75,10 @@ export async function dryRun(
         store: readOnly.store,
         bodies: {
           stillValid: (bytes, seen) => bodies.stillValid(bytes, seen),
+          invalidPlaces: (bytes, seen) => bodies.invalidPlaces(bytes, seen),
           start(request) {
             const planned = plan(request, signal);
-            missed.push(describe({ request, planned, context: inputs, store: readOnly.store }));
+            missed.push(describe(request, planned));
             planned.then(
               (known) =>
                 request.ended(known?.outcome ? { ok: true, value: known.outcome } : { ok: false, error: UNKNOWN }),
@@ -130,17 +130,9 @@ async function argumentDatasets(args: readonly Uint8Array[], inputs: Inputs): Pr
   return found.filter((record) => record !== null);
 }
 
-interface Missed {
-  readonly request: BodyRequest;
-  readonly context: InputsContext;
-  readonly store: Store;
-  readonly planned: Promise<Plan | null>;
-}
-
-async function describe(missed: Missed): Promise<UnexplainedCall> {
-  const { request, planned } = missed;
+async function describe(request: BodyRequest, planned: Promise<Plan | null>): Promise<UnexplainedCall> {
   // Now: a job that has ended holds them no longer.
-  const { task, evalHash, args, argDigests } = request.job;
+  const { task, evalHash, args, argDigests, invalid } = request.job;
   let work: UnexplainedCall["work"] = null;
   let failure: ErrorRecord | null = null;
   try {
@@ -158,7 +150,7 @@ async function describe(missed: Missed): Promise<UnexplainedCall> {
     reads: task.options.reads ?? [],
     context: task.options.context ?? [],
     args: async () => args,
-    reason: request.replace ? await invalidResult(evalHash, missed) : withoutCache(task),
+    reason: request.replace ? { kind: "invalidResult", places: invalid ?? [] } : withoutCache(task),
     work,
     failure,
   };
@@ -171,12 +163,4 @@ export function withoutCache(task: TaskInfo): Reason | null {
   return cache === "none" || cache === "execution"
     ? { kind: "noCache", option: cache }
     : { kind: "notCacheable", places: task.undecided };
-}
-
-async function invalidResult(evalHash: Digest, { request: { inputs }, store, context }: Missed): Promise<Reason> {
-  const call = (await store.findCalls([evalHash])).get(evalHash);
-  return {
-    kind: "invalidResult",
-    places: call ? await invalidPlaces(call.outcome.bytes, { inputs, context, store }) : [],
-  };
 }

@@ -28,6 +28,8 @@ export interface FlowCodeOptions {
   readonly spark: (host: Executor) => Executor | null;
   /** Makes the executors of third parties, by name. */
   readonly executors?: ReadonlyMap<string, MakeExecutor>;
+  /** The limits that are configured; a task that names another one is refused. Not checked when not given. */
+  readonly limits?: readonly string[];
 }
 
 /** Makes an executor of one version of the code. */
@@ -52,6 +54,27 @@ function modulesRead(tasks: readonly TaskInfo[], root: string): string[] {
     .map((read) => pathToFileURL(resolve(root, read)).href);
 }
 
+/** Refuses a task whose options name an executor or a limit that there is not. */
+function refuseUnknown(task: TaskInfo, executors: readonly string[], limits: readonly string[] | undefined): void {
+  const refuse = (key: "executor" | "limit", name: string, known: string) => {
+    throw new FiresteelError(
+      Code.invalidArgument,
+      `${key} of task ${task.name} (${task.module}:${task.line}) is not known (${known}): ${name}`,
+      { details: { task: task.name, [key]: name } },
+    );
+  };
+  const { executor, limits: wanted = [] } = task.options;
+  if (executor !== undefined && !executors.includes(executor))
+    refuse(
+      "executor",
+      executor,
+      `there are: ${[...executors].sort().join(", ")}; others are named under \`executors\` in firesteel.config.ts`,
+    );
+  const limit = limits && wanted.find((name) => !limits.includes(name));
+  if (limit !== undefined)
+    refuse("limit", limit, `\`limits\` in firesteel.config.ts has: ${limits?.join(", ") || "none"}`);
+}
+
 /** Loads the code of a project. Rejects with what is wrong with it; then nothing is left behind. */
 export async function loadFlowCode({
   root,
@@ -60,6 +83,7 @@ export async function loadFlowCode({
   before,
   spark,
   executors: custom = new Map(),
+  limits,
 }: FlowCodeOptions): Promise<LoadedFlowCode> {
   const request: LoadRequest = { root, modules };
   const host = await FlowHost.start(
@@ -78,20 +102,12 @@ export async function loadFlowCode({
   };
   try {
     for (const [name, make] of custom) executors.set(name, await make(pinned));
+    for (const task of host.tasks) refuseUnknown(task, [...executors.keys()], limits);
   } catch (error) {
     await closeAll();
     throw error;
   }
   const router = createRouter(executors);
-  const unknown = host.tasks.find(({ options }) => options.executor !== undefined && !executors.has(options.executor));
-  if (unknown) {
-    await closeAll();
-    throw new FiresteelError(
-      Code.invalidArgument,
-      `executor of task ${unknown.name} (${unknown.module}:${unknown.line}) is not known (there are: ${[...executors.keys()].sort().join(", ")}; others are named under \`executors\` in firesteel.config.ts): ${unknown.options.executor}`,
-      { details: { task: unknown.name, executor: unknown.options.executor } },
-    );
-  }
   const fingerprints = spark(fingerprintBody);
   const tasks = new Map(host.tasks.map((task) => [task.name, task]));
   let users = 0;
