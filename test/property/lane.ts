@@ -3,7 +3,7 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { StoreLocation } from "../../src/record/store.ts";
 
@@ -126,6 +126,8 @@ export class Lane implements AsyncDisposable {
     const child = fork(fileURLToPath(new URL("./lane-process.ts", import.meta.url)), [JSON.stringify(this.#store)], {
       stdio: ["ignore", "inherit", "inherit", "ipc"],
       execArgv: [],
+      // Each version is a thread of its own that loads firesteel: what was compiled for the first one serves the others.
+      env: { ...process.env, NODE_COMPILE_CACHE: join(dirname(this.#directory), "firesteel-property-compiled") },
     });
     this.#child = child;
     if ((await nextMessage(child)) === null) throw new Error("the process under test did not start");

@@ -88,7 +88,7 @@ export function evaluate(prefix: string, state: State): Naive {
   function body(frame: Frame, made: Call, id: string): Settled {
     const { task, args } = frame;
     const { fail, result }: Body = task.body;
-    const ok = !fail || pure(fail.p, frame) <= 0;
+    const ok = !(fail && pure(fail.p, frame) > 0);
     const own: Trace = { must: new Set([id]), may: new Set() };
     const wrote =
       ok && result.k === "write"
@@ -99,7 +99,7 @@ export function evaluate(prefix: string, state: State): Naive {
         : null;
     calls.set(id, { ...made, bodyOk: ok, wrote, asked: (calls.get(id)?.asked ?? 0) + 1 });
     if (calls.size > MOST_CALLS) throw new Unfit("too many calls");
-    if (!ok) return { ...failed({ code: "unknown", name: fail.kind, message: fail.message }), trace: own };
+    if (!ok) return { ...failed({ code: "unknown", name: fail!.kind, message: fail!.message }), trace: own };
     if (wrote) outputs.set(wrote.path, wrote.text);
     const settled = wrote ? done(fileValue(wrote.path, wrote.text)) : expr(result, frame);
     if (!task.options.shallow) return after([done(null, own)], settled);

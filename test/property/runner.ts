@@ -153,9 +153,8 @@ export async function follow(
       else if (before && end.reply !== null) {
         // Those that had ended before the kill are not resumed.
         const arguments_ = argumentsOf(before.state);
-        const chosen = before.naives.filter((_, at) => resumedEnds.some(({ given }) => given === arguments_[at]));
-        const sorted = arguments_.flatMap((argument) => resumedEnds.find(({ given }) => given === argument) ?? []);
-        problems.push(...check(thread, before.state, chosen, resumed, sorted).problems);
+        const chosen = resumedEnds.map(({ given }) => before.naives[arguments_.indexOf(given)]!);
+        problems.push(...check(thread, before.state, chosen, resumed, resumedEnds).problems);
       }
       // Killed again, after what was resumed had ended.
       else if (before) problems.push(...check(thread, before.state, before.naives, resumed, null).problems);
