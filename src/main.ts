@@ -94,6 +94,7 @@ export async function startOrchestrator({
       root,
       flows: config.flows,
       workers: config.workers,
+      values: opened.valueFolder,
       executors,
       spark: (host) =>
         clusters.length === 0 ? null : createSparkExecutor({ host, gateway, store, storage, staging, planStaging }),

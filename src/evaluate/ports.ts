@@ -11,6 +11,7 @@
 import type { StructType } from "../define/schema.ts";
 import type { Resources } from "../define/task-options.ts";
 import type { Digest } from "../hash/digest.ts";
+import type { StoredValue } from "../hash/stored.ts";
 
 export type { Digest } from "../hash/digest.ts";
 
@@ -22,8 +23,9 @@ export type EpochMs = number;
 /** What one run of a body gave: a value, or an expression that still has to be evaluated. */
 export interface Outcome {
   readonly kind: "value" | "expression";
-  /** Canonical CBOR; an expression is a program (`hash/program.ts`). */
+  /** Canonical CBOR, or what stands for a stored value (`hash/stored.ts`); an expression is a program (`hash/program.ts`). */
   readonly bytes: Uint8Array;
+  /** Of the value. */
   readonly digest: Digest;
 }
 
@@ -98,6 +100,8 @@ export interface Plan {
 /** Runs bodies. Returns promises and knows nothing of the scheduler. */
 export interface Executor extends AsyncDisposable {
   readonly name: string;
+  /** Whether arguments may hold stored values (`hash/stored.ts`); other executors get them with their bytes. */
+  readonly takesStored?: true;
   /** Runs one body to its end; rejects with a FiresteelError. Aborting the signal stops the work and rejects with code `cancelled`. */
   run(invocation: Invocation, signal: AbortSignal): Promise<Outcome>;
   /** For executors whose bodies only describe work: finds out what running one would come to, without doing the work or leaving a trace. Rejects as `run` does. Others have no such method. */
@@ -236,8 +240,19 @@ export interface JobPageRequest {
   readonly limit: number;
 }
 
+/** The files of stored values (`hash/stored.ts`). */
+export interface StoredValues {
+  /** The canonical encoding. Rejects with `data_loss` when the file is gone or has another length. */
+  read(stored: StoredValue): Promise<Uint8Array>;
+  /** The same piece by piece. */
+  chunks(stored: StoredValue): AsyncIterable<Uint8Array>;
+  /** Whether the files of all of these are there, with the right lengths. */
+  allThere(stored: readonly StoredValue[]): Promise<boolean>;
+}
+
 /** Calls and their results. */
 export interface CallStore {
+  readonly stored: StoredValues;
   /** Looks many calls up in one query (1,000 to 4,000 at a time are cheapest); sees what was recorded in this process even before it is durable. A call whose result is lost (a large value's file is gone) is not found. */
   findCalls(evalHashes: readonly Digest[]): Promise<ReadonlyMap<Digest, CachedCall>>;
   /**
@@ -250,7 +265,7 @@ export interface CallStore {
   previousCalls(task: string, args: Uint8Array): AsyncIterable<readonly CachedCall[]>;
   /** Records a finished call with its arguments and result. The first record of an eval hash wins; `replace` (the old result is invalid) overwrites it. */
   recordCall(call: CallRecord, replace?: boolean): Promise<void>;
-  /** Final values of calls of tasks that are checked shallowly. */
+  /** Final values of calls of tasks that are checked shallowly; one is not found when a stored value in it is lost. */
   findShallow(evalHashes: readonly Digest[]): Promise<ReadonlyMap<Digest, ShallowRecord>>;
   /** Records the final value of a call; the last record of an eval hash counts. */
   recordShallow(record: ShallowRecord): Promise<void>;

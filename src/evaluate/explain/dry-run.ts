@@ -19,6 +19,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
+import { Code, FiresteelError } from "../../errors.ts";
 import { findExternals } from "../../hash/scan.ts";
 import { type Bodies, type BodyRequest, invocationOf, mentionsExternals } from "../bodies.ts";
 import { keepsResult, UNKNOWN } from "../calls.ts";
@@ -28,6 +29,7 @@ import { errorRecord } from "../failure.ts";
 import type { Inputs, InputsContext } from "../inputs.ts";
 import type { Settled } from "../job.ts";
 import type { DatasetRecord, Digest, ErrorRecord, JobRecord, Plan, Store } from "../ports.ts";
+import { StoredReader } from "../stored-values.ts";
 import { invalidPlaces } from "./invalid-result.ts";
 import { readOnlyStore } from "./read-only-store.ts";
 import type { Reason, UnexplainedCall } from "./reasons.ts";
@@ -157,11 +159,21 @@ async function describe(missed: Missed): Promise<UnexplainedCall> {
     parameters: task.parameters,
     reads: task.options.reads ?? [],
     context: task.options.context ?? [],
-    args: async () => args,
+    args: async () => wholeArguments(args, missed.store),
     reason: request.replace ? await invalidResult(evalHash, missed) : withoutCache(task),
     work,
     failure,
   };
+}
+
+/** Arguments to be shown; null where a stored value among them is lost. */
+async function wholeArguments(args: readonly Uint8Array[], store: Store): Promise<readonly Uint8Array[] | null> {
+  try {
+    return await new StoredReader(store.stored).wholeOf(args);
+  } catch (error) {
+    if (error instanceof FiresteelError && error.code === Code.dataLoss) return null;
+    throw error;
+  }
 }
 
 /** Why no result of a task is ever found; null where one can be. */
