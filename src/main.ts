@@ -95,6 +95,7 @@ export async function startOrchestrator({
       root,
       flows: config.flows,
       workers: config.workers,
+      values: opened.valueFolder,
       executors,
       limits: Object.keys(config.limits),
       spark: (host) =>

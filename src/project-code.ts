@@ -7,6 +7,7 @@ import { relative, resolve, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type FSWatcher, watch } from "chokidar";
 import { glob, isDynamicPattern } from "tinyglobby";
+import type { ValueFolder } from "./data/value-folder.ts";
 import { Code, FiresteelError } from "./errors.ts";
 import type { Executor } from "./evaluate/ports.ts";
 import { type LoadedFlowCode, loadFlowCode, type MakeExecutor } from "./route/flow/flow-code.ts";
@@ -23,6 +24,8 @@ export interface ProjectCodeOptions {
   /** Flow modules: paths or globs from the root. */
   readonly flows: readonly string[];
   readonly workers: number;
+  /** Where workers put large results. */
+  readonly values?: ValueFolder | null;
   readonly spark: (host: Executor) => Executor | null;
   /** Makes the executors of third parties, by name. */
   readonly executors?: ReadonlyMap<string, MakeExecutor>;
@@ -153,6 +156,7 @@ async function load(options: ProjectCodeOptions, before: LoadedFlowCode | undefi
     root: options.root,
     modules,
     workers: options.workers,
+    values: options.values ?? null,
     spark: options.spark,
     ...(options.executors ? { executors: options.executors } : {}),
     ...(options.limits ? { limits: options.limits } : {}),

@@ -19,6 +19,7 @@ import type { CallRecord, DatasetRecord, DirectExecutor, Invocation, Outcome, Pr
 import { readsDigest } from "./reads.ts";
 import { mayRetry, retryPause, retryPolicy } from "./retries.ts";
 import { type Run, Running, type RunResult, type Waiter } from "./running.ts";
+import { StoredReader } from "./stored-values.ts";
 
 /** One call to be run, and who waits for its one-step result. */
 export interface BodyRequest extends Waiter<Outcome> {
@@ -65,6 +66,7 @@ export class Bodies {
   readonly #store: Store;
   readonly #limits: Limits;
   readonly #inputs: InputsContext;
+  readonly #stored: StoredReader;
   readonly #running = new Running<Outcome>();
   #finished: CallRecord[] = [];
 
@@ -72,6 +74,7 @@ export class Bodies {
     this.#store = store;
     this.#limits = limits;
     this.#inputs = inputs;
+    this.#stored = new StoredReader(store.stored);
   }
 
   /** Number of bodies that run. */
@@ -140,8 +143,9 @@ export class Bodies {
       const externals = argumentExternals(job.args);
       const datasets = await this.#datasets(externals, request.inputs);
       const startedAt = Date.now();
-      const outcome = await this.#attempts(job, signal, onProgress, () =>
-        executor.run(invocationOf(request, datasets, onProgress), signal),
+      const invocation = invocationOf(request, datasets, onProgress);
+      const outcome = await this.#attempts(job, signal, onProgress, async () =>
+        executor.run(executor.takesStored ? invocation : { ...invocation, args: await this.#read(job.args) }, signal),
       );
       await this.#checkInputs(externals, datasets);
       await this.#checkReads(job.task, request.inputs);
@@ -150,6 +154,10 @@ export class Bodies {
     } finally {
       if (claims) void this.#store.releaseCall(job.evalHash).catch(() => undefined);
     }
+  }
+
+  #read(args: readonly Uint8Array[]): Promise<readonly Uint8Array[]> {
+    return Promise.all(args.map((bytes) => this.#stored.whole(bytes)));
   }
 
   /** Records a finished call, together with the others of this turn. */

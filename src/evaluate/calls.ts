@@ -5,7 +5,7 @@
  */
 
 import type { CallOptions } from "../define/task-options.ts";
-import { type Digest, digestOf, digestValue, rememberDigest } from "../hash/digest.ts";
+import { type Digest, digestOf, rememberDigest } from "../hash/digest.ts";
 import { findExternals } from "../hash/scan.ts";
 import { bindArguments } from "./arguments.ts";
 import { Below, codecBelow } from "./below.ts";
@@ -22,6 +22,7 @@ import { Lookups, type LookupsOwner } from "./lookups.ts";
 import type { CachedCall, Outcome } from "./ports.ts";
 import type { RunResult } from "./running.ts";
 import { declaredContext } from "./scope.ts";
+import { all, type StoredReader } from "./stored-values.ts";
 import type { WorkList } from "./work-list.ts";
 
 /** How a body ends that a dry run does not run: the call stays unsettled, and with it all that waits for it. */
@@ -31,6 +32,7 @@ export const UNKNOWN: unique symbol = Symbol("unknown");
 export interface CallsOwner {
   readonly context: EvaluationContext;
   readonly work: WorkList;
+  readonly stored: StoredReader;
   /** How the execution sees files and datasets now. */
   readonly inputs: Inputs;
   /** Reduces what a body gave. */
@@ -87,7 +89,10 @@ export class Calls implements LookupsOwner {
       return failed;
     }
     args = args.map(own);
-    const argDigests = args.map(digestValue);
+    const argDigests = all(args.map((bytes) => this.#owner.stored.digest(bytes)));
+    // Asked again with the same encodings, whose digests are known then.
+    if (argDigests instanceof Promise)
+      return this.#callLater(argDigests, () => this.call(name, args, frame, options), parent);
     const context = declaredContext(task, scope.context);
     const seen =
       context.length === 0 ? args : [...args, ...context.flatMap(([, value]) => (value ? [value.bytes] : []))];
@@ -125,11 +130,11 @@ export class Calls implements LookupsOwner {
     return job.cell;
   }
 
-  /** A call whose identity is known only after a look at what its body reads. */
-  #callLater(code: Promise<Digest>, call: () => Cell, parent: Job | null): Cell {
+  /** A call whose identity is known only after a look at what its body reads, or at the files of stored values that are parts of its arguments. */
+  #callLater(known: Promise<unknown>, call: () => Cell, parent: Job | null): Cell {
     const later = new Cell();
     this.#owner.work.async(
-      () => code.then(() => () => this.#owner.join(call(), later)),
+      () => known.then(() => () => this.#owner.join(call(), later)),
       (error) => this.#owner.settle(later, { ok: false, error: errorRecord(error, jobPath(parent)) }),
     );
     return later;
@@ -285,9 +290,12 @@ export class Calls implements LookupsOwner {
   #keepShallow(job: Job, bytes: Uint8Array): void {
     const { below } = job;
     if (below === null) return;
-    this.#owner.context.store
-      .recordShallow({ evalHash: shallowKey(job), bytes, digest: digestValue(bytes), tasks: [...below.tasks] })
-      .catch(() => undefined);
+    const { context, stored } = this.#owner;
+    const record = (digest: Digest) =>
+      context.store.recordShallow({ evalHash: shallowKey(job), bytes, digest, tasks: [...below.tasks] });
+    const digest = stored.digest(bytes);
+    // What cannot be kept is evaluated again the next time.
+    (digest instanceof Promise ? digest.then(record) : record(digest)).catch(() => undefined);
   }
 
   // ------------------------------------------------------------------------------------------- bodies

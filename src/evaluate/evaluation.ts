@@ -12,7 +12,6 @@
 import { InstanceValue } from "../define/codec.ts";
 import type { CallOptions } from "../define/task-options.ts";
 import { Code, FiresteelError } from "../errors.ts";
-import { decodeValue } from "../hash/decode.ts";
 import type { Digest } from "../hash/digest.ts";
 import {
   fillTemplate,
@@ -32,7 +31,9 @@ import { reduceForm } from "./forms.ts";
 import { Inputs, type InputsContext } from "./inputs.ts";
 import { Cell, type Job, jobPath, type Settled } from "./job.ts";
 import type { JobRecord, Outcome, Store } from "./ports.ts";
+import { outline } from "./rule.ts";
 import { NO_SCOPE, type Scope, scopeBelow } from "./scope.ts";
+import { StoredReader } from "./stored-values.ts";
 import { WorkList, type WorkListOwner } from "./work-list.ts";
 
 /** How often an execution starts over because its inputs changed under it. */
@@ -71,6 +72,7 @@ export class Evaluation implements WorkListOwner, CallsOwner {
   readonly context: EvaluationContext;
   readonly signal: AbortSignal;
   readonly work: WorkList = new WorkList(this);
+  readonly stored: StoredReader;
   readonly #calls: Calls;
   inputs: Inputs;
   #restarts = 0;
@@ -84,6 +86,7 @@ export class Evaluation implements WorkListOwner, CallsOwner {
     this.context = context;
     this.signal = signal;
     this.inputs = new Inputs(context.inputs);
+    this.stored = new StoredReader(context.store.stored);
     this.#calls = new Calls(this);
   }
 
@@ -274,6 +277,12 @@ export class Evaluation implements WorkListOwner, CallsOwner {
     });
   }
 
+  /** Goes on with what was read of stored values: at once where nothing had to be read. */
+  read<T>(value: T | Promise<T>, then: (value: T) => void, failed: (error: unknown) => void): void {
+    if (value instanceof Promise) this.work.async(() => value.then((known) => () => then(known)), failed);
+    else then(value);
+  }
+
   #cell(frame: Frame, index: number): Cell {
     let cell = frame.cells[index];
     if (!cell) {
@@ -302,7 +311,11 @@ export class Evaluation implements WorkListOwner, CallsOwner {
       case "field":
         this.fill(frame, node.of, (settled) => {
           if (!settled.ok) return this.settle(cell, settled);
-          this.#select(frame, settled.bytes, node.key, cell);
+          this.read(
+            this.stored.outer(settled.bytes),
+            (bytes) => this.#select(frame, bytes, node.key, cell),
+            (error) => this.fail(cell, frame, error),
+          );
         });
         return;
       case "form":
@@ -314,7 +327,7 @@ export class Evaluation implements WorkListOwner, CallsOwner {
   #select(frame: Frame, bytes: Uint8Array, key: string | number, cell: Cell): void {
     const value = selectField(bytes, key);
     if (value) return this.settle(cell, { ok: true, bytes: value });
-    const of = decodeValue(bytes);
+    const of = outline(bytes);
     if (typeof of === "object" && of !== null && "identity" in of && key === "location") {
       this.work.async(
         async () => {

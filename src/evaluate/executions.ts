@@ -10,6 +10,7 @@ import { Code, FiresteelError } from "../errors.ts";
 import { compareBytes, readHead } from "../hash/cbor.ts";
 import { decodeValue } from "../hash/decode.ts";
 import { isProgram, listItems, parseProgram } from "../hash/program.ts";
+import { holdsStored } from "../hash/stored.ts";
 import { bindArguments, checkArguments } from "./arguments.ts";
 import type { Bodies } from "./bodies.ts";
 import type { FlowCode, TaskInfo } from "./code.ts";
@@ -243,6 +244,7 @@ export class Executions {
     this.#evaluations.add(evaluation);
     const settled: Settled = await evaluation
       .run(execution.task, execution.args)
+      .then(async (end) => (end.ok ? { ...end, bytes: await evaluation.stored.whole(end.bytes) } : end))
       .catch((error: unknown) => ({ ok: false as const, error: errorRecord(error, [execution.task]) }));
     this.#evaluations.delete(evaluation);
     const state: ExecutionState = settled.ok ? "succeeded" : signal.aborted ? "cancelled" : "failed";
@@ -275,6 +277,8 @@ export async function requestedTask(
 ): Promise<TaskInfo> {
   const task = code.tasks.get(name);
   if (!task) throw unknownTask(name, code);
+  if (holdsStored(args.bytes))
+    throw new FiresteelError(Code.invalidArgument, `arguments of ${name} hold a stored value, which only workers make`);
   checkRequest(task, args.bytes);
   if (task.schemas !== undefined) await code.checkArguments(task.name, knownArguments(args.bytes));
   return task;

@@ -16,7 +16,7 @@ import {
 } from "./call-body.ts";
 import type { Db } from "./database.ts";
 import type { ValueFiles } from "./value-files.ts";
-import { insertValues, readValues } from "./values.ts";
+import { insertValues, readValues, wholeValue } from "./values.ts";
 import { noAnswers, type WriteKind } from "./write-kind.ts";
 
 /** Values and tasks known to be in the database; beyond this many the set starts again. About 100 bytes each. */
@@ -171,7 +171,7 @@ export async function withBytes(
   return found;
 }
 
-/** The whole record of a call; null where it is not known, or some of it is lost. */
+/** The whole record of a call, stored values read; null where it is not known, or some of it is lost. */
 export async function findCallRecord(db: Db, writes: CallWrites, evalHash: Digest): Promise<CallRecord | null> {
   const row = await db
     .selectFrom("call as c")
@@ -183,12 +183,14 @@ export async function findCallRecord(db: Db, writes: CallWrites, evalHash: Diges
   const { outcome, args, startedAt, endedAt } = readCallBody(new ByteReader(row.body));
   const outside = [outcome, ...args].flatMap(({ bytes }) => (bytes instanceof Uint8Array ? [] : [bytes]));
   const values = await readValues(db, writes.files, outside);
-  const whole = <T extends { readonly digest: Digest; readonly bytes: Uint8Array | ValueName }>(part: T) => {
-    const bytes = part.bytes instanceof Uint8Array ? part.bytes : values.get(part.digest);
-    return bytes === undefined ? null : { ...part, bytes };
+  const whole = async <T extends { readonly digest: Digest; readonly bytes: Uint8Array | ValueName }>(part: T) => {
+    if (part.bytes instanceof Uint8Array) return { ...part, bytes: part.bytes };
+    const found = values.get(part.digest);
+    const bytes = found === undefined ? null : await wholeValue(writes.files, found);
+    return bytes === null ? null : { ...part, bytes };
   };
-  const result = whole(outcome);
-  const given = args.map(whole).filter((arg) => arg !== null);
+  const result = await whole(outcome);
+  const given = (await Promise.all(args.map(whole))).filter((arg) => arg !== null);
   if (result === null || given.length < args.length) return null;
   const code = Buffer.from(row.code).toString("hex");
   return { evalHash, task: row.name, code, args: given, outcome: result, executor: row.executor, startedAt, endedAt };

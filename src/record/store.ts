@@ -2,6 +2,7 @@
 
 import { randomBytes, randomUUID } from "node:crypto";
 import { join } from "node:path";
+import type { ValueFolder } from "../data/value-folder.ts";
 import type { FiresteelError } from "../errors.ts";
 import type { ExplainStore } from "../evaluate/explain/ports.ts";
 import type { Store } from "../evaluate/ports.ts";
@@ -32,7 +33,7 @@ import {
 } from "./submissions.ts";
 import { findTaskVersion, RECORD_TASK_VERSIONS } from "./task-versions.ts";
 import { openValueFiles } from "./value-files.ts";
-import { findValue, joinChunks, openValue, RECORD_VALUE, valuePlaces } from "./values.ts";
+import { findValue, joinChunks, openValue, RECORD_VALUE, storedValues, valuePlaces } from "./values.ts";
 import type { Lane, WriteKind } from "./write-kind.ts";
 import { Writer } from "./writer.ts";
 
@@ -61,6 +62,8 @@ export type StoreOptions = StoreLocation & StoreSettings;
 export interface RecordStore extends Store, ExplainStore {
   /** Writes asked for and not settled. */
   readonly waitingWrites: number;
+  /** Where workers may put large values; null where there is no folder for them. */
+  readonly valueFolder: ValueFolder | null;
 }
 
 const FILE_BYTES = 64 * 1024;
@@ -100,6 +103,7 @@ export async function openStore(options: StoreOptions): Promise<RecordStore> {
       lost: lost.promise,
       logLines: options.logLines ?? LOG_LINES,
       calls: callWrites(options, onNotice),
+      fileBytes: options.fileBytes ?? FILE_BYTES,
       onNotice,
     });
   } catch (error) {
@@ -153,10 +157,11 @@ interface Parts {
   readonly lost: Promise<Error>;
   readonly logLines: number;
   readonly calls: CallWrites;
+  readonly fileBytes: number;
   readonly onNotice: (line: string) => void;
 }
 
-function assemble({ opened, lease, writer, storeId, lost, logLines, calls, onNotice }: Parts): RecordStore {
+function assemble({ opened, lease, writer, storeId, lost, logLines, calls, fileBytes, onNotice }: Parts): RecordStore {
   const { db } = opened;
   const jobs = createJobWrites();
   const APPEND_LOG = appendLogKind(logLines);
@@ -186,16 +191,21 @@ function assemble({ opened, lease, writer, storeId, lost, logLines, calls, onNot
     }
   };
   let closed: Promise<void> | null = null;
+  const { files } = calls;
+  const stored = storedValues(files);
   return {
     storeId,
     lost,
+    valueFolder: files && { directory: files.directory, fileBytes },
+    stored,
     findCalls: (evalHashes) => translated("calls cannot be read", () => findCalls(db, calls, evalHashes)),
     previousCalls: (task, args) =>
       readEach(writer, "job", "previous calls cannot be read", () => previousCalls(db, calls, task, args)),
     recordCalls: (records, replace = false) =>
       inParts(records, (part) => writer.push(calls.kind, calls.requests(part, replace), callBytes(part), part.length)),
     findCallRecord: (evalHash) => read("call", "call cannot be read", () => findCallRecord(db, calls, evalHash)),
-    findShallow: (evalHashes) => read("shallow", "shallow results cannot be read", () => findShallow(db, evalHashes)),
+    findShallow: (evalHashes) =>
+      read("shallow", "shallow results cannot be read", () => findShallow(db, files, evalHashes)),
     recordShallow: (record) => writer.push(RECORD_SHALLOW, record, record.bytes.length + 200),
     claimCall: (evalHash) => writer.push(CLAIM, { kind: "call", key: evalHash }, 200),
     releaseCall: (evalHash) => writer.push(RELEASE, { kind: "call", key: evalHash }, 200),

@@ -3,14 +3,17 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll } from "vitest";
-import { openStore, type RecordStore } from "../../src/record/store.ts";
+import { openStore, type RecordStore, type StoreSettings } from "../../src/record/store.ts";
 
 /** A store that lasts until it is disposed of. */
-export async function openTemporaryStore(): Promise<{ readonly store: RecordStore } & AsyncDisposable> {
+export async function openTemporaryStore(
+  settings: Pick<StoreSettings, "fileBytes"> = {},
+): Promise<{ readonly store: RecordStore; readonly directory: string } & AsyncDisposable> {
   const directory = await mkdtemp(join(tmpdir(), "firesteel-store-"));
-  const store = await openStore({ kind: "embedded", directory });
+  const store = await openStore({ kind: "embedded", directory, ...settings });
   return {
     store,
+    directory,
     async [Symbol.asyncDispose]() {
       await store[Symbol.asyncDispose]();
       await rm(directory, { recursive: true, force: true });

@@ -19,6 +19,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
+import { Code, FiresteelError } from "../../errors.ts";
 import { findExternals } from "../../hash/scan.ts";
 import { type Bodies, type BodyRequest, invocationOf, mentionsExternals } from "../bodies.ts";
 import { keepsResult, UNKNOWN } from "../calls.ts";
@@ -28,6 +29,7 @@ import { errorRecord } from "../failure.ts";
 import type { Inputs, InputsContext } from "../inputs.ts";
 import type { Settled } from "../job.ts";
 import type { DatasetRecord, ErrorRecord, JobRecord, Plan, Store } from "../ports.ts";
+import { StoredReader } from "../stored-values.ts";
 import { readOnlyStore } from "./read-only-store.ts";
 import type { Reason, UnexplainedCall } from "./reasons.ts";
 import { type WaitingCalls, waitingCalls } from "./waiting.ts";
@@ -78,7 +80,7 @@ export async function dryRun(
           invalidPlaces: (bytes, seen) => bodies.invalidPlaces(bytes, seen),
           start(request) {
             const planned = plan(request, signal);
-            missed.push(describe(request, planned));
+            missed.push(describe(request, planned, store));
             planned.then(
               (known) =>
                 request.ended(known?.outcome ? { ok: true, value: known.outcome } : { ok: false, error: UNKNOWN }),
@@ -130,7 +132,7 @@ async function argumentDatasets(args: readonly Uint8Array[], inputs: Inputs): Pr
   return found.filter((record) => record !== null);
 }
 
-async function describe(request: BodyRequest, planned: Promise<Plan | null>): Promise<UnexplainedCall> {
+async function describe(request: BodyRequest, planned: Promise<Plan | null>, store: Store): Promise<UnexplainedCall> {
   // Now: a job that has ended holds them no longer.
   const { task, evalHash, args, argDigests, invalid } = request.job;
   let work: UnexplainedCall["work"] = null;
@@ -149,11 +151,21 @@ async function describe(request: BodyRequest, planned: Promise<Plan | null>): Pr
     parameters: task.parameters,
     reads: task.options.reads ?? [],
     context: task.options.context ?? [],
-    args: async () => args,
+    args: async () => wholeArguments(args, store),
     reason: request.replace ? { kind: "invalidResult", places: invalid ?? [] } : withoutCache(task),
     work,
     failure,
   };
+}
+
+/** Arguments to be shown; null where a stored value among them is lost. */
+async function wholeArguments(args: readonly Uint8Array[], store: Store): Promise<readonly Uint8Array[] | null> {
+  try {
+    return await new StoredReader(store.stored).wholeOf(args);
+  } catch (error) {
+    if (error instanceof FiresteelError && error.code === Code.dataLoss) return null;
+    throw error;
+  }
 }
 
 /** Why no result of a task is ever found; null where one can be. */

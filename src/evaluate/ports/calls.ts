@@ -1,13 +1,15 @@
 /** Calls and their results. */
 
 import type { Digest } from "../../hash/digest.ts";
+import type { StoredValue } from "../../hash/stored.ts";
 import type { EpochMs } from "./time.ts";
 
 /** What one run of a body gave: a value, or an expression that still has to be evaluated. */
 export interface Outcome {
   readonly kind: "value" | "expression";
-  /** Canonical CBOR; an expression is a program (`hash/program.ts`). */
+  /** Canonical CBOR, or what stands for a stored value (`hash/stored.ts`); an expression is a program (`hash/program.ts`). */
   readonly bytes: Uint8Array;
+  /** Of the value. */
   readonly digest: Digest;
 }
 
@@ -40,8 +42,19 @@ export interface ShallowRecord {
   readonly tasks: readonly (readonly [string, Digest])[];
 }
 
+/** The files of stored values (`hash/stored.ts`). */
+export interface StoredValues {
+  /** The canonical encoding. Rejects with `data_loss` when the file is gone or has another length. */
+  read(stored: StoredValue): Promise<Uint8Array>;
+  /** The same piece by piece. */
+  chunks(stored: StoredValue): AsyncIterable<Uint8Array>;
+  /** Whether the files of all of these are there, with the right lengths. */
+  allThere(stored: readonly StoredValue[]): Promise<boolean>;
+}
+
 /** Calls and their results. */
 export interface CallStore {
+  readonly stored: StoredValues;
   /** Looks many calls up in one query (1,000 to 4,000 at a time are cheapest); sees what was recorded in this process even before it is durable. A call whose result is lost (a large value's file is gone) is not found. */
   findCalls(evalHashes: readonly Digest[]): Promise<ReadonlyMap<Digest, CachedCall>>;
   /**
@@ -57,7 +70,7 @@ export interface CallStore {
    * which rejects when one of them is refused (the others are recorded all the same).
    */
   recordCalls(calls: readonly CallRecord[], replace?: boolean): Promise<void>;
-  /** Final values of calls of tasks that are checked shallowly. */
+  /** Final values of calls of tasks that are checked shallowly; one is not found when a stored value in it is lost. */
   findShallow(evalHashes: readonly Digest[]): Promise<ReadonlyMap<Digest, ShallowRecord>>;
   /** Records the final value of a call; the last record of an eval hash counts. */
   recordShallow(record: ShallowRecord): Promise<void>;

@@ -50,6 +50,8 @@ export interface Plan {
 /** Runs bodies. Returns promises and knows nothing of the scheduler. */
 export interface Executor extends AsyncDisposable {
   readonly name: string;
+  /** Whether arguments may hold stored values (`hash/stored.ts`); other executors get them with their bytes. */
+  readonly takesStored?: true;
   /** Runs one body to its end; rejects with a FiresteelError. Aborting the signal stops the work and rejects with code `cancelled`. */
   run(invocation: Invocation, signal: AbortSignal): Promise<Outcome>;
   /** For executors whose bodies only describe work: finds out what running one would come to, without doing the work or leaving a trace. Rejects as `run` does. Others have no such method. */

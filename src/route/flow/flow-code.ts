@@ -4,6 +4,7 @@
 
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
+import type { ValueFolder } from "../../data/value-folder.ts";
 import { Code, FiresteelError } from "../../errors.ts";
 import type { FlowCode, TaskInfo } from "../../evaluate/code.ts";
 import { FINGERPRINT_TASK, fingerprintBody } from "../../evaluate/fingerprint.ts";
@@ -22,6 +23,8 @@ export interface FlowCodeOptions {
   readonly modules: readonly string[];
   /** Threads, and processes, at most. */
   readonly workers: number;
+  /** Where workers put large results; null or left out: results are given whole. */
+  readonly values?: ValueFolder | null;
   /** The version before: what is the same is not parsed and taken apart again. */
   readonly before?: LoadedFlowCode;
   /** Makes the executor for tasks tagged `bulk-data`, whose bodies run on `host`; null where no cluster is configured. */
@@ -80,12 +83,13 @@ export async function loadFlowCode({
   root,
   modules,
   workers,
+  values,
   before,
   spark,
   executors: custom = new Map(),
   limits,
 }: FlowCodeOptions): Promise<LoadedFlowCode> {
-  const request: LoadRequest = { root, modules };
+  const request: LoadRequest = { root, modules, ...(values ? { values } : {}) };
   const host = await FlowHost.start(
     before ? { ...request, index: before.index, known: new Set([...before.tasks.values()].map(versionKey)) } : request,
   );
@@ -101,7 +105,9 @@ export async function loadFlowCode({
     await Promise.all([...executors.values()].map((executor) => executor[Symbol.asyncDispose]()));
   };
   try {
-    for (const [name, make] of custom) executors.set(name, await make(pinned));
+    // Their workers may be anywhere.
+    const { values: _, ...portable } = pinned;
+    for (const [name, make] of custom) executors.set(name, await make(portable));
     for (const task of host.tasks) refuseUnknown(task, [...executors.keys()], limits);
   } catch (error) {
     await closeAll();

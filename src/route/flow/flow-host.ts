@@ -42,6 +42,7 @@ interface Asked {
 /** The thread behind one version of the code. */
 export class FlowHost implements DirectExecutor {
   readonly name = "inline";
+  readonly takesStored = true;
   readonly #request: LoadRequest;
   #code: LoadedCode | undefined;
   /** Where each task is in the list of codes. */
@@ -333,11 +334,8 @@ export class FlowHost implements DirectExecutor {
   /** Starts the thread again, and gives it all that was asked of the old one. */
   #restart(): void {
     this.#unsent = [];
-    this.#restarting = this.#startWorker({
-      root: this.#request.root,
-      modules: this.#request.modules,
-      pinned: this.pinned,
-    }).then(
+    const { root, modules, values } = this.#request;
+    this.#restarting = this.#startWorker({ root, modules, pinned: this.pinned, ...(values ? { values } : {}) }).then(
       () => {
         this.#restarting = undefined;
         this.#unsent = [...this.#pending.values()].map((pending) => pending.item);

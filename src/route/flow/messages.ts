@@ -2,6 +2,7 @@
  * What the serving thread and the threads and processes that run flow code say to each other. Plain data that structured clone carries.
  */
 
+import type { ValueFolder } from "../../data/value-folder.ts";
 import type { ModuleArrows } from "../../define/arrow.ts";
 import type { CodeWarning, TaskInfo } from "../../evaluate/code.ts";
 import type { TaskVersion } from "../../evaluate/explain/ports.ts";
@@ -19,6 +20,8 @@ export interface LoadRequest {
   readonly index?: SavedCodeIndex;
   /** Versions of tasks (`versionKey`) that were taken apart before, so that only new ones are. */
   readonly known?: ReadonlySet<string>;
+  /** Where large results are put; without one they are given whole. */
+  readonly values?: ValueFolder;
   /** Set for workers that must run exactly what was identified elsewhere. */
   readonly pinned?: PinnedCode;
 }

@@ -12,7 +12,7 @@ let bench: Bench;
 async function open(profile: "0.7.1" | "0.9.0", seed: number): Promise<void> {
   double = await spawnDouble({ profile, seed });
   bench = await createBench({
-    clusters: [{ name: "local", url: double.url, resourceManager: double.resourceManagerUrl, tickMs: 40 }],
+    clusters: [{ name: "local", url: double.url, resourceManager: { url: double.resourceManagerUrl }, tickMs: 40 }],
     patience: {
       askMs: 20,
       manifestMs: 20,

@@ -42,7 +42,7 @@ describe.each(worlds)("Livy %s and %s", (_, __, profile, witness) => {
 
   const start = (options: Partial<BenchOptions> & { readonly maxLive?: number } = {}) => {
     const { maxLive = 16, ...rest } = options;
-    const resourceManager = witness ? { resourceManager: served.resourceManagerUrl } : {};
+    const resourceManager = witness ? { resourceManager: { url: served.resourceManagerUrl } } : {};
     return createBench({
       clusters: [{ name: "local", url: served.url, tickMs: TICK, maxLive, ...resourceManager }],
       patience: QUICK,
