@@ -32,6 +32,7 @@ export function createJobWrites(): WriteKind<readonly JobRecord[], undefined> {
     name: "job",
     lane: "job",
     repeatable: false,
+    patient: true,
     halve: (jobs) => (jobs.length < 2 ? null : [jobs.slice(0, jobs.length >> 1), jobs.slice(jobs.length >> 1)]),
     prepare: (payloads) => {
       const last = new Map<string, JobRecord>();
