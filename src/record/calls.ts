@@ -14,7 +14,7 @@ import {
   type ValueName,
   writeCallBody,
 } from "./call-body.ts";
-import type { Db } from "./database.ts";
+import type { Ask, Db } from "./database.ts";
 import type { ValueFiles } from "./value-files.ts";
 import { insertValues, readValues } from "./values.ts";
 import { noAnswers, type WriteKind } from "./write-kind.ts";
@@ -134,6 +134,7 @@ export const BY_KEY: Statement = sql`offset 0`;
  */
 export async function findCalls(
   db: Db,
+  ask: Ask,
   writes: CallWrites,
   evalHashes: readonly Digest[],
 ): Promise<ReadonlyMap<Digest, CachedCall>> {
@@ -143,19 +144,19 @@ export async function findCalls(
     const request = writes.pending(evalHash);
     if (request !== undefined) pending.set(evalHash, request);
   }
-  const stored = await (evalHashes.length <= FEW ? readFew(db, evalHashes) : readMany(db, evalHashes));
+  const stored = await (evalHashes.length <= FEW ? readFew(ask, evalHashes) : readMany(db, evalHashes));
   const found = await withBytes(db, writes, stored);
   for (const [evalHash, { call, replace }] of pending)
     if (replace || !found.has(evalHash)) found.set(evalHash, { evalHash, outcome: call.outcome });
   return found;
 }
 
-/** A chain asks for one call at a time and waits for each: planning the other query takes 300 us, this one 90. */
-async function readFew(db: Db, evalHashes: readonly Digest[]): Promise<StoredCall[]> {
-  const { rows } = await sql<{ packed: Uint8Array }>`
-    select eval_hash || int4send(length(body)) || body as packed from call where eval_hash = any(${digestsParameter(evalHashes)}::bytea[])`.execute(
-    db,
-  );
+const FIND_FEW =
+  "select eval_hash || int4send(length(body)) || body as packed from call where eval_hash = any($1::bytea[])";
+
+/** A chain asks for one call at a time and waits for each, so what one costs counts: 65 us prepared, where the query for many takes 300, most of it for its plan. */
+async function readFew(ask: Ask, evalHashes: readonly Digest[]): Promise<StoredCall[]> {
+  const rows = await ask<{ packed: Uint8Array }>(FIND_FEW, [digestsParameter(evalHashes)]);
   return rows.map(({ packed }) => {
     const reader = new ByteReader(packed);
     return [reader.digest(), readOutcome(reader)];

@@ -2,12 +2,13 @@
 
 import { randomBytes, randomUUID } from "node:crypto";
 import { join } from "node:path";
+import { CompiledQuery } from "kysely";
 import type { FiresteelError } from "../errors.ts";
 import type { ExplainStore } from "../evaluate/explain/ports.ts";
 import type { CallRecord, JobRecord, Store } from "../evaluate/ports.ts";
 import { type CallWrites, callBytes, createCallWrites, findCallRecord, findCalls } from "./calls.ts";
 import { CLAIM, RELEASE } from "./claims.ts";
-import type { Db } from "./database.ts";
+import type { Ask, Db } from "./database.ts";
 import { findDataset, findFileStats, RECORD_DATASET, RECORD_FILE_STAT } from "./datasets.ts";
 import { fromDatabase } from "./errors.ts";
 import { ADOPT_EXECUTIONS, CREATE_EXECUTION, findExecution, listExecutions, UPDATE_EXECUTION } from "./executions.ts";
@@ -69,6 +70,7 @@ const REQUEST_RECORDS = 1_000;
 
 interface Opened extends AsyncDisposable {
   readonly db: Db;
+  readonly ask: Ask;
 }
 
 /**
@@ -116,14 +118,16 @@ function callWrites(options: StoreOptions, onNotice: (line: string) => void): Ca
 
 async function openDatabase(location: StoreLocation, onNotice: (line: string) => void): Promise<Opened> {
   if (location.kind === "postgres") {
-    const db = openPostgres({ url: location.url, onNotice });
-    return { db, [Symbol.asyncDispose]: () => db.destroy() };
+    const { db, ask } = openPostgres({ url: location.url, onNotice });
+    return { db, ask, [Symbol.asyncDispose]: () => db.destroy() };
   }
   const lock = await lockFolder(location.directory);
   try {
     const db = await openPGlite(join(location.directory, "data"));
     return {
       db,
+      ask: async <R>(text: string, parameters: readonly unknown[]) =>
+        (await db.executeQuery<R>(CompiledQuery.raw(text, [...parameters]))).rows,
       [Symbol.asyncDispose]: async () => {
         await db.destroy();
         await lock[Symbol.asyncDispose]();
@@ -157,7 +161,7 @@ interface Parts {
 }
 
 function assemble({ opened, lease, writer, storeId, lost, logLines, calls, onNotice }: Parts): RecordStore {
-  const { db } = opened;
+  const { db, ask } = opened;
   const jobs = createJobWrites();
   const recordCalls = (records: readonly CallRecord[], replace: boolean): Promise<void> =>
     inParts(records, (part) => writer.push(calls.kind, calls.requests(part, replace), callBytes(part), part.length));
@@ -193,7 +197,7 @@ function assemble({ opened, lease, writer, storeId, lost, logLines, calls, onNot
   return {
     storeId,
     lost,
-    findCalls: (evalHashes) => translated("calls cannot be read", () => findCalls(db, calls, evalHashes)),
+    findCalls: (evalHashes) => translated("calls cannot be read", () => findCalls(db, ask, calls, evalHashes)),
     previousCalls: (task, args) =>
       readEach(writer, "job", "previous calls cannot be read", () => previousCalls(db, calls, task, args)),
     recordCall: (call, replace = false) => recordCalls([call], replace),
