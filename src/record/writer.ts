@@ -30,7 +30,7 @@ const BATCH_BYTES = 4 * 1024 * 1024;
  * A transaction costs 0.5 ms of CPU here and as much in the server, however little it writes, so a chain of calls that each wait for the one before must not be written two at a time. What a crash
  * then costs more is the work of this time; an execution's end waits for nothing.
  */
-const GATHER_MS = 20;
+const GATHER_MS = 50;
 /** More records than this do not wait. */
 const GATHER_RECORDS = 200;
 /** Above this much in the queue, `room` waits. */
