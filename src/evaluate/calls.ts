@@ -18,7 +18,7 @@ import { FINGERPRINT_TASK } from "./fingerprint.ts";
 import type { Inputs } from "./inputs.ts";
 import { Cell, Ended, findCycle, Job, jobPath, type Settled } from "./job.ts";
 import { Journal } from "./journal.ts";
-import { Lookups, type LookupsOwner } from "./lookups.ts";
+import { Lookups, type LookupsOwner, type PreviousCalls } from "./lookups.ts";
 import type { CachedCall, Outcome } from "./ports.ts";
 import type { RunResult } from "./running.ts";
 import { declaredContext } from "./scope.ts";
@@ -68,9 +68,9 @@ export class Calls implements LookupsOwner {
     return this.#owner.work;
   }
 
-  /** Expects the calls of the last execution of a root again. */
-  expect(task: string, args: Uint8Array): void {
-    this.#lookups.readAhead(task, args);
+  /** Expects the calls of the last execution of the same root again. */
+  expect(previous: PreviousCalls): void {
+    this.#lookups.readAhead(previous);
   }
 
   /** The result of a call with these encoded arguments. */

@@ -30,6 +30,7 @@ import { errorRecord } from "./failure.ts";
 import { reduceForm } from "./forms.ts";
 import { Inputs, type InputsContext } from "./inputs.ts";
 import { Cell, type Job, jobPath, type Settled } from "./job.ts";
+import type { PreviousCalls } from "./lookups.ts";
 import type { JobRecord, Outcome, Store } from "./ports.ts";
 import { outline } from "./rule.ts";
 import { NO_SCOPE, type Scope, scopeBelow } from "./scope.ts";
@@ -51,6 +52,8 @@ export interface EvaluationContext {
   readonly literals: string;
   /** Told when a job's record is durable. */
   readonly onJob: (job: JobRecord) => void;
+  /** The calls of the last execution of the same root, where reading them has begun already. */
+  readonly previous?: PreviousCalls;
   /** Set for a dry run, whose bodies may end with {@link UNKNOWN}: told of each program whose evaluation begins. */
   readonly entered?: (frame: Frame) => void;
 }
@@ -145,7 +148,10 @@ export class Evaluation implements WorkListOwner, CallsOwner {
     });
     const frame: Frame = { program: this.#rootProgram!, cells: [], job: null, scope: NO_SCOPE };
     this.context.entered?.(frame);
-    this.#calls.expect(this.#rootTask, this.#rootArgs);
+    const { store, previous } = this.context;
+    // What was begun early is good for the first start only.
+    const known = this.#restarts === 0 ? previous : undefined;
+    this.#calls.expect(known ?? store.previousCalls(this.#rootTask, this.#rootArgs)[Symbol.asyncIterator]());
     this.work.push(() =>
       this.fill(frame, frame.program.root, (list) => {
         if (!list.ok) return this.settle(this.#root, list);

@@ -18,6 +18,7 @@ import { Evaluation } from "./evaluation.ts";
 import { errorRecord } from "./failure.ts";
 import type { InputsContext } from "./inputs.ts";
 import type { Settled } from "./job.ts";
+import { beginReading, type PreviousCalls, stopReading } from "./lookups.ts";
 import type { ExecutionRecord, ExecutionState, JobRecord, Store, SubmissionRecord } from "./ports.ts";
 import { leaveOn } from "./running.ts";
 
@@ -87,7 +88,10 @@ export class Executions {
     if (this.#closed) throw new FiresteelError(Code.unavailable, "orchestrator is stopping");
     const code = this.#context.code();
     await requestedTask(request, code);
-    const { execution, created } = await this.#context.store.createExecution({
+    const { store } = this.#context;
+    // Reading may begin before the execution is durable; running may not.
+    const previous = beginReading(store.previousCalls(request.task, request.args.bytes));
+    const record: ExecutionRecord = {
       id: randomUUID(),
       requestId: request.requestId ?? null,
       task: request.task,
@@ -102,9 +106,17 @@ export class Executions {
       codeVersion: code.version,
       resumes: 0,
       cancelRequested: false,
+    };
+    const { execution, created } = await store.createExecution(record).catch((error: unknown) => {
+      stopReading(previous);
+      throw error;
     });
-    if (created) this.#launch(execution, code);
-    else if (execution.task !== request.task || compareBytes(execution.args, request.args.bytes) !== 0) {
+    if (created) {
+      this.#launch(execution, code, { previous });
+      return execution;
+    }
+    stopReading(previous);
+    if (execution.task !== request.task || compareBytes(execution.args, request.args.bytes) !== 0) {
       throw new FiresteelError(
         Code.alreadyExists,
         `request id was used for another request (${execution.task}, execution ${execution.id}): ${request.requestId}`,
@@ -120,7 +132,7 @@ export class Executions {
       const code = this.#context.code();
       const resumed: ExecutionRecord = { ...execution, resumes: execution.resumes + 1, codeVersion: code.version };
       await this.#context.store.updateExecution(execution.id, { resumes: resumed.resumes, codeVersion: code.version });
-      this.#launch(resumed, code, execution.codeVersion !== code.version);
+      this.#launch(resumed, code, { otherCode: execution.codeVersion !== code.version });
     }
     return adopted.length;
   }
@@ -204,7 +216,11 @@ export class Executions {
     return record;
   }
 
-  #launch(execution: ExecutionRecord, code: FlowCode, otherCode = false): void {
+  #launch(
+    execution: ExecutionRecord,
+    code: FlowCode,
+    { otherCode = false, previous }: { readonly otherCode?: boolean; readonly previous?: PreviousCalls },
+  ): void {
     const stop = new AbortController();
     if (execution.cancelRequested) stop.abort(new FiresteelError(Code.cancelled, "cancelled on request"));
     code.retain();
@@ -214,7 +230,7 @@ export class Executions {
       notice: otherCode
         ? { kind: "code", version: code.version, message: "resumed with other code than it was started with" }
         : null,
-      ended: this.#run(execution, code, stop.signal).finally(() => code.release()),
+      ended: this.#run(execution, code, stop.signal, previous).finally(() => code.release()),
     };
     this.#active.set(execution.id, active);
     active.ended.then(
@@ -226,7 +242,12 @@ export class Executions {
     );
   }
 
-  async #run(execution: ExecutionRecord, code: FlowCode, signal: AbortSignal): Promise<ExecutionRecord> {
+  async #run(
+    execution: ExecutionRecord,
+    code: FlowCode,
+    signal: AbortSignal,
+    previous: PreviousCalls | undefined,
+  ): Promise<ExecutionRecord> {
     const { store, bodies, inputs, literals } = this.#context;
     const evaluation = new Evaluation(
       {
@@ -237,6 +258,7 @@ export class Executions {
         bodies,
         inputs,
         literals,
+        ...(previous ? { previous } : {}),
         onJob: (job) => this.emit(execution.id, { kind: "job", job }),
       },
       signal,

@@ -31,6 +31,7 @@ export const RELEASE: WriteKind<ClaimRequest, undefined> = {
   name: "release of a claim",
   lane: "claim",
   repeatable: true,
+  patient: true,
   prepare:
     (requests) =>
     async (db, { owner }) => {

@@ -248,3 +248,6 @@ export interface Database {
 
 /** A connection or a transaction; every repository function takes one first. */
 export type Db = Kysely<Database>;
+
+/** Asks a query with fixed text, past the query builder: for what is asked once for each call of a chain. The server may keep its parsed form. */
+export type Ask = <R>(text: string, parameters: readonly unknown[]) => Promise<readonly R[]>;

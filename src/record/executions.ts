@@ -24,21 +24,24 @@ export const CREATE_EXECUTION: WriteKind<
     async (db, { owner }) => {
       const answers: { execution: ExecutionRecord; created: boolean }[] = [];
       for (const execution of executions) {
-        await db
+        const made = await db
           .insertInto("execution")
           .values({ id: execution.id, request_id: execution.requestId, owner, ...toRow(execution) })
           .onConflict((conflict) => conflict.doNothing())
-          .execute();
-        const row = await db
-          .selectFrom("execution")
-          .selectAll()
-          .where((where) =>
-            where.or([
-              where("id", "=", execution.id),
-              ...(execution.requestId === null ? [] : [where("request_id", "=", execution.requestId)]),
-            ]),
-          )
-          .executeTakeFirstOrThrow();
+          .returningAll()
+          .executeTakeFirst();
+        const row =
+          made ??
+          (await db
+            .selectFrom("execution")
+            .selectAll()
+            .where((where) =>
+              where.or([
+                where("id", "=", execution.id),
+                ...(execution.requestId === null ? [] : [where("request_id", "=", execution.requestId)]),
+              ]),
+            )
+            .executeTakeFirstOrThrow());
         answers.push({ execution: executionFromRow(row), created: row.id === execution.id });
       }
       return answers;

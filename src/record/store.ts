@@ -2,13 +2,14 @@
 
 import { randomBytes, randomUUID } from "node:crypto";
 import { join } from "node:path";
+import { CompiledQuery } from "kysely";
 import type { ValueFolder } from "../data/value-folder.ts";
 import type { FiresteelError } from "../errors.ts";
 import type { ExplainStore } from "../evaluate/explain/ports.ts";
 import type { Store } from "../evaluate/ports.ts";
 import { type CallWrites, callBytes, createCallWrites, findCallRecord, findCalls } from "./calls.ts";
 import { CLAIM, RELEASE } from "./claims.ts";
-import type { Db } from "./database.ts";
+import type { Ask, Db } from "./database.ts";
 import { findDataset, findFileStats, RECORD_DATASET, RECORD_FILE_STAT } from "./datasets.ts";
 import { fromDatabase } from "./errors.ts";
 import { ADOPT_EXECUTIONS, CREATE_EXECUTION, findExecution, listExecutions, UPDATE_EXECUTION } from "./executions.ts";
@@ -72,6 +73,7 @@ const REQUEST_RECORDS = 1_000;
 
 interface Opened extends AsyncDisposable {
   readonly db: Db;
+  readonly ask: Ask;
 }
 
 /**
@@ -120,14 +122,16 @@ function callWrites(options: StoreOptions, onNotice: (line: string) => void): Ca
 
 async function openDatabase(location: StoreLocation, onNotice: (line: string) => void): Promise<Opened> {
   if (location.kind === "postgres") {
-    const db = openPostgres({ url: location.url, onNotice });
-    return { db, [Symbol.asyncDispose]: () => db.destroy() };
+    const { db, ask } = openPostgres({ url: location.url, onNotice });
+    return { db, ask, [Symbol.asyncDispose]: () => db.destroy() };
   }
   const lock = await lockFolder(location.directory);
   try {
     const db = await openPGlite(join(location.directory, "data"));
     return {
       db,
+      ask: async <R>(text: string, parameters: readonly unknown[]) =>
+        (await db.executeQuery<R>(CompiledQuery.raw(text, [...parameters]))).rows,
       [Symbol.asyncDispose]: async () => {
         await db.destroy();
         await lock[Symbol.asyncDispose]();
@@ -162,7 +166,7 @@ interface Parts {
 }
 
 function assemble({ opened, lease, writer, storeId, lost, logLines, calls, fileBytes, onNotice }: Parts): RecordStore {
-  const { db } = opened;
+  const { db, ask } = opened;
   const jobs = createJobWrites();
   const APPEND_LOG = appendLogKind(logLines);
   /** Reads after this process's writes to a lane, with the database's errors translated. */
@@ -198,7 +202,7 @@ function assemble({ opened, lease, writer, storeId, lost, logLines, calls, fileB
     lost,
     valueFolder: files && { directory: files.directory, fileBytes },
     stored,
-    findCalls: (evalHashes) => translated("calls cannot be read", () => findCalls(db, calls, evalHashes)),
+    findCalls: (evalHashes) => translated("calls cannot be read", () => findCalls(db, ask, calls, evalHashes)),
     previousCalls: (task, args) =>
       readEach(writer, "job", "previous calls cannot be read", () => previousCalls(db, calls, task, args)),
     recordCalls: (records, replace = false) =>

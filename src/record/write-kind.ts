@@ -41,6 +41,8 @@ export interface WriteKind<P, R> {
    * The others are skipped then.
    */
   readonly repeatable: boolean;
+  /** Nobody waits for such a request: a few of them may gather some more before they are written. */
+  readonly patient?: true;
   /**
    * Turns the payloads of consecutive requests, in their order, into something to run inside a transaction. What is computed here overlaps with the transaction before, and is kept when the
    * batch has to be sent again.

@@ -77,6 +77,21 @@ describe.each([
     await Promise.all([store.recordCalls([]), store.recordJobs([])]);
   });
 
+  it("finds the same by few look-ups as by many at once, wherever results are kept", async () => {
+    const sizes = [0, 1, 100, 300, 70_000];
+    const calls = Array.from({ length: 25 }, (_, i) => sized(`few ${i}`, sizes[i % sizes.length]!, 10));
+    await store.recordCalls(calls);
+    const hashes = [...calls.map((call) => call.evalHash), digest("not there")];
+    const many = await store.findCalls(hashes);
+    expect(plain([...many.values()].map((call) => call.outcome))).toEqual(plain(calls.map((call) => call.outcome)));
+    for (const size of [1, 2, 20]) {
+      const found = new Map<string, unknown>();
+      for (let at = 0; at < hashes.length; at += size)
+        for (const [evalHash, call] of await store.findCalls(hashes.slice(at, at + size))) found.set(evalHash, call);
+      expect(plain(found)).toEqual(plain(many));
+    }
+  });
+
   it("records all but the one that is refused, and says so once", async () => {
     const calls = Array.from({ length: 1_500 }, (_, i) => sampleCall(`refused ${i}`));
     const bad = { ...(calls[700] as CallRecord), code: "no digest" };

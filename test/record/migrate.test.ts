@@ -38,7 +38,7 @@ describe("migrations", () => {
     const location = await embedded.fresh();
     if (location.kind !== "embedded") throw new Error("not embedded");
     for (const db of [
-      openPostgres({ url: (await postgres.fresh()).url, onNotice: () => undefined }),
+      openPostgres({ url: (await postgres.fresh()).url, onNotice: () => undefined }).db,
       await openPGlite(location.directory),
     ]) {
       try {
@@ -52,8 +52,9 @@ describe("migrations", () => {
 
   it("run once when 20 installs run at once", async () => {
     const { url } = await postgres.fresh();
-    const databases = Array.from({ length: 20 }, () =>
-      openPostgres({ url, connections: 2, onNotice: () => undefined }),
+    const databases = Array.from(
+      { length: 20 },
+      () => openPostgres({ url, connections: 2, onNotice: () => undefined }).db,
     );
     try {
       await Promise.all(databases.map((db) => migrate(db)));
@@ -77,7 +78,7 @@ describe("migrations", () => {
   it("refuse a database of a newer version", async () => {
     const location = await postgres.fresh();
     await (await openStore(location))[Symbol.asyncDispose]();
-    const db = openPostgres({ url: location.url, onNotice: () => undefined });
+    const { db } = openPostgres({ url: location.url, onNotice: () => undefined });
     await sql`insert into kysely_migration (name, timestamp) values ('9999-future', '')`.execute(db);
     await db.destroy();
     await expect(openStore(location)).rejects.toMatchObject({

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openStore } from "../../src/record/store.ts";
@@ -39,6 +40,24 @@ describe("writer", () => {
     await client.connect();
     const { rows } = await client.query("select batch::int from owner");
     expect(rows[0].batch).toBeLessThanOrEqual(7);
+    await client.end();
+    await store[Symbol.asyncDispose]();
+  });
+
+  it("lets records that nobody waits for gather", async () => {
+    const location = await backend.fresh();
+    const store = await openStore(location);
+    const start = performance.now();
+    for (let i = 0; i < 60; i++) {
+      store.recordJob(sampleJob(String(i)));
+      await sleep(2);
+    }
+    await store.flushed();
+    const most = (performance.now() - start) / 50 + 3;
+    const client = new pg.Client({ connectionString: location.url });
+    await client.connect();
+    const { rows } = await client.query("select batch::int from owner");
+    expect(rows[0].batch).toBeLessThanOrEqual(most);
     await client.end();
     await store[Symbol.asyncDispose]();
   });
