@@ -49,7 +49,7 @@ describe("writer", () => {
     const store = await openStore(location);
     const start = performance.now();
     for (let i = 0; i < 60; i++) {
-      store.recordJob(sampleJob(String(i)));
+      store.recordJobs([sampleJob(String(i))]);
       await sleep(2);
     }
     await store.flushed();
