@@ -7,7 +7,14 @@ import { concat } from "../../src/hash/cbor.ts";
 import { decodeValue } from "../../src/hash/decode.ts";
 import { digestValue } from "../../src/hash/digest.ts";
 import { encodeResult, joinList } from "../../src/hash/program.ts";
-import { encodeStored, fillStored, holdsStored, readStored, storedPlaces } from "../../src/hash/stored.ts";
+import {
+  encodeStored,
+  fillStored,
+  holdsStored,
+  readStored,
+  type StoredValue,
+  storedPlaces,
+} from "../../src/hash/stored.ts";
 import { encodeValue } from "../../src/hash/value.ts";
 import { anyValue } from "./values.ts";
 
@@ -34,19 +41,21 @@ it("a stored value is found where it stands, and nothing else is taken for one",
         { maxLength: 5 },
       ),
       (members) => {
-        const names = members.filter((member) => !(member instanceof Uint8Array));
-        const joined = joinList(
-          members.map((member) => (member instanceof Uint8Array ? member : encodeStored(member))),
-        );
+        const names = members.filter((member) => !isBytes(member)) as StoredValue[];
+        const joined = joinList(members.map((member) => (isBytes(member) ? member : encodeStored(member))));
         expect(storedPlaces(joined).map(({ digest, length }) => ({ digest, length }))).toEqual(names);
         for (const one of names) expect(readStored(encodeStored(one))).toMatchObject(one);
         const filled = fillStored(joined, ({ digest }) => encodeValue(digest));
-        const wanted = members.map((member) => (member instanceof Uint8Array ? member : encodeValue(member.digest)));
+        const wanted = members.map((member) => (isBytes(member) ? member : encodeValue(member.digest)));
         expect(Buffer.compare(filled, joinList(wanted))).toBe(0);
       },
     ),
   );
 });
+
+function isBytes(member: Uint8Array | StoredValue): member is Uint8Array {
+  return member instanceof Uint8Array;
+}
 
 it("is an error for who decodes it without reading it", () => {
   const bytes = joinList([encodeStored({ digest: digestValue(encodeValue(1)), length: 1 })]);

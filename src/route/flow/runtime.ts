@@ -28,6 +28,7 @@ import { encodeValue } from "../../hash/value.ts";
 import { codeExtension, packageVersion } from "../../package-info.ts";
 import { checkKnownArguments, parseArguments, schemaParameters } from "./argument-check.ts";
 import { identifyCodecs } from "./codec-code.ts";
+import { collectLarge, noteLarge } from "./garbage.ts";
 import type { LoadedCode, LoadRequest, PinnedCode, RunItem, RunResult } from "./messages.ts";
 import { taskVersions } from "./task-versions.ts";
 
@@ -79,10 +80,12 @@ export async function loadRuntime(request: LoadRequest): Promise<Runtime> {
   const { values = null } = request;
   const openStored: OpenStored = (stored) => {
     if (values === null) throw valueLost(stored);
+    noteLarge(stored.length);
     return readValue(values, stored);
   };
   const run = async (item: RunItem): Promise<RunResult> => {
     const result = await runItem(item, { codes: byName, values, openStored });
+    collectLarge();
     return "written" in result ? resultOf(item, result.written) : result;
   };
   return { code, codes, run, check };
@@ -306,6 +309,7 @@ function failed({ id, task }: RunItem, error: unknown): RunResult {
 
 /** Makes a stored value of a large result. */
 function store(values: ValueFolder, pieces: readonly Uint8Array[], length: number): Promise<Outcome> {
+  noteLarge(length);
   const hash = valueHash();
   for (const piece of pieces) hash.update(piece);
   const digest = hash.digest("hex");
