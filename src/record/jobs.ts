@@ -114,7 +114,11 @@ async function listBlocks(db: Db, executionId: string): Promise<readonly BlockNa
 }
 
 /** Cuts blocks into runs of about `jobs` jobs, the first one of about `first`. */
-export function* runsOf(blocks: readonly BlockName[], jobs: number, first = jobs): Generator<readonly BlockName[]> {
+export function* runsOf(
+  blocks: readonly BlockName[],
+  jobs: number,
+  first: number = jobs,
+): Generator<readonly BlockName[]> {
   let run: BlockName[] = [];
   let count = 0;
   let most = first;

@@ -27,8 +27,8 @@ const BATCH_RECORDS = 1_000;
 /** Payload bytes in one transaction at most (one larger request goes alone). */
 const BATCH_BYTES = 4 * 1024 * 1024;
 /**
- * A transaction costs 0.5 ms of CPU here and as much in the server, however little it writes, so a chain of calls that each wait for the one before must not be written two at a time. What a crash
- * then costs more is the work of this time; an execution's end waits for nothing.
+ * A transaction costs 1.2 ms of CPU here and 0.9 in the server, however little it writes (measured on a busy machine), so a chain of calls that each wait for the one before must not be written two at a
+ * time. What a crash then costs more is the work of this time; an execution's end waits for nothing.
  */
 const GATHER_MS = 50;
 /** More records than this do not wait. */
