@@ -91,7 +91,7 @@ interface Thread {
 
 let prefixes = 0;
 
-/** Follows programs through their versions. Returns what disagreed; a program is left at its first disagreement. */
+/** Follows programs through their versions. Returns what disagreed in the first step in which anything did. */
 export async function follow(
   lane: Lane,
   stories: readonly (readonly Version[])[],
@@ -172,6 +172,7 @@ export async function follow(
       tally.edits.set(kind, (tally.edits.get(kind) ?? 0) + 1);
       if (problems.length > 0) thread.failure = new Disagreement(i, steps, problems);
     });
+    if (threads.some(({ failure }) => failure !== null)) break;
   }
   return threads.flatMap(({ failure }) => failure ?? []);
 }
