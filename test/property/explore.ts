@@ -99,7 +99,7 @@ function member(seed: number, at: number): Member {
 function fateOf(seed: number, project: number): Fate {
   const [kills, races] = [new Map<number, number>(), new Map<number, number>()];
   for (let i = 0; i < KILLS; i++) {
-    const step = mix(seed, i, 1) % (EDITS + 1);
+    const step = (mix(seed, 1) + 4 * i) % (EDITS + 1);
     // The first step has the most to do.
     kills.set(step, 1 + (mix(seed, i, 2) % (step === 0 ? 300 : 60)));
   }
