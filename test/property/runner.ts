@@ -119,7 +119,7 @@ export async function follow(
   const count = Math.max(...threads.map(({ versions }) => versions.length));
   for (let at = 0; at < count; at++) {
     const killAfter = kills.get(at);
-    const raceAfter = killed || at === 0 ? undefined : races.get(at);
+    const raceAfter = killed || killAfter !== undefined || at === 0 ? undefined : races.get(at);
     const expected = threads.map((thread) => prepare(thread, at, killed, raceAfter !== undefined));
     const damaged = threads.map(({ prefix, versions }) => project.damage(prefix, versions[at]?.damage));
     for (const thread of threads) thread.outputs = project.outputs(thread.prefix);
