@@ -9,6 +9,14 @@
  * Left open on purpose: programs in which either of two different failures may be caught first; what runs beside a failure that was caught, and below a result that is checked shallowly: not more than needed, perhaps less; a call that is asked
  * for by two executions, or under two contexts, at the same time: its body may run for each of them (the look-up of one can be answered just before the other's result is there). Not in the language: codecs, limits, plain functions
  * given to forms, datasets.
+ *
+ * Faults planted in the code, and in how many programs of the seed 1 they were found:
+ *
+ * | fault | found in |
+ * | --- | --- |
+ * | context not in the identity of calls | the first 80 |
+ * | a written file is never looked at again | the first 50 |
+ * | a shallow result ignores the code of tasks below | not in 80, before edits below shallow results were made frequent; not tried since |
  */
 import { availableParallelism } from "node:os";
 import { expect, it } from "vitest";
