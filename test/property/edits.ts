@@ -19,6 +19,9 @@ export const DAMAGE = "damaged output";
 const CHANGES: readonly (readonly [string, Change])[] = [
   ["nothing", (state) => state],
   [DAMAGE, (state) => state],
+  [DAMAGE, (state) => state],
+  ["code below a shallow result", (state, genes) => changeBelow(state, genes)],
+  ["code below a shallow result", (state, genes) => changeBelow(state, genes)],
   ["style", (state, genes) => withProgram(state, { style: 1 + genes.next(1000) })],
   ["literal", (state, genes) => changeLiteral(state, genes, (v) => (v + 1 + genes.next(3)) % 7)],
   ["constant", (state, genes) => changeConstant(state, genes, (old) => ({ ...growConstant(genes), file: old.file }))],
@@ -165,6 +168,26 @@ function rewrite(state: State, genes: Genes): State {
     (node) => node.k === "lit" || node.k === "param" || node.k === "op" || node.k === "same",
     (node) => (node.k === "same" ? node.a : { k: "same", a: node }),
   );
+}
+
+/** Changes the body of a task that one with shallow results mentions; where there is none, makes a task's results shallow. */
+function changeBelow(state: State, genes: Genes): State {
+  const { tasks } = state.program;
+  const below = tasks.flatMap(({ options, body }, at) =>
+    options.shallow ? mentionedTasks(body).filter((one) => one !== at) : [],
+  );
+  if (below.length === 0)
+    return changeTask(state, genes.next(tasks.length), ({ options }) => ({
+      options: { ...options, cache: "store", shallow: true },
+    }));
+  const at = genes.pick(below);
+  return changeTask(state, at, () => ({ body: growBody(genes, at, tasks, sizeOf(state.program)) }));
+}
+
+function mentionedTasks(node: unknown): number[] {
+  if (typeof node !== "object" || node === null) return [];
+  const { task } = node as { readonly task?: unknown };
+  return [...(typeof task === "number" ? [task] : []), ...Object.values(node).flatMap(mentionedTasks)];
 }
 
 /** Changes one of those nodes of bodies and helpers that fit. */

@@ -70,13 +70,17 @@ interface Scope {
 const DEPTH = 5;
 const MESSAGES = ["odd", "bad luck", "no"] as const;
 const ROOT: Signature = { params: [{ type: "num" }], result: "list", context: [] };
-/** The last tasks, so that there is always one that can be given as a value, and one that combines two numbers. */
+/** The last tasks, so that there is always one that can be given as a value, one that combines two numbers, and one that reads what another writes. */
 const LAST: Signature = { params: [{ type: "num" }], result: "num", context: [] };
+const WRITE: Signature = { params: [{ type: "num" }], result: "file", context: [] };
+const READ: Signature = { params: [{ type: "file" }], result: "num", context: [] };
 const COMBINE: Signature = { params: [{ type: "num" }, { type: "num" }], result: "num", context: [] };
 
 export function growProgram(from: ProgramGenes): Program {
   const genes = from.tasks.map((list) => new Genes(list));
   const fixed = new Map([
+    [genes.length - 4, READ],
+    [genes.length - 3, WRITE],
     [genes.length - 2, COMBINE],
     [genes.length - 1, LAST],
     [0, ROOT],

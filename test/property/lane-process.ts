@@ -135,7 +135,7 @@ async function step(request: StepRequest): Promise<StepReply> {
   }
   if (resumed.length > 0) await settle();
   for (const file of ["ran.txt", "asked.txt", "durable.txt"]) note(file, PHASE);
-  onEvents = () => process.kill(process.pid, "SIGKILL");
+  onEvents = () => process.kill(-process.pid, "SIGKILL");
   eventsLeft = request.killAfter ?? Number.POSITIVE_INFINITY;
   const ends = await runAll(request.runs);
   await settle();

@@ -117,7 +117,7 @@ export class Lane implements AsyncDisposable {
     this.#child = undefined;
     if (!child || child.exitCode !== null || child.signalCode !== null) return;
     const exit = once(child, "exit");
-    child.kill("SIGKILL");
+    process.kill(-child.pid!, "SIGKILL");
     await exit;
   }
 
@@ -126,6 +126,8 @@ export class Lane implements AsyncDisposable {
     const child = fork(fileURLToPath(new URL("./lane-process.ts", import.meta.url)), [JSON.stringify(this.#store)], {
       stdio: ["ignore", "inherit", "inherit", "ipc"],
       execArgv: [],
+      // A group of its own: the kill also takes the processes in which bodies run, which would tell of a body after the next step has begun.
+      detached: true,
       // Each version is a thread of its own that loads firesteel: what was compiled for the first one serves the others.
       env: { ...process.env, NODE_COMPILE_CACHE: join(dirname(this.#directory), "firesteel-property-compiled") },
     });

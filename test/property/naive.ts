@@ -67,7 +67,7 @@ export function evaluate(prefix: string, state: State): Naive {
     const args = task.params.map((param, i) => (given[i] === undefined ? param.default : given[i]));
     const shown = `${taskName(prefix, task)}${show(args)}`;
     const bound = args.map((arg) => (arg instanceof TaskValue ? arg.bound : []));
-    const key = `${shown}${show(bound)}${show(task.context.map((k) => [k, context.get(k)]))}`;
+    const key = `${shown}${show(bound)}${show(task.context.map((k) => (context.has(k) ? [context.get(k)] : [])))}`;
     const under = `${key} under ${show([...context])}`;
     const id = task.options.cache === "none" ? `${key}#${calls.size}` : keepsResult(program, task) ? key : under;
     const known = shared.get(under);
@@ -77,7 +77,7 @@ export function evaluate(prefix: string, state: State): Naive {
       shared.set(under, "under way");
     }
     const settled = body(
-      { task, args, context, slots: new Map() },
+      { task, args, own: context, context, slots: new Map() },
       { task: at, shown, key, bodyOk: false, asked: 0, wrote: null },
       id,
     );
@@ -111,6 +111,8 @@ export function evaluate(prefix: string, state: State): Naive {
   interface Frame {
     readonly task: Task;
     readonly args: readonly unknown[];
+    /** What the body sees, and what the calls of an expression below see. */
+    readonly own: Context;
     readonly context: Context;
     /** Shared expressions: evaluated once in each context. */
     readonly slots: Map<string, Settled>;
@@ -239,7 +241,7 @@ export function evaluate(prefix: string, state: State): Naive {
     }
   }
 
-  function pure(at: Pure, frame: Pick<Frame, "args" | "context">): number {
+  function pure(at: Pure, frame: Pick<Frame, "args" | "own">): number {
     const { args } = frame;
     if (++steps > MOST_STEPS) throw new Unfit("too many steps");
     const sub = (one: Pure) => pure(one, frame);
@@ -275,7 +277,7 @@ export function evaluate(prefix: string, state: State): Naive {
         return entries ? entries.reduce((sum, { name }) => (sum + of(`${path}/${name}`)) % 7, 0) : of(path);
       }
       case "context":
-        return (frame.context.get(at.key) as number | undefined) ?? at.otherwise;
+        return (frame.own.get(at.key) as number | undefined) ?? at.otherwise;
       case "message":
         return (args[at.i] as Problem).message.length % 7;
       case "part": {

@@ -91,7 +91,7 @@ interface Thread {
 
 let prefixes = 0;
 
-/** Follows programs through their versions. Returns what disagreed; a program is left at its first disagreement. */
+/** Follows programs through their versions. Returns what disagreed in the first step in which anything did. */
 export async function follow(
   lane: Lane,
   stories: readonly (readonly Version[])[],
@@ -119,7 +119,7 @@ export async function follow(
   const count = Math.max(...threads.map(({ versions }) => versions.length));
   for (let at = 0; at < count; at++) {
     const killAfter = kills.get(at);
-    const raceAfter = killed || at === 0 ? undefined : races.get(at);
+    const raceAfter = killed || killAfter !== undefined || at === 0 ? undefined : races.get(at);
     const expected = threads.map((thread) => prepare(thread, at, killed, raceAfter !== undefined));
     const damaged = threads.map(({ prefix, versions }) => project.damage(prefix, versions[at]?.damage));
     for (const thread of threads) thread.outputs = project.outputs(thread.prefix);
@@ -172,6 +172,7 @@ export async function follow(
       tally.edits.set(kind, (tally.edits.get(kind) ?? 0) + 1);
       if (problems.length > 0) thread.failure = new Disagreement(i, steps, problems);
     });
+    if (threads.some(({ failure }) => failure !== null)) break;
   }
   return threads.flatMap(({ failure }) => failure ?? []);
 }

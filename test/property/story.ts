@@ -26,7 +26,7 @@ const plain = fc.noBias;
 export const stories: fc.Arbitrary<Story> = plain(
   fc.record({
     program: fc.record({
-      tasks: fc.array(genes(30, 120), { minLength: 4, maxLength: 9, size: "max" }),
+      tasks: fc.array(genes(30, 120), { minLength: 5, maxLength: 10, size: "max" }),
       helpers: fc.array(genes(0, 8), { minLength: 3, maxLength: 3 }),
       constants: fc.array(genes(0, 4), { minLength: 3, maxLength: 3 }),
     }),
