@@ -133,7 +133,7 @@ async function openOwn(root: string): Promise<Place> {
     if (other) return foreign(root, other);
     throw error;
   }
-  sayRepeated(told.keep());
+  told.keep();
   const session = connect(root, own.state);
   return {
     session,
@@ -145,16 +145,6 @@ async function openOwn(root: string): Promise<Place> {
       log[Symbol.dispose]();
     },
   };
-}
-
-function sayRepeated(count: number): void {
-  if (count > 0)
-    say(
-      paintError(
-        "dim",
-        `${formatCount(count, "warning")} about the code as before; .firesteel/log/firesteel.log has all`,
-      ),
-    );
 }
 
 /** The server of whoever has opened the database a moment before us; null when that is not why we failed, or it does not come up. */

@@ -4,6 +4,8 @@
 
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { formatCount } from "./format.ts";
+import { paintError, say } from "./terminal.ts";
 
 /** What was told the last time, and is told now. */
 export class ToldWarnings {
@@ -22,14 +24,20 @@ export class ToldWarnings {
     return !this.#before.has(message);
   }
 
-  /** Keeps what there was for the next time. Gives how many of them were told before. */
-  keep(): number {
+  /** Keeps what there was for the next time, and says how many of them were told before. */
+  keep(): void {
     const repeated = [...this.#now].filter((message) => this.#before.has(message)).length;
     if (repeated < this.#now.size || repeated < this.#before.size) {
       mkdirSync(dirname(this.#file), { recursive: true });
       writeFileSync(this.#file, JSON.stringify([...this.#now]));
     }
-    return repeated;
+    if (repeated === 0) return;
+    say(
+      paintError(
+        "dim",
+        `${formatCount(repeated, "warning")} about the code as before; .firesteel/log/firesteel.log has all`,
+      ),
+    );
   }
 }
 

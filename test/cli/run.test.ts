@@ -16,7 +16,7 @@ describe("run without a server", () => {
     expect((await project.run("run", "demo.add", "1")).stderr).toMatch(/1 job: 0 ran, 1 cached/);
   });
 
-  test("what is recorded is listed as JSON", async () => {
+  test("what is recorded is listed as JSON", { timeout: 120_000 }, async () => {
     await project.run("run", "demo.add", "2");
     const list = async (...words: string[]) => JSON.parse((await project.run(...words, "--json")).stdout) as object[];
     expect((await list("ls", "--limit", "1"))[0]).toMatchObject({
@@ -27,7 +27,7 @@ describe("run without a server", () => {
     expect(await list("tasks", "demo.a")).toMatchObject([{ name: "demo.add", description: "Adds." }]);
   });
 
-  test("warns of the code once, until that changes", async () => {
+  test("warns of the code once, until that changes", { timeout: 120_000 }, async () => {
     const flow = (name: string) =>
       `import { task } from "firesteel";\nlet ${name} = 0;\nexport const next = task("state.next", () => ++${name});\n`;
     await using state = await projectFolder({ "flows/state.ts": flow("seen") });
