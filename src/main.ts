@@ -203,10 +203,12 @@ function locate(root: string, location: string): string {
 
 /** What the author of the code should know of it: what is most likely wrong, and what is not kept. */
 function tellWarnings(log: Logger, code: FlowCode): void {
-  for (const { message, file, line, column } of code.warnings) log.warn(`${file}:${line}:${column}: ${message}`);
+  for (const { message, file, line, column } of code.warnings)
+    log.warn({ about: "code" }, `${file}:${line}:${column}: ${message}`);
   for (const task of code.tasks.values())
     for (const { reason, file, line, column } of task.undecided)
       log.warn(
+        { about: "code" },
         `results of task ${task.name} are not kept: ${reason}, at ${file}:${line}:${column}; ${task.arrow ? 'define it with task("name", options, ...) and set' : "set"} \`reads\` (what it depends on) or \`version\` to decide it yourself`,
       );
 }

@@ -201,15 +201,17 @@ export class Bodies {
   }
 
   async #attempts(
-    { task, scope }: Job,
+    job: Job,
     signal: AbortSignal,
     onProgress: Progress,
     attempt: () => Promise<Outcome>,
   ): Promise<Outcome> {
+    const { task, scope } = job;
     const policy = retryPolicy(task.options.retries);
     const limits = [...(task.options.limits ?? []), ...scope.limits];
     for (let tried = 0; ; tried++) {
       const giveBack = limits.length > 0 ? await this.#limits.acquire(limits, signal) : undefined;
+      if (giveBack && tried === 0) job.startedAt = Date.now();
       try {
         return await attempt();
       } catch (error) {

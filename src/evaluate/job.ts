@@ -69,7 +69,10 @@ export class Job {
   /** The values of the context that the body may read. */
   readonly context: DeclaredContext;
   readonly cell: Cell = new Cell();
-  readonly startedAt: EpochMs = Date.now();
+  /** When it was asked for. */
+  readonly askedAt: EpochMs = Date.now();
+  /** The same, or where its body had to wait for a limit when it had it: the time of a job is that of its work. */
+  startedAt: EpochMs = this.askedAt;
   executor: string;
   cached = false;
   submissionId: string | null = null;

@@ -66,10 +66,8 @@ function jsonRecord(entries: readonly (readonly [string, unknown])[]): { [key: s
 }
 
 /**
- * The value of a JSON argument: itself, with `{"$dataset": ...}`, `{"$file": ...}`, `{"$task": ...}` and `{"$instance": ...}` understood at any depth (the forms that {@link jsonFromValue} writes, and a dataset by location or a
- * file by path as lazies). An object that really has one such key as its only one has to be sent as a `Value`.
- * The value of a JSON argument: itself, with `{"$dataset": ...}`, `{"$file": ...}`, `{"$directory": ...}` and `{"$task": ...}` understood at any depth (the forms that {@link jsonFromValue} writes, and a dataset by location or a
- * file or directory by path as lazies). An object that really has one such key as its only one has to be sent as a `Value`.
+ * The value of a JSON argument: itself, with `{"$dataset": ...}`, `{"$file": ...}`, `{"$directory": ...}`, `{"$task": ...}` and `{"$instance": ...}` understood at any depth (the forms that {@link jsonFromValue}
+ * writes, and a dataset by location or a file or directory by path as lazies). An object that really has one such key as its only one has to be sent as a `Value`.
  *
  * @param subject how errors name the value; the path of the offending member follows it
  * @throws FiresteelError `invalid_argument`

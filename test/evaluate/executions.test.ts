@@ -132,8 +132,12 @@ export const other = task("$.other", () => unknown.with({ limits: ["dbb"] })());
 `,
       { limits: { db: 3, other: 1 } },
     );
-    const { value } = await project.run("main");
+    const { value, jobs } = await project.run("main");
     expect(Math.max(...(value as number[]))).toBe(3);
+    // A job begins when it has its limit.
+    const limited = jobs.filter(({ task }) => task === "one");
+    const begins = limited.map(({ startedAt }) => startedAt).sort((a, b) => a - b);
+    expect(begins.at(-1)).toBeGreaterThanOrEqual(Math.min(...limited.map(({ endedAt }) => endedAt!)));
     expect((await project.run("other")).error).toMatchObject({
       code: "invalid_argument",
       message: "limit is not configured (limits in firesteel.config.ts: db, other): dbb",
