@@ -58,7 +58,7 @@ const FORM = {
 };
 
 export function livyContract(title: string, profileName: ProfileName, open: () => Promise<LivyUnderTest>): void {
-  describe(`Livy: ${title}`, { timeout: 120_000 }, () => {
+  describe(`Livy: ${title}`, { timeout: 300_000 }, () => {
     const profile = PROFILES[profileName];
     const noLinks = Object.fromEntries(profile.links.map((key) => [key, null]));
     let livy: LivyUnderTest;

@@ -19,7 +19,7 @@ const NAME = "contract-session";
 const LINE = expect.any(String);
 
 export function sessionContract(title: string, open: () => Promise<SessionsUnderTest>): void {
-  describe(`Livy's sessions: ${title}`, { timeout: 120_000 }, () => {
+  describe(`Livy's sessions: ${title}`, { timeout: 300_000 }, () => {
     let livy: SessionsUnderTest;
 
     beforeAll(async () => {
@@ -34,8 +34,9 @@ export function sessionContract(title: string, open: () => Promise<SessionsUnder
 
     /** Posts a statement and waits for its end. */
     async function run(code: string, kind?: string): Promise<Statement> {
-      const { id } = (await post(code, kind)).body as Statement;
-      return ended(id);
+      const { status, body } = await post(code, kind);
+      expect(status).toBe(201);
+      return ended((body as Statement).id);
     }
 
     async function ended(id: number): Promise<Statement> {
@@ -102,9 +103,9 @@ export function sessionContract(title: string, open: () => Promise<SessionsUnder
       const seen = new Set<string>();
       while (!seen.has("idle")) {
         seen.add((await get<{ state: string }>(`/sessions/${NAME}/state`)).state);
+        expect(["starting", "idle"]).toEqual(expect.arrayContaining([...seen]));
         await sleep(20);
       }
-      expect(["starting", "idle"]).toEqual(expect.arrayContaining([...seen]));
       expect(await get(`/sessions/0`)).toMatchObject({
         state: "idle",
         appId: expect.stringMatching(/^application_/),

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, it } from "vitest";
 import { findLivyArchive, installLivyArchive } from "../../cluster/livy-archive.ts";
+import { LIVY_ARCHIVES } from "../livy-archives.ts";
 import { spawnDouble } from "./remote.ts";
 import { sessionContract } from "./sessions.suite.ts";
 
@@ -16,7 +17,7 @@ sessionContract("the double", async () => {
 });
 
 const HOST = fileURLToPath(new URL("./session-host.ts", import.meta.url));
-const archive = await findLivyArchive([fileURLToPath(new URL("../../../shared/livy", import.meta.url))]);
+const archive = await findLivyArchive(LIVY_ARCHIVES);
 const obstacle =
   archive === undefined
     ? "the archive of Livy 0.9 (apache-livy-*-bin.zip) is not there: shared/livy beside the repository"

@@ -1,5 +1,5 @@
 /** The gateway while Livy and YARN answer with faults at random, each before or after its effect: every piece of work has one application and one result. */
-import { afterEach, beforeEach, expect, it } from "vitest";
+import { afterEach, expect, it } from "vitest";
 import { sql } from "../../../src/define/spark.ts";
 import { type Remote, spawnDouble } from "../../livy/remote.ts";
 import { type Bench, createBench } from "../bench.ts";
@@ -28,7 +28,6 @@ async function open(profile: "0.7.1" | "0.9.0", seed: number): Promise<void> {
   await double.control.chaos({ rate: 0.1, delayMs: 60 });
 }
 
-beforeEach(() => {});
 afterEach(async () => {
   await bench[Symbol.asyncDispose]();
   await double[Symbol.asyncDispose]();
