@@ -290,8 +290,10 @@ export interface ExecutionStore {
     filter: { readonly state?: ExecutionState; readonly task?: string },
     page: PageRequest,
   ): Promise<Page<ExecutionRecord>>;
-  /** Takes over running executions whose owner is dead (or this process's former self); each is returned to one caller only. */
-  adoptExecutions(): Promise<readonly ExecutionRecord[]>;
+  /**
+   * Takes over running executions whose owner is dead (or this process's former self); each is returned to one caller only. With `tasks`, those of other tasks are left for a minute to a process that knows these.
+   */
+  adoptExecutions(tasks?: readonly string[]): Promise<readonly ExecutionRecord[]>;
   /** Inserts or updates a job by id, batched with everything else. An end is final: a record of the same job as running or waiting that comes after it does not count. */
   recordJob(job: JobRecord): Promise<void>;
   /** Many at once, which costs a fraction: one promise for all. */
@@ -391,6 +393,25 @@ export interface SubmissionRecord {
   readonly endedAt: EpochMs | null;
   /** When Livy, a manifest or the ResourceManager last confirmed the state. */
   readonly confirmedAt: EpochMs | null;
+  /** What it waits for or does, in words; written only where another process may read it. */
+  readonly note: string;
+  /** Why its end was asked for by a process that does not keep it. */
+  readonly cancelRequested: string | null;
+  /** When its application was gone too, after its end; null also where nobody else needs to know. */
+  readonly goneAt: EpochMs | null;
+}
+
+/** A submission that this process has just begun to keep. */
+export interface TakenSubmission {
+  readonly submission: SubmissionRecord;
+  /** Somebody works on the piece of work right now, and so waits for it. */
+  readonly asked: boolean;
+}
+
+/** How a cluster is, as its keeper tells it to the other processes: plain JSON. */
+export interface ClusterNote {
+  readonly name: string;
+  readonly status: Readonly<Record<string, unknown>>;
 }
 
 export interface SubmissionTransition {
@@ -412,7 +433,10 @@ export interface BulkResult {
 export interface SubmissionStore {
   /** Short id of this store, part of every Livy name. */
   readonly storeId: string;
-  createSubmission(submission: SubmissionRecord): Promise<void>;
+  /** Other processes may have the store open. */
+  readonly shared: boolean;
+  /** Creates it; `kept: false` leaves it to the keeper of its cluster. */
+  createSubmission(submission: SubmissionRecord, kept?: boolean): Promise<void>;
   /** Changes fields; where `state` changes, writes the transition too. */
   updateSubmission(
     id: string,
@@ -430,8 +454,22 @@ export interface SubmissionStore {
     page: PageRequest,
   ): Promise<Page<SubmissionRecord>>;
   listTransitions(submissionId: string): Promise<readonly SubmissionTransition[]>;
-  /** Takes over live submissions (planned ... cancelling, lost) whose owner is dead; each goes to one caller only. */
-  adoptSubmissions(): Promise<readonly SubmissionRecord[]>;
+  findSubmissions(ids: readonly string[]): Promise<readonly SubmissionRecord[]>;
+  /**
+   * Takes the live submissions (planned ... cancelling, lost) on those of the clusters that this process keeps, where nobody keeps them or their owner is dead; each goes to one caller only. So do, after a minute, those of dead
+   * owners on clusters that no process keeps.
+   */
+  takeSubmissions(clusters: readonly string[]): Promise<readonly TakenSubmission[]>;
+  /** Becomes the keeper of a cluster, or stays it; false when another live owner is. Ends with this process's lease. */
+  claimCluster(cluster: string): Promise<boolean>;
+  /** Tells the other processes how a cluster is. */
+  tellCluster(note: ClusterNote): Promise<void>;
+  /** Whether anybody works on a piece of work. */
+  isWorkClaimed(work: Digest): Promise<boolean>;
+  /** Rejects with `aborted` where this process's lease may be over. Asked before what a database cannot refuse. */
+  confirmLease(): Promise<void>;
+  /** Tells what other processes changed (and this one), after it is durable; what is told may be missed. Returns what ends that. */
+  onChange(listener: (change: StoreChange) => void): () => void;
   /** Takes or renews the lease on a piece of work; false when another live owner holds it. */
   claimWork(work: Digest): Promise<boolean>;
   releaseWork(work: Digest): Promise<void>;
@@ -441,6 +479,32 @@ export interface SubmissionStore {
   /** Appends log lines (bounded per submission, the newest are kept). */
   appendLog(submissionId: string, lines: readonly string[]): Promise<void>;
   readLog(submissionId: string): Promise<readonly string[]>;
+}
+
+/** A change of the store: what to look at again. */
+export type StoreChange =
+  /** An owner ended. */
+  | { readonly kind: "owner"; readonly id: string }
+  /** A submission waits for its keeper, or its end is asked for. */
+  | { readonly kind: "wish"; readonly id: string }
+  | { readonly kind: "submission"; readonly id: string }
+  /** It ended, or its end is asked for. */
+  | { readonly kind: "execution"; readonly id: string }
+  /** Changes may have been missed. */
+  | { readonly kind: "missed" };
+
+/** What there is for a process to do beside its own work. */
+export interface Surroundings {
+  /** There are executions to adopt. */
+  readonly executions: boolean;
+  /** There are submissions that nobody keeps, on whatever cluster. */
+  readonly submissions: boolean;
+  /** Executions of this process whose end was asked for. */
+  readonly cancelledExecutions: readonly string[];
+  /** Submissions that this process keeps and whose end was asked for. */
+  readonly cancelledSubmissions: readonly string[];
+  /** Clusters that somebody keeps, with what the keeper told of them last. */
+  readonly keptClusters: ReadonlyMap<string, Readonly<Record<string, unknown>>>;
 }
 
 /** Everything that is recorded; one owner lease per process, renewed by the store itself. */
@@ -455,6 +519,8 @@ export interface Store
   flushed(): Promise<void>;
   /** Null while more may be written; otherwise settles when there is room again. Who does not await its writes awaits this, and memory stays bounded. */
   room(): Promise<void> | null;
+  /** Ends owners that are dead, and looks what there is to do. */
+  lookAround(): Promise<Surroundings>;
   /** Rejects when the database cannot be reached. */
   ping(): Promise<void>;
   /** Settles (with the reason) when this process lost its lease and must stop writing. */
