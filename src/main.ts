@@ -87,6 +87,7 @@ export async function startOrchestrator({
     storage,
     staging,
     warehouse,
+    onFollowed: (submission) => executions.emit(submission.executionId, { kind: "submission", submission }),
     onError: (error) => log.error({ err: error }, error.message),
   });
   cleanup.use(gateway);

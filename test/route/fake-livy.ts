@@ -101,6 +101,12 @@ export class FakeLivy implements AsyncDisposable {
     return batch;
   }
 
+  /** Lets every job end that would run for ever. */
+  finishAll(): void {
+    for (const batch of this.started)
+      if (batch.state === "starting" || batch.state === "running") void this.#end(batch, "ok");
+  }
+
   count(request: string): number {
     return this.requests.filter((one) => one === request).length;
   }

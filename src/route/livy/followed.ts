@@ -18,16 +18,21 @@ const TAIL = 50;
 export class FollowedSubmissions implements AsyncDisposable {
   readonly #store: SubmissionStore;
   readonly #stop: AbortSignal;
+  readonly #onChange: (record: SubmissionRecord) => void;
   readonly #handles = new Map<string, Handle>();
   readonly #due = new Set<string>();
   readonly #unlisten: () => void;
   readonly #timer: NodeJS.Timeout;
   #reading: Promise<void> | null = null;
 
-  /** @param stop aborted when this process stops: what is followed is left to itself */
-  constructor(store: SubmissionStore, stop: AbortSignal) {
+  /**
+   * @param stop aborted when this process stops: what is followed is left to itself
+   * @param onChange told of every change of what is followed
+   */
+  constructor(store: SubmissionStore, stop: AbortSignal, onChange: (record: SubmissionRecord) => void) {
     this.#store = store;
     this.#stop = stop;
+    this.#onChange = onChange;
     this.#unlisten = store.onChange((change) => {
       if (change.kind === "submission") this.#look([change.id]);
       else if (change.kind === "missed") this.#look(this.#handles.keys());
@@ -71,7 +76,13 @@ export class FollowedSubmissions implements AsyncDisposable {
       const ids = [...this.#due];
       this.#due.clear();
       try {
-        for (const record of await this.#store.findSubmissions(ids)) await this.#handles.get(record.id)?.see(record);
+        for (const record of await this.#store.findSubmissions(ids)) {
+          const handle = this.#handles.get(record.id);
+          if (handle === undefined) continue;
+          const { state, cause, appId } = handle.record;
+          if (record.state !== state || record.cause !== cause || record.appId !== appId) this.#onChange(record);
+          await handle.see(record);
+        }
       } catch {
         // The database is away, which its writer and the look at the surroundings tell; the next look is soon.
         return;

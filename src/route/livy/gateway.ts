@@ -67,6 +67,8 @@ export interface GatewayOptions {
   readonly patience?: Partial<Patience>;
   /** Told about a submission that went on without anybody waiting for it and could not be finished. */
   readonly onError?: (error: FiresteelError) => void;
+  /** Told when a submission changed that another process keeps and somebody here waits for. */
+  readonly onFollowed?: (submission: SubmissionRecord) => void;
 }
 
 /** Makes the gateway; nothing is asked of a cluster before there is work. */
@@ -88,7 +90,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     stop: stop.signal,
     onError: (error) => options.onError?.(FiresteelError.from(error)),
   });
-  const followed = new FollowedSubmissions(store, stop.signal);
+  const followed = new FollowedSubmissions(store, stop.signal, (record) => options.onFollowed?.(record));
 
   function choose(name?: string): Cluster {
     if (name !== undefined) {
