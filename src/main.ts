@@ -18,9 +18,11 @@ import { Explainer } from "./evaluate/explain/explainer.ts";
 import type { InputsContext } from "./evaluate/inputs.ts";
 import { Limits } from "./evaluate/limits.ts";
 import type { Store } from "./evaluate/ports.ts";
+import { Lookout } from "./lookout.ts";
 import { observeSubmissions } from "./observe-submissions.ts";
 import { addOrchestratorMetrics } from "./orchestrator-metrics.ts";
 import { openProjectCode } from "./project-code.ts";
+import { LEASE_MS } from "./record/lease.ts";
 import { openStore } from "./record/store.ts";
 import type { LoadedFlowCode } from "./route/flow/flow-code.ts";
 import { createGateway } from "./route/livy/gateway.ts";
@@ -40,6 +42,8 @@ export interface OrchestratorOptions {
   readonly log: Logger;
   /** Whether `local` clusters have a URL now; gives Livy's and the ResourceManager's. */
   readonly localCluster: () => Promise<LocalCluster | null>;
+  /** How long this process counts as alive without a sign of life; for tests. @default 10,000 */
+  readonly leaseMs?: number;
   /** False: what a former orchestrator left is left alone, for one that only explains. @default true */
   readonly takeOver?: boolean;
 }
@@ -61,12 +65,13 @@ export async function startOrchestrator({
   config,
   log,
   localCluster,
+  leaseMs = LEASE_MS,
   takeOver = true,
 }: OrchestratorOptions): Promise<RunningOrchestrator> {
   await using cleanup = new Cleanup();
   await mkdir(join(root, ".firesteel"), { recursive: true });
   const notice = (line: string) => log.warn(line);
-  const opened = cleanup.use(await openStore({ ...storeLocation(root, config), onNotice: notice }));
+  const opened = cleanup.use(await openStore({ ...storeLocation(root, config), leaseMs, onNotice: notice }));
   const store: Store = observeSubmissions(opened, (submission) =>
     executions.emit(submission.executionId, { kind: "submission", submission }),
   );
@@ -82,6 +87,7 @@ export async function startOrchestrator({
     storage,
     staging,
     warehouse,
+    onFollowed: (submission) => executions.emit(submission.executionId, { kind: "submission", submission }),
     onError: (error) => log.error({ err: error }, error.message),
   });
   cleanup.use(gateway);
@@ -124,10 +130,26 @@ export async function startOrchestrator({
   cleanup.defer(() => executions.close());
 
   if (takeOver) {
-    const adopted = await gateway.adopt();
-    if (adopted > 0) log.info(`took over ${adopted} submission${adopted === 1 ? "" : "s"}`);
-    const resumed = await executions.resume();
-    if (resumed > 0) log.info(`resumed ${resumed} execution${resumed === 1 ? "" : "s"}`);
+    const told = (did: string, count: number, what: string) => {
+      if (count > 0) log.info(`${did} ${count} ${what}${count === 1 ? "" : "s"}`);
+    };
+    told("took over", await gateway.tend(), "submission");
+    told("resumed", await executions.resume(), "execution");
+    if (store.shared) {
+      cleanup.use(
+        new Lookout({
+          store,
+          // The end of a lease is noticed soon after it: together well below 15 s.
+          lookMs: leaseMs / 5,
+          onLook: async (around) => {
+            executions.cancelAsked(around.cancelledExecutions);
+            told("took", await gateway.tend(around), "submission");
+            if (around.executions) told("resumed", await executions.resume(), "execution");
+          },
+          onError: (error) => log.error({ err: error }, error.message),
+        }),
+      );
+    }
   }
 
   const orchestrator: Orchestrator = {

@@ -3,6 +3,8 @@
  *
  * An execution is durable before it is answered for; its end is told after it is durable. Closing leaves running executions as they are in the store: the next orchestrator that adopts them
  * evaluates their root again with the code of then, where finished calls are found and running submissions are joined.
+ *
+ * On a shared store any process answers for any execution: it cancels through the store, and waits for and watches what another evaluates by reading the rows, woken by that one's notices.
  */
 
 import { randomUUID } from "node:crypto";
@@ -66,16 +68,29 @@ interface Active {
   readonly ended: Promise<ExecutionRecord>;
 }
 
+/** Between two looks at an execution that another process evaluates. */
+const LOOK_MS = 1_000;
+/** Jobs of an execution of another process that are told one by one; of a larger one only submissions and the end are. */
+const MOST_JOBS = 10_000;
+
 /** All executions of one orchestrator. */
 export class Executions {
   readonly #context: ExecutionsContext;
   readonly #active = new Map<string, Active>();
   readonly #watchers = new Map<string, Set<(event: ExecutionEvent) => void>>();
   readonly #evaluations = new Set<Evaluation>();
+  /** Called when something of an execution that another process evaluates may have changed. */
+  readonly #wakers = new Map<string, Set<() => void>>();
+  readonly #unlisten: () => void;
   #closed = false;
 
   constructor(context: ExecutionsContext) {
     this.#context = context;
+    this.#unlisten = context.store.onChange((change) => {
+      if (change.kind !== "execution") return;
+      for (const wake of this.#wakers.get(change.id) ?? []) wake();
+      if (this.#active.has(change.id)) void this.#checkCancelled(change.id);
+    });
   }
 
   /** Number of executions that run. */
@@ -125,9 +140,10 @@ export class Executions {
     return execution;
   }
 
-  /** Goes on with the executions of owners that are dead. Returns how many. */
+  /** Goes on with the executions of owners that are dead, where their tasks are known here. Returns how many. */
   async resume(): Promise<number> {
-    const adopted = await this.#context.store.adoptExecutions();
+    if (this.#closed) return 0;
+    const adopted = await this.#context.store.adoptExecutions([...this.#context.code().tasks.keys()]);
     for (const execution of adopted) {
       const code = this.#context.code();
       const resumed: ExecutionRecord = { ...execution, resumes: execution.resumes + 1, codeVersion: code.version };
@@ -148,14 +164,25 @@ export class Executions {
     return this.#require(id);
   }
 
+  /** Cancels those of which another process was asked to. */
+  cancelAsked(ids: readonly string[]): void {
+    for (const id of ids) this.#active.get(id)?.stop.abort(new FiresteelError(Code.cancelled, "cancelled on request"));
+  }
+
   /** Resolves with the record when the execution has ended, or as it then is when the time is over. */
   async wait(id: string, timeoutMs: number | undefined, signal: AbortSignal): Promise<ExecutionRecord> {
-    const active = this.#active.get(id);
-    if (!active) {
+    const began = performance.now();
+    for (;;) {
+      const leftMs = timeoutMs === undefined ? undefined : Math.max(0, timeoutMs - (performance.now() - began));
+      const active = this.#active.get(id);
+      if (active) return this.#waitHere(active, leftMs, signal);
       const record = await this.#require(id);
-      if (record.endedAt !== null || timeoutMs === 0) return record;
-      throw elsewhere(id);
+      if (record.endedAt !== null || leftMs === 0) return record;
+      await this.#changed(id, Math.min(LOOK_MS, leftMs ?? LOOK_MS), signal);
     }
+  }
+
+  async #waitHere(active: Active, timeoutMs: number | undefined, signal: AbortSignal): Promise<ExecutionRecord> {
     if (timeoutMs === undefined) return leaveOn(signal, active.ended);
     const timeUp = Promise.withResolvers<ExecutionRecord>();
     const timer = setTimeout(() => timeUp.resolve(active.record), timeoutMs);
@@ -182,20 +209,70 @@ export class Executions {
         yield { kind: "execution", execution: record };
         return;
       }
-      const active = this.#active.get(id);
-      if (!active && queue.length === 0) throw elsewhere(id);
-      if (active?.notice) queue.unshift(active.notice);
+      const notice = this.#active.get(id)?.notice;
+      if (notice) queue.unshift(notice);
+      const seen = new Map<string, string>();
       for (;;) {
         for (let event = queue.shift(); event !== undefined; event = queue.shift()) {
           yield event;
           if (event.kind === "execution" && event.execution.endedAt !== null) return;
         }
-        await leaveOn(signal, wake.promise);
+        if (this.#active.has(id)) await leaveOn(signal, wake.promise);
+        else {
+          await this.#changed(id, LOOK_MS, signal, wake.promise);
+          if (!this.#active.has(id) && queue.length === 0) queue.push(...(await this.#changesElsewhere(id, seen)));
+        }
         wake = Promise.withResolvers<void>();
       }
     } finally {
       watchers.delete(listener);
       if (watchers.size === 0) this.#watchers.delete(id);
+    }
+  }
+
+  /** What is new of an execution that another process evaluates: its jobs, its submissions, and last its end. */
+  async #changesElsewhere(id: string, seen: Map<string, string>): Promise<ExecutionEvent[]> {
+    const { store } = this.#context;
+    // First, so that what is read after an end is all there is.
+    const execution = await this.#require(id);
+    const events: ExecutionEvent[] = [];
+    const tell = (key: string, state: string, event: ExecutionEvent) => {
+      if (seen.get(key) === state) return;
+      seen.set(key, state);
+      events.push(event);
+    };
+    const { jobs, count } = await store.pageJobs(id, { from: 0, limit: MOST_JOBS });
+    if (count <= MOST_JOBS)
+      for (const job of jobs) tell(job.id, `${job.state} ${job.note} ${job.submissionId}`, { kind: "job", job });
+    const { rows } = await store.listSubmissions({ executionId: id }, { limit: 1_000 });
+    for (const submission of rows.toReversed())
+      tell(submission.id, `${submission.state} ${submission.cause}`, { kind: "submission", submission });
+    if (execution.endedAt !== null) events.push({ kind: "execution", execution });
+    return events;
+  }
+
+  /** Resolves when a notice tells of an execution, when `other` does, or after a time. */
+  async #changed(id: string, withinMs: number, signal: AbortSignal, other?: Promise<void>): Promise<void> {
+    if (!this.#context.store.shared) throw elsewhere(id);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const wakers = this.#wakers.get(id) ?? new Set();
+    this.#wakers.set(id, wakers.add(resolve));
+    void other?.then(resolve);
+    const timer = setTimeout(resolve, withinMs);
+    try {
+      await leaveOn(signal, promise);
+    } finally {
+      clearTimeout(timer);
+      wakers.delete(resolve);
+      if (wakers.size === 0) this.#wakers.delete(id);
+    }
+  }
+
+  async #checkCancelled(id: string): Promise<void> {
+    try {
+      if ((await this.#context.store.findExecution(id))?.cancelRequested === true) this.cancelAsked([id]);
+    } catch {
+      // The database is away; the next look around finds it.
     }
   }
 
@@ -207,6 +284,7 @@ export class Executions {
   /** Stops answering for executions; those that run stay `running` in the store. */
   close(): void {
     this.#closed = true;
+    this.#unlisten();
     for (const evaluation of this.#evaluations) evaluation.abandon();
   }
 

@@ -11,6 +11,7 @@
 import type { CallStore } from "./ports/calls.ts";
 import type { DatasetStore, FileStatStore } from "./ports/datasets.ts";
 import type { ExecutionStore } from "./ports/executions.ts";
+import type { Surroundings } from "./ports/sharing.ts";
 import type { SubmissionStore } from "./ports/submissions.ts";
 
 export type { Digest } from "../hash/digest.ts";
@@ -19,6 +20,7 @@ export * from "./ports/datasets.ts";
 export * from "./ports/executions.ts";
 export * from "./ports/executor.ts";
 export * from "./ports/paging.ts";
+export * from "./ports/sharing.ts";
 export * from "./ports/storage.ts";
 export * from "./ports/submissions.ts";
 export * from "./ports/time.ts";
@@ -35,6 +37,10 @@ export interface Store
   flushed(): Promise<void>;
   /** Null while more may be written; otherwise settles when there is room again. Who does not await its writes awaits this, and memory stays bounded. */
   room(): Promise<void> | null;
+  /** Ends owners that are dead, and looks what there is to do. */
+  lookAround(): Promise<Surroundings>;
+  /** Ends owners that are dead, and looks what there is to do. */
+  lookAround(): Promise<Surroundings>;
   /** Rejects when the database cannot be reached. */
   ping(): Promise<void>;
   /** Settles (with the reason) when this process lost its lease and must stop writing. */

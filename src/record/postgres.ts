@@ -6,7 +6,7 @@ import { Code, FiresteelError } from "../errors.ts";
 import type { Ask, Database, Db } from "./database.ts";
 
 /** How long the server lets one of our transactions sit idle: a paused or cut-off process must not keep its rows locked longer than its lease. */
-const IDLE_IN_TRANSACTION_MS = 10_000;
+const IDLE_IN_TRANSACTION_MS = 8_000;
 
 /** Options of {@link openPostgres}. */
 export interface PostgresOptions {

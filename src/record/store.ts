@@ -8,15 +8,17 @@ import type { FiresteelError } from "../errors.ts";
 import type { ExplainStore } from "../evaluate/explain/ports.ts";
 import type { Store } from "../evaluate/ports.ts";
 import { type CallWrites, callBytes, createCallWrites, findCallRecord, findCalls } from "./calls.ts";
-import { CLAIM, RELEASE } from "./claims.ts";
+import { CLAIM, isClaimed, RELEASE } from "./claims.ts";
+import { keeperClaim, lookAround, TELL_CLUSTER } from "./clusters.ts";
 import type { Ask, Db } from "./database.ts";
 import { findDataset, findFileStats, RECORD_DATASET, RECORD_FILE_STAT } from "./datasets.ts";
 import { fromDatabase } from "./errors.ts";
 import { ADOPT_EXECUTIONS, CREATE_EXECUTION, findExecution, listExecutions, UPDATE_EXECUTION } from "./executions.ts";
 import { lockFolder } from "./folder-lock.ts";
 import { createJobWrites, jobBytes, listJobs, pageJobs, readJobs } from "./jobs.ts";
-import { endExpired, type Lease, takeLease } from "./lease.ts";
+import { type Lease, takeLease } from "./lease.ts";
 import { migrate } from "./migrate.ts";
+import { Listener } from "./notices.ts";
 import { callsBefore, callsOfExecution, executionsBefore, findRecordedCalls, unfinishedCalls } from "./past-calls.ts";
 import { openPGlite } from "./pglite/client.ts";
 import { openPostgres } from "./postgres.ts";
@@ -25,11 +27,12 @@ import { COMMIT_RESULT, findResult } from "./results.ts";
 import { findShallow, RECORD_SHALLOW } from "./shallow.ts";
 import { appendLogKind, LOG_LINES, readLog } from "./submission-logs.ts";
 import {
-  ADOPT_SUBMISSIONS,
   CREATE_SUBMISSION,
   findSubmission,
+  findSubmissions,
   listSubmissions,
   listTransitions,
+  TAKE_SUBMISSIONS,
   UPDATE_SUBMISSION,
 } from "./submissions.ts";
 import { findTaskVersion, RECORD_TASK_VERSIONS } from "./task-versions.ts";
@@ -47,7 +50,7 @@ export type StoreLocation =
 
 /** What may be set about a store; every default fits. */
 export interface StoreSettings {
-  /** How long this process counts as alive without renewing its lease; renewed three times in that span. @default 15,000 */
+  /** How long this process counts as alive without renewing its lease; renewed three times in that span. @default 10,000 */
   readonly leaseMs?: number;
   /** Lines kept of each submission's log. @default 2,000 */
   readonly logLines?: number;
@@ -100,6 +103,7 @@ export async function openStore(options: StoreOptions): Promise<RecordStore> {
     return assemble({
       opened,
       lease,
+      listener: options.kind === "postgres" ? new Listener(options.url, onNotice) : null,
       writer,
       storeId,
       lost: lost.promise,
@@ -156,6 +160,8 @@ async function nameStore(db: Db): Promise<string> {
 interface Parts {
   readonly opened: Opened;
   readonly lease: Lease;
+  /** Hears of other processes; null where there can be none. */
+  readonly listener: Listener | null;
   readonly writer: Writer;
   readonly storeId: string;
   readonly lost: Promise<Error>;
@@ -165,7 +171,8 @@ interface Parts {
   readonly onNotice: (line: string) => void;
 }
 
-function assemble({ opened, lease, writer, storeId, lost, logLines, calls, fileBytes, onNotice }: Parts): RecordStore {
+function assemble(parts: Parts): RecordStore {
+  const { opened, lease, listener, writer, storeId, lost, logLines, calls, fileBytes, onNotice } = parts;
   const { db, ask } = opened;
   const jobs = createJobWrites();
   const APPEND_LOG = appendLogKind(logLines);
@@ -179,11 +186,12 @@ function assemble({ opened, lease, writer, storeId, lost, logLines, calls, fileB
     return await read("call", "earlier calls cannot be read", run);
   };
   /** Ends dead owners first, so that what they held can be taken. */
-  const adopt = async <R>(kind: WriteKind<string, R>): Promise<R> => {
-    await translated("owners cannot be read", () => endExpired(db, lease));
-    return await writer.push(kind, randomUUID(), 100);
+  const take = async <P, R>(kind: WriteKind<P, R>, request: (token: string) => P): Promise<R> => {
+    await translated("owners cannot be read", () => lease.endDead());
+    return await writer.push(kind, request(randomUUID()), 1_000);
   };
   const close = async (): Promise<void> => {
+    await listener?.[Symbol.asyncDispose]();
     await writer[Symbol.asyncDispose]();
     try {
       await lease[Symbol.asyncDispose]();
@@ -227,7 +235,7 @@ function assemble({ opened, lease, writer, storeId, lost, logLines, calls, fileB
     findExecution: (id) => read("execution", "execution cannot be read", () => findExecution(db, id)),
     listExecutions: (filter, page) =>
       read("execution", "executions cannot be read", () => listExecutions(db, filter, page)),
-    adoptExecutions: () => adopt(ADOPT_EXECUTIONS),
+    adoptExecutions: (tasks) => take(ADOPT_EXECUTIONS, (token) => ({ token, tasks: tasks ?? null })),
     recordJobs: (records) => inParts(records, (part) => writer.push(jobs, part, jobBytes(part), part.length)),
     pageJobs: (executionId, page) => read("job", "jobs cannot be read", () => pageJobs(db, executionId, page)),
     readJobs: (executionId) => readEach(writer, "job", "jobs cannot be read", () => readJobs(db, executionId)),
@@ -238,14 +246,20 @@ function assemble({ opened, lease, writer, storeId, lost, logLines, calls, fileB
     recordFileStat: (stat) => writer.push(RECORD_FILE_STAT, stat, 300),
     findFileStats: (paths) => read("file-stat", "file stats cannot be read", () => findFileStats(db, paths)),
 
-    createSubmission: (submission) => writer.push(CREATE_SUBMISSION, { submission, at: Date.now() }, 3_000),
+    createSubmission: (submission, kept = true) =>
+      writer.push(CREATE_SUBMISSION, { submission, at: Date.now(), kept }, 3_000),
     updateSubmission: (id, change) =>
       writer.push(UPDATE_SUBMISSION, { id, change, at: Date.now() }, 500 + (change.failure?.traceback?.length ?? 0)),
     findSubmission: (id) => read("submission", "submission cannot be read", () => findSubmission(db, id)),
     listSubmissions: (filter, page) =>
       read("submission", "submissions cannot be read", () => listSubmissions(db, filter, page)),
     listTransitions: (id) => read("submission", "transitions cannot be read", () => listTransitions(db, id)),
-    adoptSubmissions: () => adopt(ADOPT_SUBMISSIONS),
+    takeSubmissions: (clusters) => take(TAKE_SUBMISSIONS, (token) => ({ token, clusters })),
+    findSubmissions: (ids) => read("submission", "submissions cannot be read", () => findSubmissions(db, ids)),
+    claimCluster: (cluster) => writer.push(CLAIM, keeperClaim(cluster), 200),
+    tellCluster: (note) => writer.push(TELL_CLUSTER, note, 1_000),
+    isWorkClaimed: (work) => read("claim", "claims cannot be read", () => isClaimed(db, { kind: "work", key: work })),
+    confirmLease: () => translated("lease cannot be confirmed", () => lease.confirm()),
     claimWork: (work) => writer.push(CLAIM, { kind: "work", key: work }, 200),
     releaseWork: (work) => writer.push(RELEASE, { kind: "work", key: work }, 200),
     findResult: (work) => read("result", "result cannot be read", () => findResult(db, work)),
@@ -274,6 +288,12 @@ function assemble({ opened, lease, writer, storeId, lost, logLines, calls, fileB
     findArguments: (evalHash) =>
       readCalls(async () => (await findCallRecord(db, calls, evalHash))?.args.map(({ bytes }) => bytes) ?? null),
 
+    shared: lease.shared,
+    onChange: (told) => listener?.add(told) ?? (() => false),
+    lookAround: async () => {
+      await translated("owners cannot be read", () => lease.endDead());
+      return await read("submission", "store cannot be looked at", () => lookAround(db, lease));
+    },
     flushed: () => writer.flushed(),
     room: () => writer.room(),
     get waitingWrites() {

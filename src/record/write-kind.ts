@@ -18,6 +18,7 @@ export const LANES = [
   "submission",
   "log",
   "result",
+  "cluster",
 ] as const;
 export type Lane = (typeof LANES)[number];
 
@@ -27,6 +28,10 @@ export interface Writing {
   readonly owner: string;
   /** How long an owner lives without renewing. */
   readonly leaseMs: number;
+  /** Other processes may have the database open. */
+  readonly shared: boolean;
+  /** Whether this process has been able to renew its own lease for as long as a lease lasts: if not, others may have been as unable. */
+  mayEndOthers(): boolean;
 }
 
 /** Statements that are ready to run; gives one answer for each payload. */

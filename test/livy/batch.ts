@@ -197,6 +197,7 @@ async function drive(
   const done: End = { state: "FINISHED", finalStatus: "SUCCEEDED", diagnostics: "" };
   if (plan.runs === "forever") return new Promise(() => {});
   await wait(clock, plan.ms ?? timings.runMs);
+  await plan.held;
   if (!lives()) return failed;
   switch (plan.runs) {
     case "ok":

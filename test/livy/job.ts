@@ -23,6 +23,8 @@ export interface JobPlan {
   readonly runs: "ok" | "fails" | "throws" | "dies" | "silent" | "forever" | "refused";
   /** Time from the start of the driver to its end. */
   readonly ms?: number;
+  /** It does not end before this; for doubles in the process of the test. */
+  readonly held?: Promise<unknown>;
   /** Lines that spark-submit prints, beside its own. */
   readonly lines?: number;
   /** Time between the manifest and the end of the application. */

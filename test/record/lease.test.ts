@@ -43,7 +43,8 @@ describe("lease", () => {
       await former!.createSubmission(sampleSubmission("s"));
       await expireAllBut(client, 1);
       expect((await next!.adoptExecutions()).map((execution) => execution.id)).toEqual(["e"]);
-      expect((await next!.adoptSubmissions()).map((submission) => submission.id)).toEqual(["s"]);
+      expect(await next!.claimCluster("local")).toBe(true);
+      expect((await next!.takeSubmissions(["local"])).map(({ submission }) => submission.id)).toEqual(["s"]);
       const refused = [
         former!.updateExecution("e", { state: "failed" }),
         former!.updateSubmission("s", { state: "failed" }),
@@ -118,19 +119,25 @@ describe("lease", () => {
     });
   });
 
-  it("hands each execution and submission of a dead owner to one caller", async () => {
+  it("hands each execution of a dead owner to one caller, and its submissions to the keeper of their cluster", async () => {
     await withStores(4, async ([dead, ...others], client) => {
       const ids = Array.from({ length: 200 }, (_, i) => `x${String(i).padStart(3, "0")}`);
       for (const id of ids) {
         void dead!.createExecution(sampleExecution(id));
         void dead!.createSubmission(sampleSubmission(id));
+        void others[1]!.createSubmission(sampleSubmission(`not kept ${id}`), false);
       }
-      await dead!.flushed();
+      expect(await dead!.claimCluster("local")).toBe(true);
+      expect(await others[0]!.claimCluster("local")).toBe(false);
+      await Promise.all([dead, ...others].map((store) => store!.flushed()));
       await expireAllBut(client, 3);
       const executions = await Promise.all(others.map((store) => store.adoptExecutions()));
-      const submissions = await Promise.all(others.map((store) => store.adoptSubmissions()));
+      const keeps = await Promise.all(others.map((store) => store.claimCluster("local")));
+      expect(keeps.filter((one) => one)).toHaveLength(1);
+      const submissions = await Promise.all(others.map((store) => store.takeSubmissions(["local", "other"])));
+      expect(submissions.map((taken) => taken.length > 0)).toEqual(keeps);
       for (const store of others)
-        expect([await store.adoptExecutions(), await store.adoptSubmissions()]).toEqual([[], []]);
+        expect([await store.adoptExecutions(), await store.takeSubmissions(["local"])]).toEqual([[], []]);
       expect(
         executions
           .flat()
@@ -140,9 +147,9 @@ describe("lease", () => {
       expect(
         submissions
           .flat()
-          .map((submission) => submission.id)
+          .map(({ submission }) => submission.id)
           .sort(),
-      ).toEqual(ids);
+      ).toEqual([...ids.map((id) => `not kept ${id}`), ...ids]);
     });
   });
 

@@ -381,8 +381,9 @@ describe.each([
       expect(second.storeId).toBe(first.storeId);
       expect(second.storeId).toMatch(/^[0-9a-f]{8}$/);
       expect((await second.adoptExecutions()).map((execution) => execution.id)).toEqual(["left"]);
-      expect((await second.adoptSubmissions()).map((submission) => submission.id)).toEqual(["left"]);
-      expect([await second.adoptExecutions(), await second.adoptSubmissions()]).toEqual([[], []]);
+      expect(await second.claimCluster("local")).toBe(true);
+      expect((await second.takeSubmissions(["local"])).map(({ submission }) => submission.id)).toEqual(["left"]);
+      expect([await second.adoptExecutions(), await second.takeSubmissions(["local"])]).toEqual([[], []]);
       expect(await second.claimWork(digest("w"))).toBe(true);
       await second.ping();
     } finally {

@@ -102,8 +102,10 @@ export interface ExecutionStore {
     filter: { readonly state?: ExecutionState; readonly task?: string },
     page: PageRequest,
   ): Promise<Page<ExecutionRecord>>;
-  /** Takes over running executions whose owner is dead (or this process's former self); each is returned to one caller only. */
-  adoptExecutions(): Promise<readonly ExecutionRecord[]>;
+  /**
+   * Takes over running executions whose owner is dead (or this process's former self); each is returned to one caller only. With `tasks`, those of other tasks are left for a minute to a process that knows these.
+   */
+  adoptExecutions(tasks?: readonly string[]): Promise<readonly ExecutionRecord[]>;
   /** Inserts or updates jobs by id; many at once cost a fraction. One promise for all. An end is final: a record of the same job as running or waiting that comes after it does not count. */
   recordJobs(jobs: readonly JobRecord[]): Promise<void>;
   /** All jobs of an execution, oldest first. */

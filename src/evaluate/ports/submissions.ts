@@ -3,6 +3,7 @@
 import type { Digest } from "../../hash/digest.ts";
 import type { DatasetRecord } from "./datasets.ts";
 import type { Page, PageRequest } from "./paging.ts";
+import type { StoreChange } from "./sharing.ts";
 import type { EpochMs } from "./time.ts";
 
 export const SubmissionState = {
@@ -63,6 +64,25 @@ export interface SubmissionRecord {
   readonly endedAt: EpochMs | null;
   /** When Livy, a manifest or the ResourceManager last confirmed the state. */
   readonly confirmedAt: EpochMs | null;
+  /** What it waits for or does, in words; written only where another process may read it. */
+  readonly note: string;
+  /** Why its end was asked for by a process that does not keep it. */
+  readonly cancelRequested: string | null;
+  /** When its application was gone too, after its end; null also where nobody else needs to know. */
+  readonly goneAt: EpochMs | null;
+}
+
+/** A submission that this process has just begun to keep. */
+export interface TakenSubmission {
+  readonly submission: SubmissionRecord;
+  /** Somebody works on the piece of work right now, and so waits for it. */
+  readonly asked: boolean;
+}
+
+/** How a cluster is, as its keeper tells it to the other processes: plain JSON. */
+export interface ClusterNote {
+  readonly name: string;
+  readonly status: Readonly<Record<string, unknown>>;
 }
 
 export interface SubmissionTransition {
@@ -84,7 +104,10 @@ export interface BulkResult {
 export interface SubmissionStore {
   /** Short id of this store, part of every Livy name. */
   readonly storeId: string;
-  createSubmission(submission: SubmissionRecord): Promise<void>;
+  /** Other processes may have the store open. */
+  readonly shared: boolean;
+  /** Creates it; `kept: false` leaves it to the keeper of its cluster. */
+  createSubmission(submission: SubmissionRecord, kept?: boolean): Promise<void>;
   /** Changes fields; where `state` changes, writes the transition too. */
   updateSubmission(
     id: string,
@@ -102,8 +125,22 @@ export interface SubmissionStore {
     page: PageRequest,
   ): Promise<Page<SubmissionRecord>>;
   listTransitions(submissionId: string): Promise<readonly SubmissionTransition[]>;
-  /** Takes over live submissions (planned ... cancelling, lost) whose owner is dead; each goes to one caller only. */
-  adoptSubmissions(): Promise<readonly SubmissionRecord[]>;
+  findSubmissions(ids: readonly string[]): Promise<readonly SubmissionRecord[]>;
+  /**
+   * Takes the live submissions (planned ... cancelling, lost) on those of the clusters that this process keeps, where nobody keeps them or their owner is dead; each goes to one caller only. So do, after a minute, those of dead
+   * owners on clusters that no process keeps.
+   */
+  takeSubmissions(clusters: readonly string[]): Promise<readonly TakenSubmission[]>;
+  /** Becomes the keeper of a cluster, or stays it; false when another live owner is. Ends with this process's lease. */
+  claimCluster(cluster: string): Promise<boolean>;
+  /** Tells the other processes how a cluster is. */
+  tellCluster(note: ClusterNote): Promise<void>;
+  /** Whether anybody works on a piece of work. */
+  isWorkClaimed(work: Digest): Promise<boolean>;
+  /** Rejects with `aborted` where this process's lease may be over. Asked before what a database cannot refuse. */
+  confirmLease(): Promise<void>;
+  /** Tells what other processes changed (and this one), after it is durable; what is told may be missed. Returns what ends that. */
+  onChange(listener: (change: StoreChange) => void): () => void;
   /** Takes or renews the lease on a piece of work; false when another live owner holds it. */
   claimWork(work: Digest): Promise<boolean>;
   releaseWork(work: Digest): Promise<void>;

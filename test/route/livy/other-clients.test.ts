@@ -168,7 +168,7 @@ describe.each(worlds)("Livy %s and %s", (_, __, profile, witness) => {
     await before;
     const again = await start({ database: bench.database, folder: bench.folder });
     try {
-      expect(await again.gateway.adopt()).toBe(1);
+      expect(await again.gateway.tend()).toBe(1);
       await again.run(work(1));
       expect(livy.count("POST /batches")).toBe(1);
       expectOnce();

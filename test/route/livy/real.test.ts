@@ -142,7 +142,7 @@ describe.skipIf(cluster === null)("bulk work on real Livy and YARN", { timeout: 
     await before;
     const again = await start(bench.database);
     try {
-      expect(await again.gateway.adopt()).toBe(1);
+      expect(await again.gateway.tend()).toBe(1);
       await again.run(work);
       expect(submissions().map(({ state }) => state)).toEqual(["succeeded"]);
       expect(await yarn.findByTag(submissions()[0]?.livyName ?? "")).toHaveLength(1);

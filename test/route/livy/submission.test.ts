@@ -368,7 +368,7 @@ describe("after a restart of the orchestrator", () => {
       const folder = bench.folder;
       const again = await start({ database: bench.database, folder });
       try {
-        expect(await again.gateway.adopt()).toBe(1);
+        expect(await again.gateway.tend()).toBe(1);
         await again.run(work(1));
         expect(livy.taken).toHaveLength(1);
         expect(livy.count("POST /batches")).toBe(1);
@@ -387,7 +387,7 @@ describe("after a restart of the orchestrator", () => {
     await running;
     const again = await start({ database: bench.database, folder: bench.folder });
     try {
-      await again.gateway.adopt();
+      await again.gateway.tend();
       await until(() => bench.database.results.size === 1);
     } finally {
       await again[Symbol.asyncDispose]();
@@ -406,7 +406,7 @@ describe("after a restart of the orchestrator", () => {
     await running;
     const again = await start({ database: bench.database, folder: bench.folder });
     try {
-      expect(await again.gateway.adopt()).toBe(1);
+      expect(await again.gateway.tend()).toBe(1);
       await until(() => states().at(-1) === "cancelled");
       expect([...livy.batches.values()]).toEqual([]);
     } finally {
