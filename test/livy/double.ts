@@ -203,7 +203,13 @@ export class Double {
     if (fault.does === "zombie") return this.#zombie(request, fault.status);
     if (fault.when === "before" && fault.does !== "delay") return spoil(fault, { kind: "drop" });
     if (fault.when === "before" && fault.does === "delay") await wait(this.clock, fault.ms);
-    const ordinary = await serve();
+    const serving = serve();
+    if (fault.when === "during") {
+      // Nobody hears what comes of it; the ledger tells.
+      serving.catch(() => {});
+      return spoil(fault, { kind: "drop" });
+    }
+    const ordinary = await serving;
     if (fault.when === "after" && fault.does === "delay") await wait(this.clock, fault.ms);
     return spoil(fault, ordinary);
   }

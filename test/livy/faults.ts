@@ -3,13 +3,13 @@
 import type { Answer } from "./exchange.ts";
 import type { Random } from "./random.ts";
 
-/** What goes wrong with one request. `before`: it has no effect; `after`: it has. */
+/** What goes wrong with one request. `before`: it has no effect; `after`: it has; `during`: the answer comes at once (a proxy that waits no longer), and the effect when it comes. */
 export type Fault =
-  | { readonly when: "before" | "after"; readonly does: "drop" | "reset" | "hang" }
+  | { readonly when: "before" | "during" | "after"; readonly does: "drop" | "reset" | "hang" }
   | { readonly when: "after"; readonly does: "cut" }
   | { readonly when: "before" | "after"; readonly does: "delay"; readonly ms: number }
   | {
-      readonly when: "before" | "after";
+      readonly when: "before" | "during" | "after";
       readonly does: "answer";
       readonly status: number;
       readonly body: string;

@@ -229,6 +229,7 @@ export class Submission implements Followed {
     const posted = await resolvePost(
       this.#cluster,
       this.#row,
+      this.record.request as unknown as LivyBatchRequest,
       "the orchestrator was started again during the POST",
       this.#world.patience,
       this.#signal,

@@ -151,6 +151,18 @@ describe("a submission", () => {
     expect([...livy.batches.values()].filter(({ monitored }) => !monitored)).toEqual([]);
   });
 
+  it("is not taken for a zombie while Livy is still about to start it", async () => {
+    await bench[Symbol.asyncDispose]();
+    await served[Symbol.asyncDispose]();
+    served = await serveDouble({ timings: { postMs: 600 } });
+    livy = served.double;
+    bench = await start();
+    livy.faults.script("POST /batches", { when: "during", does: "answer", status: 504, body: "" });
+    await bench.run(work(1));
+    expect(livy.taken).toHaveLength(1);
+    expect(livy.ledger.count("accepted")).toBe(1);
+  });
+
   it("waits while Livy creates too many sessions", async () => {
     livy.faults.script("POST /batches", {
       when: "before",
