@@ -21,6 +21,7 @@ import type { Store } from "./evaluate/ports.ts";
 import { Lookout } from "./lookout.ts";
 import { observeSubmissions } from "./observe-submissions.ts";
 import { addOrchestratorMetrics } from "./orchestrator-metrics.ts";
+import { patientStore } from "./patient-store.ts";
 import { openProjectCode } from "./project-code.ts";
 import { LEASE_MS } from "./record/lease.ts";
 import { openStore } from "./record/store.ts";
@@ -72,7 +73,7 @@ export async function startOrchestrator({
   await mkdir(join(root, ".firesteel"), { recursive: true });
   const notice = (line: string) => log.warn(line);
   const opened = cleanup.use(await openStore({ ...storeLocation(root, config), leaseMs, onNotice: notice }));
-  const store: Store = observeSubmissions(opened, (submission) =>
+  const store: Store = observeSubmissions(patientStore(opened), (submission) =>
     executions.emit(submission.executionId, { kind: "submission", submission }),
   );
   const storage = createFileStorage();
@@ -154,11 +155,11 @@ export async function startOrchestrator({
 
   const orchestrator: Orchestrator = {
     start: (request) => executions.start(request),
-    get: (id) => store.findExecution(id),
-    jobs: store,
+    get: (id) => opened.findExecution(id),
+    jobs: opened,
     wait: (id, timeoutMs, signal) => executions.wait(id, timeoutMs, signal),
     watch: (id, signal) => executions.watch(id, signal),
-    list: (filter, page) => store.listExecutions(filter, page),
+    list: (filter, page) => opened.listExecutions(filter, page),
     cancel: (id, reason) => executions.cancel(id, reason),
     dryRun: (request, signal) => explainer.dryRun(request, signal),
     explain: (id, examples) => explainer.execution(id, examples),
@@ -169,7 +170,7 @@ export async function startOrchestrator({
         options: { ...task.options, ...(task.schemas === undefined ? {} : { args: task.schemas }) },
       })),
     clusters: () => gateway.clusters().map((status) => ({ ...status, labels: labelsOf(status.labels) })),
-    submissions: store,
+    submissions: opened,
     metrics: (registry) =>
       addOrchestratorMetrics(registry, {
         executions: () => executions.size,
@@ -198,6 +199,9 @@ export async function startOrchestrator({
   };
   void opened.lost.then((reason) => {
     log.error(`stopping: ${reason.message}`);
+    // At once, before callers get the time to leave: whoever took over works on the same clusters and executions now.
+    executions.close();
+    void gateway[Symbol.asyncDispose]();
     return stop(reason);
   });
   return {

@@ -15,6 +15,7 @@
 
 import { randomUUID } from "node:crypto";
 import { readFileSync, readlinkSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
 import { type RawBuilder, sql } from "kysely";
 import { Code, FiresteelError } from "../errors.ts";
 import type { Db } from "./database.ts";
@@ -25,6 +26,9 @@ import type { WriterLease } from "./writer.ts";
 
 /** An owner that has not renewed for this long may be ended by others. */
 export const LEASE_MS = 10_000;
+
+/** Between two tries to confirm a lease while the database cannot be reached. */
+const CONFIRM_MS = 200;
 
 export interface LeaseOptions {
   readonly db: Db;
@@ -40,7 +44,7 @@ export interface LeaseOptions {
 
 /** The lease that this process holds; disposing ends it and drops its claims. */
 export interface Lease extends WriterLease, AsyncDisposable {
-  /** Rejects with `aborted` when the lease may be over: what is done outside of the database must not be done then. Asks the database only when the last renewal is not fresh. */
+  /** Rejects with `aborted` when the lease is over: what is done outside of the database must not be done then. Asks the database, and waits for it, only when the last renewal is not fresh. */
   confirm(): Promise<void>;
   /** Ends owners that are dead by their lease or, on this machine, by their process. */
   endDead(): Promise<void>;
@@ -107,12 +111,19 @@ export async function takeLease(options: LeaseOptions): Promise<Lease> {
     shared,
     mayEndOthers,
     confirm: async () => {
-      if (!shared || since(renewedAt) < leaseMs / 2) return;
-      const asked = clocks();
-      const { rows } =
-        await sql`update owner set heartbeat = clock_timestamp() where ${own} returning 1 as one`.execute(db);
-      if (rows.length === 0) throw lostLease(owner);
-      renewedAt = asked;
+      while (shared && since(renewedAt) >= leaseMs / 2) {
+        const asked = clocks();
+        try {
+          const { rows } =
+            await sql`update owner set heartbeat = clock_timestamp() where ${own} returning 1 as one`.execute(db);
+          if (rows.length === 0) throw lostLease(owner);
+          renewedAt = asked;
+        } catch (error) {
+          // As long as the database is away nobody can take over, and nothing is confirmed.
+          if (!isTransient(error)) throw error;
+          await sleep(CONFIRM_MS, undefined, { ref: false });
+        }
+      }
     },
     endDead: async () => {
       if (!shared) return;

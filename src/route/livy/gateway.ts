@@ -85,6 +85,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     stop: stop.signal,
     onError: (error) => options.onError?.(FiresteelError.from(error)),
   });
+  let closing: Promise<void> | null = null;
   const followed = new FollowedSubmissions(store, stop.signal, (record) => options.onFollowed?.(record));
 
   function choose(name?: string): Cluster {
@@ -170,13 +171,18 @@ export function createGateway(options: GatewayOptions): Gateway {
     probe: async () => {
       await Promise.all([...clusters.values()].map((cluster) => cluster.probe()));
     },
-    [Symbol.asyncDispose]: async () => {
-      stop.abort();
-      await Promise.all([...clusters.values()].map((cluster) => cluster[Symbol.asyncDispose]()));
-      await followed[Symbol.asyncDispose]();
-      await keeping.ended();
+    [Symbol.asyncDispose]: () => {
+      closing ??= close();
+      return closing;
     },
   };
+
+  async function close(): Promise<void> {
+    stop.abort();
+    await Promise.all([...clusters.values()].map((cluster) => cluster[Symbol.asyncDispose]()));
+    await followed[Symbol.asyncDispose]();
+    await keeping.ended();
+  }
 }
 
 function sameRows(a: Cluster, b: Cluster): boolean {
