@@ -1,4 +1,5 @@
-/** The gateway while Livy and YARN answer with faults at random, each before or after its effect: every piece of work has one application and one result. */
+/** The gateway while Livy and YARN answer with faults at random, each before or after its effect, and Livy is killed and started again: every piece of work has one application and one result. */
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, expect, it } from "vitest";
 import { sql } from "../../../src/define/spark.ts";
 import { type Remote, spawnDouble } from "../../livy/remote.ts";
@@ -39,7 +40,12 @@ it.each([
   ["0.9.0", 3],
 ] as const)("Livy %s, seed %i", async (profile, seed) => {
   await open(profile, seed);
-  const results = await Promise.all(Array.from({ length: WORKS }, (_, n) => bench.run(sql`SELECT ${n} AS id`)));
+  const working = Promise.all(Array.from({ length: WORKS }, (_, n) => bench.run(sql`SELECT ${n} AS id`)));
+  await sleep(300);
+  await double.control.crash();
+  await sleep(100);
+  await double.control.start({ recovery: true });
+  const results = await working;
   expect(new Set(results.map((one) => JSON.stringify(one))).size).toBe(WORKS);
   const ledger = await double.control.ledger();
   const count = (event: string) => ledger.filter((one) => one.event === event).length;
