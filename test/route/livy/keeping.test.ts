@@ -105,7 +105,7 @@ describe("a cluster with a keeper", () => {
     ]);
   });
 
-  it("is refused work by none that only waits: an aborted one is stopped by the keeper", async () => {
+  it("stops what another process does not wait for any more", async () => {
     const keeper = await start();
     await keeper.gateway.tend();
     tending(keeper);
@@ -125,14 +125,12 @@ describe("a cluster with a keeper", () => {
     await keeper.gateway.tend();
     tending(keeper);
     const other = await start();
-    let release = () => {};
     livy.job = () => ({ runs: "forever" });
-    release = () => livy.finishAll();
     const runs = Promise.all([other.run(work(1)), other.run(work(2))]);
     await until(() => rows().filter(({ state }) => state === "running").length === 2);
     await keeper.kill();
     expect(await other.gateway.tend()).toBe(2);
-    release();
+    livy.finishAll();
     expect(await runs).toHaveLength(2);
     expect(livy.started).toHaveLength(2);
   });
