@@ -106,7 +106,8 @@ export class Listener implements AsyncDisposable {
     } finally {
       clearInterval(check);
       this.#stop.signal.removeEventListener("abort", end);
-      await client.end().catch(() => undefined);
+      // Not waited for: the other side may be gone.
+      client.end().catch(() => undefined);
     }
   }
 

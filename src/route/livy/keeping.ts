@@ -6,7 +6,14 @@
  * whose keeper is dead. A keeper that dies or stops is replaced by whoever looks first; one that was paused meanwhile finds its lease gone: its writes are refused and it does not post (`Submission`).
  */
 
-import type { DatasetStore, Storage, SubmissionStore, Surroundings, TakenSubmission } from "../../evaluate/ports.ts";
+import type {
+  DatasetStore,
+  Storage,
+  SubmissionRecord,
+  SubmissionStore,
+  Surroundings,
+  TakenSubmission,
+} from "../../evaluate/ports.ts";
 import type { Cluster, ClusterStatus } from "./cluster.ts";
 import type { Patience } from "./patience.ts";
 import { readSpec, type SparkSpec } from "./spec.ts";
@@ -26,6 +33,9 @@ export interface KeepingOptions {
 /** Between two tries to become the keeper of a cluster outside of the regular looks. */
 const CLAIM_MS = 1_000;
 
+/** How long after its life failed (for a reason that is neither its own nor its cluster's) a submission is begun again. */
+const AGAIN_MS = 10_000;
+
 /** The clusters that this process keeps, and the submissions on them. */
 export class Keeping {
   readonly #options: KeepingOptions;
@@ -37,8 +47,8 @@ export class Keeping {
   #notes: Surroundings["keptClusters"] = new Map();
   readonly #told = new Map<string, string>();
   #taking: Promise<unknown> = Promise.resolve();
-  /** Taken, and not begun because their spec could not be read. */
-  #unread: readonly TakenSubmission[] = [];
+  /** Kept here, and to be begun (again): their spec could not be read, or their life failed while others wait for their end. */
+  #waiting: readonly { readonly submission: SubmissionRecord; readonly dueAt: number }[] = [];
 
   constructor(options: KeepingOptions) {
     this.#options = options;
@@ -80,7 +90,7 @@ export class Keeping {
   }
 
   /** Starts the life of a submission whose row says that this process keeps it. */
-  start(cluster: Cluster, taken: TakenSubmission["submission"], spec: SparkSpec, followed = false): Submission {
+  start(cluster: Cluster, taken: SubmissionRecord, spec: SparkSpec, followed = false): Submission {
     const { store, storage, patience, stop, onError } = this.#options;
     const submission = new Submission({ store, storage, patience, stop }, cluster, taken, spec, followed);
     this.#live.set(taken.id, submission);
@@ -88,7 +98,11 @@ export class Keeping {
     const end = submission.ended.then(
       () => {},
       (error: unknown) => {
-        if (!stop.aborted) onError(error);
+        if (stop.aborted) return;
+        onError(error);
+        // Whoever follows it hears of its end only through its row.
+        if (followed)
+          this.#waiting = [...this.#waiting, { submission: submission.record, dueAt: performance.now() + AGAIN_MS }];
       },
     );
     this.#track(end.then(() => this.#live.delete(taken.id)));
@@ -123,17 +137,16 @@ export class Keeping {
     }
     const news = around === null || around.submissions || this.#kept.size > before;
     const taken = news ? await store.takeSubmissions([...clusters.keys()]) : [];
-    const due = [...this.#unread, ...taken];
-    this.#unread = [];
-    for (const one of due) await this.#take(one);
+    for (const one of taken) await this.#take(one);
+    const due = this.#waiting.filter(({ dueAt }) => dueAt <= performance.now());
+    this.#waiting = this.#waiting.filter((one) => !due.includes(one));
+    for (const { submission } of due) await this.#begin(submission);
     await this.#tell();
     return taken.length;
   }
 
-  async #take(one: TakenSubmission): Promise<void> {
-    const { store, storage, clusters } = this.#options;
-    const { submission, asked } = one;
-    const cluster = clusters.get(submission.cluster);
+  async #take({ submission, asked }: TakenSubmission): Promise<void> {
+    const { store, clusters } = this.#options;
     const now = { endedAt: Date.now() };
     if (submission.state === "planned" && !asked && submission.cancelRequested === null) {
       // Nothing was posted; whoever needs it asks again, and under the code of today.
@@ -142,7 +155,7 @@ export class Keeping {
         state: "cancelled",
         cause: "it was never submitted before the orchestrator that asked for it ended",
       });
-    } else if (cluster === undefined) {
+    } else if (!clusters.has(submission.cluster)) {
       const message = `cluster ${submission.cluster} is not configured any more`;
       await store.updateSubmission(submission.id, {
         ...now,
@@ -151,18 +164,21 @@ export class Keeping {
         failure: { class: "cluster", type: "ClusterUnknown", message },
       });
     } else {
-      const [uri] = submission.request["args"] as readonly string[];
-      let spec: SparkSpec;
-      try {
-        spec = await readSpec(storage, new URL(uri ?? "").href);
-      } catch (error) {
-        // The storage may be away; what runs goes on by itself meanwhile.
-        const note = `waiting: what was submitted cannot be read: ${(error as Error).message}`;
-        if (note !== submission.note) await store.updateSubmission(submission.id, { note });
-        this.#unread = [...this.#unread, { asked, submission: { ...submission, note } }];
-        return;
-      }
-      this.start(cluster, submission, spec, store.shared);
+      await this.#begin(submission);
+    }
+  }
+
+  async #begin(submission: SubmissionRecord): Promise<void> {
+    const { store, storage, clusters } = this.#options;
+    const [uri] = submission.request["args"] as readonly string[];
+    try {
+      const spec = await readSpec(storage, new URL(uri ?? "").href);
+      this.start(clusters.get(submission.cluster)!, submission, spec, store.shared);
+    } catch (error) {
+      // The storage may be away; what runs goes on by itself meanwhile.
+      const note = `waiting: what was submitted cannot be read: ${(error as Error).message}`;
+      if (note !== submission.note) await store.updateSubmission(submission.id, { note });
+      this.#waiting = [...this.#waiting, { submission: { ...submission, note }, dueAt: 0 }];
     }
   }
 
