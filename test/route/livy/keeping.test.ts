@@ -4,30 +4,42 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { sql } from "../../../src/define/spark.ts";
 import { FiresteelError } from "../../../src/errors.ts";
+import type { Double } from "../../livy/double.ts";
+import { type Served, serveDouble } from "../../livy/serve.ts";
 import { type Bench, createBench } from "../bench.ts";
-import { FakeLivy } from "../fake-livy.ts";
 import { MemoryDatabase } from "../memory-store.ts";
 
 const QUICK = { askMs: 20, manifestMs: 20, postMs: 300, zombieMs: 150, endMs: 200, lostMs: 800, lingerMs: 500 };
 
-let livy: FakeLivy;
+let served: Served;
+let livy: Double;
+/** Lets the jobs that are held go to their ends. */
+let release: () => void;
 let database: MemoryDatabase;
 let benches: Bench[];
 
 beforeEach(async () => {
-  livy = await new FakeLivy().up();
+  served = await serveDouble({ master: "local" });
+  livy = served.double;
   database = new MemoryDatabase();
   benches = [];
 });
 afterEach(async () => {
   for (const bench of benches.toReversed()) await bench[Symbol.asyncDispose]();
-  await livy[Symbol.asyncDispose]();
+  await served[Symbol.asyncDispose]();
 });
+
+/** Holds the jobs that begin from now on. */
+function hold(): void {
+  const held = Promise.withResolvers<void>();
+  livy.plan = () => ({ runs: "ok", held: held.promise });
+  release = held.resolve;
+}
 
 /** A process that looks around as often as a test says. */
 async function start(maxLive = 16): Promise<Bench> {
   const bench = await createBench({
-    clusters: [{ name: "local", url: livy.url, tickMs: 40, maxLive }],
+    clusters: [{ name: "local", url: served.url, tickMs: 40, maxLive }],
     patience: QUICK,
     database,
     shared: true,
@@ -75,7 +87,7 @@ describe("a cluster with a keeper", () => {
     const [one, two] = await Promise.all([other.run(work(1)), other.run(work(2))]);
     expect(await keeper.run(work(1))).toEqual(one);
     expect(two).toBeDefined();
-    expect(livy.started).toHaveLength(2);
+    expect(livy.taken).toHaveLength(2);
     expect(rows().map(({ state }) => state)).toEqual(["succeeded", "succeeded"]);
     expect(rows().every(({ id }) => database.owners.get(id) === keeper.store)).toBe(true);
     expect(other.gateway.live()).toEqual([]);
@@ -86,7 +98,7 @@ describe("a cluster with a keeper", () => {
     await keeper.gateway.tend();
     tending(keeper);
     const other = await start();
-    livy.job = () => ({ runs: "fails" });
+    livy.plan = () => ({ runs: "fails" });
     const [there, here] = [await failure(other.run(work(1))), await failure(keeper.run(work(2)))];
     for (const error of [there, here])
       expect(error).toMatchObject({
@@ -94,7 +106,7 @@ describe("a cluster with a keeper", () => {
         details: { class: "user", type: "ValueError", cluster: "local" },
       });
     expect(there.message).toBe(here.message);
-    livy.job = () => ({ runs: "dies" });
+    livy.plan = () => ({ runs: "dies" });
     expect(await failure(other.run(work(3)))).toMatchObject({ code: "unavailable", details: { class: "cluster" } });
     expect(rows().map(({ attempt, state }) => [attempt, state])).toEqual([
       [1, "failed"],
@@ -110,13 +122,13 @@ describe("a cluster with a keeper", () => {
     await keeper.gateway.tend();
     tending(keeper);
     const other = await start();
-    livy.job = () => ({ runs: "forever" });
+    hold();
     const stop = new AbortController();
     const run = failure(other.run(work(1), { signal: stop.signal }));
     await until(() => rows()[0]?.state === "running");
     stop.abort(new FiresteelError("cancelled", "enough"));
     expect(await run).toMatchObject({ code: "cancelled" });
-    expect(livy.killed.size).toBe(1);
+    expect(livy.ledger.count("killed")).toBe(1);
     expect(rows()[0]).toMatchObject({ state: "cancelled" });
   });
 
@@ -125,14 +137,14 @@ describe("a cluster with a keeper", () => {
     await keeper.gateway.tend();
     tending(keeper);
     const other = await start();
-    livy.job = () => ({ runs: "forever" });
+    hold();
     const runs = Promise.all([other.run(work(1)), other.run(work(2))]);
     await until(() => rows().filter(({ state }) => state === "running").length === 2);
     await keeper.kill();
     expect(await other.gateway.tend()).toBe(2);
-    livy.finishAll();
+    release();
     expect(await runs).toHaveLength(2);
-    expect(livy.started).toHaveLength(2);
+    expect(livy.taken).toHaveLength(2);
   });
 
   it("does work that another process had asked for before it died, for whoever asks again", async () => {
@@ -140,16 +152,16 @@ describe("a cluster with a keeper", () => {
     await keeper.gateway.tend();
     tending(keeper);
     const [dead, next] = [await start(), await start()];
-    livy.job = () => ({ runs: "forever" });
+    hold();
     const lost = failure(dead.run(work(1)));
     await until(() => rows()[0]?.state === "running");
     await dead.kill();
     expect(await lost).toMatchObject({ code: "aborted" });
     const run = next.run(work(1));
     await sleep(100);
-    livy.finishAll();
+    release();
     await run;
-    expect(livy.started).toHaveLength(1);
+    expect(livy.taken).toHaveLength(1);
   });
 
   it("submits nothing for a process that died while it waited", async () => {
@@ -157,22 +169,22 @@ describe("a cluster with a keeper", () => {
     await keeper.gateway.tend();
     tending(keeper);
     const dead = await start();
-    livy.job = () => ({ runs: "forever" });
+    hold();
     const first = keeper.run(work(1));
-    await until(() => livy.started.length === 1);
+    await until(() => livy.taken.length === 1);
     const lost = failure(dead.run(work(2)));
     await until(() => rows()[1]?.note.includes("1 of 1 submissions live") === true);
     await dead.kill();
     await lost;
-    livy.finishAll();
+    release();
     await first;
     await until(() => rows()[1]?.state === "cancelled");
     expect(rows()[1]?.cause).toBe("nobody waits for it any more; it was never submitted");
-    expect(livy.started).toHaveLength(1);
+    expect(livy.taken).toHaveLength(1);
     // Whoever asks now is not told that it was cancelled, but has it done.
-    livy.job = () => ({ runs: "ok" });
+    livy.plan = () => ({ runs: "ok" });
     await keeper.run(work(2));
-    expect(livy.started).toHaveLength(2);
+    expect(livy.taken).toHaveLength(2);
   });
 
   it("is not posted to by a process whose lease may be over", async () => {
@@ -187,7 +199,7 @@ describe("a cluster with a keeper", () => {
     const next = await start();
     expect(await next.gateway.tend()).toBe(1);
     await next.run(work(1));
-    expect(livy.started).toHaveLength(1);
+    expect(livy.taken).toHaveLength(1);
     expect(rows()).toHaveLength(1);
   });
 });
