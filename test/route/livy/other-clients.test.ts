@@ -15,7 +15,7 @@ const QUICK = {
   postMs: 300,
   zombieMs: 150,
   endMs: 200,
-  lostMs: 800,
+  lostMs: 2_500,
   quietMs: 100,
   lingerMs: 500,
 };
@@ -97,12 +97,12 @@ describe.each(worlds)("Livy %s and %s", (_, __, profile, witness) => {
     const fault = { when: "before", does: "answer", status: 500, body: boom } as const;
     livy.faults.script("GET /batches", fault, fault, fault);
     await bench.run(work(1));
-    expect(livy.count("GET /batches")).toBeGreaterThan(3);
+    expect(livy.count("GET /batches")).toBeGreaterThanOrEqual(3);
     expectOnce();
   });
 
   it("an id that is a stranger's after a restart: the stranger's success is not ours", async () => {
-    livy.plan = () => ({ runs: "fails", ms: 400 });
+    livy.plan = () => ({ runs: "fails", ms: 1_700 });
     const failed = failure(bench.run(work(1)));
     await running();
     await served.start({ recovery: false });
@@ -113,7 +113,7 @@ describe.each(worlds)("Livy %s and %s", (_, __, profile, witness) => {
   });
 
   it("a batch that Livy forgets while it runs ends as it ends", async () => {
-    livy.plan = () => ({ runs: "ok", ms: 400 });
+    livy.plan = () => ({ runs: "ok", ms: 1_700 });
     const result = bench.run(work(1));
     await running();
     livy.forget("0");
@@ -135,15 +135,17 @@ describe.each(worlds)("Livy %s and %s", (_, __, profile, witness) => {
     expect(livy.ledger.count("accepted")).toBe(2);
   });
 
-  it("`recovering` is no end", async () => {
-    livy.plan = () => ({ runs: "ok", ms: 500 });
+  it("`recovering` is no end, however long", async () => {
+    livy.plan = () => ({ runs: "ok", ms: QUICK.lostMs + 1_000 });
     const result = bench.run(work(1));
     await running();
     await served.crash();
-    await sleep(100);
+    livy.yarn.down = true;
     await served.start();
+    await sleep(QUICK.lostMs + 400);
+    expect(livy.find("0")?.state).toBe("recovering");
+    livy.yarn.down = false;
     await result;
-    expect(livy.ledger.count("crashed")).toBe(1);
     expectOnce();
   });
 
