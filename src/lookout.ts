@@ -3,6 +3,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { FiresteelError } from "./errors.ts";
 import type { Store, Surroundings } from "./evaluate/ports.ts";
+import { atMost } from "./route/livy/waiting.ts";
 
 export interface LookoutOptions {
   readonly store: Store;
@@ -13,6 +14,8 @@ export interface LookoutOptions {
   readonly onError: (error: FiresteelError) => void;
 }
 
+/** How long disposing waits for a look that is under way. */
+const CLOSE_MS = 2_000;
 /** Notices come in crowds; one look answers many. */
 const CROWD_MS = 20;
 
@@ -36,7 +39,8 @@ export class Lookout implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort();
     this.#unlisten();
-    await this.#running;
+    // A look can wait for a database that is away; the store's closing ends that.
+    await atMost(CLOSE_MS, this.#running);
   }
 
   #lookNow(): void {

@@ -185,6 +185,21 @@ describe("several orchestrators on one Postgres", { timeout: 180_000 }, () => {
     await expectOnce(6);
   });
 
+  it("stop while the database is away, and the next one goes on", async () => {
+    const release = holdJobs();
+    const keeper = await site.start();
+    const id = await start(keeper, 0, 2);
+    await until("two jobs live", () => started() === 2);
+    await postgres.halt();
+    const exited = keeper.end("SIGTERM");
+    release();
+    expect(await exited).toBe(0);
+    await postgres.resume();
+    const next = await site.start();
+    expect(await resultOf(next, id)).toEqual(widths(0, 2));
+    await expectOnce(2);
+  });
+
   it("cancel, watch and fail through each other", async () => {
     holdJobs();
     const [keeper, other] = [await site.start(), await site.start()];

@@ -20,6 +20,8 @@ export class FollowedSubmissions implements AsyncDisposable {
   readonly #stop: AbortSignal;
   readonly #onChange: (record: SubmissionRecord) => void;
   readonly #handles = new Map<string, Handle>();
+  /** How many live, by cluster. */
+  readonly #counts = new Map<string, number>();
   readonly #due = new Set<string>();
   readonly #unlisten: () => void;
   readonly #timer: NodeJS.Timeout;
@@ -43,9 +45,7 @@ export class FollowedSubmissions implements AsyncDisposable {
 
   /** How many live on a cluster. */
   count(cluster: string): number {
-    let count = 0;
-    for (const { record } of this.#handles.values()) if (record.cluster === cluster && record.endedAt === null) count++;
-    return count;
+    return this.#counts.get(cluster) ?? 0;
   }
 
   /** Follows a submission; the same one for all who ask. */
@@ -55,6 +55,11 @@ export class FollowedSubmissions implements AsyncDisposable {
     const handle = new Handle(this.#store, this.#stop, record);
     this.#handles.set(record.id, handle);
     void handle.gone.finally(() => this.#handles.delete(record.id));
+    const { cluster } = record;
+    const count = (by: number) => this.#counts.set(cluster, this.count(cluster) + by);
+    count(1);
+    const uncount = () => count(-1);
+    handle.ended.then(uncount, uncount);
     // It may have changed since it was read.
     this.#look([record.id]);
     return handle;

@@ -21,6 +21,7 @@ import { PATIENCE, type Patience } from "./patience.ts";
 import type { SparkSpec } from "./spec.ts";
 import type { Staging } from "./staging.ts";
 import type { Followed, Submission } from "./submission.ts";
+import { atMost } from "./waiting.ts";
 import { rowConf } from "./work-key.ts";
 
 /** What is to be submitted: one attempt at a piece of work. */
@@ -65,6 +66,9 @@ export interface GatewayOptions {
   /** Told when a submission changed that another process keeps and somebody here waits for. */
   readonly onFollowed?: (submission: SubmissionRecord) => void;
 }
+
+/** How long closing waits for what is being written. */
+const CLOSE_MS = 5_000;
 
 /** Makes the gateway; nothing is asked of a cluster before there is work. */
 export function createGateway(options: GatewayOptions): Gateway {
@@ -181,7 +185,8 @@ export function createGateway(options: GatewayOptions): Gateway {
     stop.abort();
     await Promise.all([...clusters.values()].map((cluster) => cluster[Symbol.asyncDispose]()));
     await followed[Symbol.asyncDispose]();
-    await keeping.ended();
+    // Who waits for a database that is away is left: the store's closing ends that.
+    await atMost(CLOSE_MS, keeping.ended());
   }
 }
 
