@@ -146,13 +146,16 @@ describe.each([
       sized("sizes 3", 65_536, 5_000),
       sized("sizes 4", 65_537, 65_537, 300_000, 0),
     ];
+    const stored = async () =>
+      (await readdir(folder, { recursive: true })).filter((file) => /[0-9a-f]{64}$/.test(file));
+    const before = new Set(await stored());
     await store.recordCalls(calls);
     const found = await store.findCalls(calls.map((call) => call.evalHash));
     for (const call of calls) {
       expect(plain(found.get(call.evalHash)?.outcome)).toEqual(plain(call.outcome));
       expect(plain(await store.findCallRecord(call.evalHash))).toEqual(plain(call));
     }
-    const files = (await readdir(folder, { recursive: true })).filter((file) => /[0-9a-f]{64}$/.test(file));
+    const files = (await stored()).filter((file) => !before.has(file));
     expect(new Set(files.map((file) => file.slice(-64)))).toEqual(
       new Set(
         calls
