@@ -25,12 +25,17 @@ const LAST_MS = 2_000;
 
 /** The store, with reads of running work that are asked again until the database answers. Not for front doors, where a caller wants to hear that it is away. */
 export function patientStore<S extends Store>(store: S): S {
+  const methods = new Map<string | symbol, unknown>();
   return new Proxy(store, {
     get(target, key) {
+      const known = methods.get(key);
+      if (known !== undefined) return known;
       const value: unknown = Reflect.get(target, key, target);
       if (typeof value !== "function") return value;
-      const method = value as (...args: unknown[]) => Promise<unknown>;
-      return READS.has(key) ? (...args: unknown[]) => patiently(() => method.apply(target, args)) : value.bind(target);
+      const method = value.bind(target) as (...args: unknown[]) => Promise<unknown>;
+      const made = READS.has(key) ? (...args: unknown[]) => patiently(() => method(...args)) : method;
+      methods.set(key, made);
+      return made;
     },
   });
 }
