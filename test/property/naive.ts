@@ -114,8 +114,14 @@ export function evaluate(prefix: string, state: State): Naive {
     /** What the body sees, and what the calls of an expression below see. */
     readonly own: Context;
     readonly context: Context;
-    /** Shared expressions: evaluated once in each context. */
-    readonly slots: Map<string, Settled>;
+    /** Shared expressions, and those under a context: evaluated once in each context. */
+    readonly slots: Map<Expr, Map<string, Settled>>;
+  }
+
+  function once(at: Expr, frame: Frame): Settled {
+    const [slots, key] = [frame.slots.get(at) ?? new Map<string, Settled>(), show([...frame.context])];
+    frame.slots.set(at, slots.set(key, slots.get(key) ?? expr(at, frame)));
+    return slots.get(key)!;
   }
 
   function expr(at: Expr, frame: Frame): Settled {
@@ -147,12 +153,8 @@ export function evaluate(prefix: string, state: State): Naive {
         return done(pure(at.p, frame) % 2 === 0);
       case "given":
         return done(frame.args[at.i]);
-      case "shared": {
-        const slot = show([at.slot, ...frame.context]);
-        const settled = frame.slots.get(slot) ?? sub(frame.task.body.shared[at.slot]!);
-        frame.slots.set(slot, settled);
-        return settled;
-      }
+      case "shared":
+        return once(frame.task.body.shared[at.slot]!, frame);
       case "call":
         return together(at.args.map(sub), (values) => ask(at.task, values));
       case "when":
@@ -218,7 +220,7 @@ export function evaluate(prefix: string, state: State): Naive {
         return then(at.arg, (arg) => done(value(at.task, arg)));
       case "under":
         return then(at.value, (value) =>
-          expr(at.body, { ...frame, context: new Map([...new Map(frame.context).set(at.key, value)].sort()) }),
+          once(at.body, { ...frame, context: new Map([...new Map(frame.context).set(at.key, value)].sort()) }),
         );
       case "raise":
         return failed({ code: "unknown", name: "Raised", message: at.message });
