@@ -87,6 +87,8 @@ def _work(spec, spark, files, location, phases):
         raise Refused("spec version {0} is not supported; this harness knows 1".format(spec["version"]))
     kind = spec["kind"]
     _configure(spark, spec)
+    if "group" in spec:
+        spark.sparkContext.setJobGroup(spec["group"]["id"], spec["group"]["description"])
     with phases("read"):
         inputs = {entry["name"]: read(spark, entry) for entry in spec["inputs"]}
     if kind == "fingerprint":

@@ -41,7 +41,7 @@ function count(name: keyof typeof values): number {
   return number;
 }
 
-function describe({ programs, steps, calls, bodies, failures, kills, midway }: Tally): string {
+function describe({ programs, steps, calls, bodies, failures, races, kills, midway }: Tally): string {
   const seconds = (performance.now() - begun) / 1000;
-  return `${programs} programs, ${steps} steps of ${calls} calls: ${bodies} bodies ran; ${failures} steps ended with a failure; ${kills} kills, ${midway} of them midway; ${seconds.toFixed(0)} s`;
+  return `${programs} programs, ${steps} steps of ${calls} calls: ${bodies} bodies ran; ${failures} steps ended with a failure; ${races} changed while they ran; ${kills} kills, ${midway} of them midway; ${seconds.toFixed(0)} s`;
 }

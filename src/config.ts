@@ -47,7 +47,7 @@ export interface ClusterConfig {
   readonly timeOuts?: TimeOuts;
   /** Most connections to Livy at once. @default 8 */
   readonly connections?: number;
-  /** Submissions of ours that may live there at once. @default 16 */
+  /** Submissions of ours that may live there at once, of all orchestrators of one database together. @default 16 */
   readonly maxLive?: number;
   /** How often its list of batches is asked for while something of ours lives there, in ms. @default 500 */
   readonly tickMs?: number;

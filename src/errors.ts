@@ -5,6 +5,11 @@
  * (https://grpc.io/docs/guides/status-codes/).
  */
 
+import { inspect } from "node:util";
+
+/** Characters that are shown of what was thrown. */
+const MOST_TEXT = 500;
+
 /** What kind of failure it is; each has the meaning of the gRPC status of the same name. */
 export const Code = {
   /** The caller cancelled, or nobody waits for the result any more. */
@@ -81,7 +86,8 @@ export class FiresteelError extends Error {
         cause: reason,
         details: { name: reason.name, stack: reason.stack },
       });
-    return new FiresteelError(code, textOf(reason), { cause: reason });
+    if (typeof reason === "string" && reason !== "") return new FiresteelError(code, reason, { cause: reason });
+    return new FiresteelError(code, `${textOf(reason)} was thrown, which is no Error`, { cause: reason });
   }
 
   // Recognised across worker threads' copies of this module, which `instanceof` alone is not.
@@ -93,11 +99,18 @@ export class FiresteelError extends Error {
   }
 }
 
+/** What was thrown as JavaScript writes it, in one line. */
 function textOf(reason: unknown): string {
   try {
-    return String(reason);
+    const text = inspect(reason, {
+      depth: 2,
+      breakLength: Number.POSITIVE_INFINITY,
+      maxArrayLength: 10,
+      maxStringLength: 500,
+    });
+    return text.length <= MOST_TEXT ? text : `${text.slice(0, MOST_TEXT)}...`;
   } catch {
-    // An object without a text form, a lazy: whatever can be thrown.
-    return `something that has no text was thrown (${typeof reason})`;
+    // Whatever can be thrown, also what throws when it is looked at.
+    return `something without a text form (${typeof reason})`;
   }
 }

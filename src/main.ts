@@ -18,9 +18,12 @@ import { Explainer } from "./evaluate/explain/explainer.ts";
 import type { InputsContext } from "./evaluate/inputs.ts";
 import { Limits } from "./evaluate/limits.ts";
 import type { Store } from "./evaluate/ports.ts";
+import { Lookout } from "./lookout.ts";
 import { observeSubmissions } from "./observe-submissions.ts";
 import { addOrchestratorMetrics } from "./orchestrator-metrics.ts";
+import { patientStore } from "./patient-store.ts";
 import { openProjectCode } from "./project-code.ts";
+import { LEASE_MS } from "./record/lease.ts";
 import { openStore } from "./record/store.ts";
 import type { LoadedFlowCode } from "./route/flow/flow-code.ts";
 import { createGateway } from "./route/livy/gateway.ts";
@@ -39,6 +42,8 @@ export interface OrchestratorOptions {
   readonly log: Logger;
   /** Whether `local` clusters have a URL now; gives Livy's and the ResourceManager's. */
   readonly localCluster: () => Promise<LocalCluster | null>;
+  /** How long this process counts as alive without a sign of life; for tests. @default 10,000 */
+  readonly leaseMs?: number;
   /** False: what a former orchestrator left is left alone, for one that only explains. @default true */
   readonly takeOver?: boolean;
 }
@@ -60,13 +65,14 @@ export async function startOrchestrator({
   config,
   log,
   localCluster,
+  leaseMs = LEASE_MS,
   takeOver = true,
 }: OrchestratorOptions): Promise<RunningOrchestrator> {
   await using cleanup = new Cleanup();
   await mkdir(join(root, ".firesteel"), { recursive: true });
   const notice = (line: string) => log.warn(line);
-  const opened = cleanup.use(await openStore({ ...storeLocation(root, config), onNotice: notice }));
-  const store: Store = observeSubmissions(opened, (submission) =>
+  const opened = cleanup.use(await openStore({ ...storeLocation(root, config), leaseMs, onNotice: notice }));
+  const store: Store = observeSubmissions(patientStore(opened), (submission) =>
     executions.emit(submission.executionId, { kind: "submission", submission }),
   );
   const storages = createStorages({ root, storage: config.storage });
@@ -82,6 +88,7 @@ export async function startOrchestrator({
     storage,
     staging,
     warehouse,
+    onFollowed: (submission) => executions.emit(submission.executionId, { kind: "submission", submission }),
     onError: (error) => log.error({ err: error }, error.message),
   });
   cleanup.use(gateway);
@@ -96,7 +103,9 @@ export async function startOrchestrator({
       storage: config.storage,
       flows: config.flows,
       workers: config.workers,
+      values: opened.valueFolder,
       executors,
+      limits: Object.keys(config.limits),
       spark: (host) =>
         clusters.length === 0 ? null : createSparkExecutor({ host, gateway, store, storage, staging, planStaging }),
       onVersion: (next) => {
@@ -123,19 +132,35 @@ export async function startOrchestrator({
   cleanup.defer(() => executions.close());
 
   if (takeOver) {
-    const adopted = await gateway.adopt();
-    if (adopted > 0) log.info(`took over ${adopted} submission${adopted === 1 ? "" : "s"}`);
-    const resumed = await executions.resume();
-    if (resumed > 0) log.info(`resumed ${resumed} execution${resumed === 1 ? "" : "s"}`);
+    const told = (did: string, count: number, what: string) => {
+      if (count > 0) log.info(`${did} ${count} ${what}${count === 1 ? "" : "s"}`);
+    };
+    told("took over", await gateway.tend(), "submission");
+    told("resumed", await executions.resume(), "execution");
+    if (store.shared) {
+      cleanup.use(
+        new Lookout({
+          store,
+          // The end of a lease is noticed soon after it: together well below 15 s.
+          lookMs: leaseMs / 5,
+          onLook: async (around) => {
+            executions.cancelAsked(around.cancelledExecutions);
+            told("took", await gateway.tend(around), "submission");
+            if (around.executions) told("resumed", await executions.resume(), "execution");
+          },
+          onError: (error) => log.error({ err: error }, error.message),
+        }),
+      );
+    }
   }
 
   const orchestrator: Orchestrator = {
     start: (request) => executions.start(request),
-    get: (id) => store.findExecution(id),
-    jobs: store,
+    get: (id) => opened.findExecution(id),
+    jobs: opened,
     wait: (id, timeoutMs, signal) => executions.wait(id, timeoutMs, signal),
     watch: (id, signal) => executions.watch(id, signal),
-    list: (filter, page) => store.listExecutions(filter, page),
+    list: (filter, page) => opened.listExecutions(filter, page),
     cancel: (id, reason) => executions.cancel(id, reason),
     dryRun: (request, signal) => explainer.dryRun(request, signal),
     explain: (id, examples) => explainer.execution(id, examples),
@@ -146,7 +171,7 @@ export async function startOrchestrator({
         options: { ...task.options, ...(task.schemas === undefined ? {} : { args: task.schemas }) },
       })),
     clusters: () => gateway.clusters().map((status) => ({ ...status, labels: labelsOf(status.labels) })),
-    submissions: store,
+    submissions: opened,
     metrics: (registry) =>
       addOrchestratorMetrics(registry, {
         executions: () => executions.size,
@@ -175,6 +200,9 @@ export async function startOrchestrator({
   };
   void opened.lost.then((reason) => {
     log.error(`stopping: ${reason.message}`);
+    // At once, before callers get the time to leave: whoever took over works on the same clusters and executions now.
+    executions.close();
+    void gateway[Symbol.asyncDispose]();
     return stop(reason);
   });
   return {
@@ -207,10 +235,12 @@ function locate(root: string, location: string): string {
 
 /** What the author of the code should know of it: what is most likely wrong, and what is not kept. */
 function tellWarnings(log: Logger, code: FlowCode): void {
-  for (const { message, file, line, column } of code.warnings) log.warn(`${file}:${line}:${column}: ${message}`);
+  for (const { message, file, line, column } of code.warnings)
+    log.warn({ about: "code" }, `${file}:${line}:${column}: ${message}`);
   for (const task of code.tasks.values())
     for (const { reason, file, line, column } of task.undecided)
       log.warn(
+        { about: "code" },
         `results of task ${task.name} are not kept: ${reason}, at ${file}:${line}:${column}; ${task.arrow ? 'define it with task("name", options, ...) and set' : "set"} \`reads\` (what it depends on) or \`version\` to decide it yourself`,
       );
 }

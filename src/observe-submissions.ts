@@ -11,9 +11,9 @@ export function observeSubmissions(store: Store, onChange: (submission: Submissi
   return new Proxy(store, {
     get(target, key) {
       if (key === "createSubmission") {
-        return async (submission: SubmissionRecord) => {
-          await target.createSubmission(submission);
-          onChange(submission);
+        return async (...args: Parameters<Store["createSubmission"]>) => {
+          await target.createSubmission(...args);
+          onChange(args[0]);
         };
       }
       if (key === "updateSubmission") {

@@ -8,6 +8,7 @@ import { fileURLToPath } from "node:url";
 import { type FSWatcher, watch } from "chokidar";
 import { glob, isDynamicPattern } from "tinyglobby";
 import type { StorageConfig } from "./config.ts";
+import type { ValueFolder } from "./data/value-folder.ts";
 import { Code, FiresteelError } from "./errors.ts";
 import type { Executor } from "./evaluate/ports.ts";
 import { type LoadedFlowCode, loadFlowCode, type MakeExecutor } from "./route/flow/flow-code.ts";
@@ -26,9 +27,13 @@ export interface ProjectCodeOptions {
   /** Flow modules: paths or globs from the root. */
   readonly flows: readonly string[];
   readonly workers: number;
+  /** Where workers put large results. */
+  readonly values?: ValueFolder | null;
   readonly spark: (host: Executor) => Executor | null;
   /** Makes the executors of third parties, by name. */
   readonly executors?: ReadonlyMap<string, MakeExecutor>;
+  /** Names of the configured limits. */
+  readonly limits?: readonly string[];
   /** Told of a new version, and of one that does not load. */
   readonly onVersion: (code: LoadedFlowCode) => void;
   readonly onProblem: (error: FiresteelError) => void;
@@ -155,8 +160,10 @@ async function load(options: ProjectCodeOptions, before: LoadedFlowCode | undefi
     ...(options.storage ? { storage: options.storage } : {}),
     modules,
     workers: options.workers,
+    values: options.values ?? null,
     spark: options.spark,
     ...(options.executors ? { executors: options.executors } : {}),
+    ...(options.limits ? { limits: options.limits } : {}),
     ...(before ? { before } : {}),
   });
 }

@@ -18,11 +18,9 @@ import { type HdfsInfo, startHdfs } from "../cluster/hdfs.ts";
 import { startLivy } from "../cluster/livy.ts";
 import { findLivyArchive, installLivyArchive } from "../cluster/livy-archive.ts";
 import type { TestCluster } from "./cluster.ts";
+import { LIVY_ARCHIVES } from "./livy-archives.ts";
 
 const SWEEPER = fileURLToPath(new URL("./cluster-sweeper.ts", import.meta.url));
-
-/** Where an archive of a newer Livy may lie; without one its tests are skipped. */
-const ARCHIVES = fileURLToPath(new URL("../../shared/livy", import.meta.url));
 
 /** Answers whoever asks for the cluster; returns what stops it. */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
@@ -73,9 +71,9 @@ async function start(folder: string, signal: AbortSignal): Promise<TestCluster> 
     signal,
     onProgress,
   });
-  const archive = await findLivyArchive([ARCHIVES]);
-  if (archive === undefined) return { livyUrl, resourceManagerUrl, warehouse };
+  const archive = await findLivyArchive(LIVY_ARCHIVES);
+  if (archive === undefined) return { directory, livyUrl, resourceManagerUrl, warehouse };
   const livyHome = await installLivyArchive(archive, { signal, onProgress });
   const { url: livy09Url } = await startLivy({ directory }, { name: "livy09", livyHome, signal, onProgress });
-  return { livyUrl, resourceManagerUrl, warehouse, livy09Url };
+  return { directory, livyUrl, resourceManagerUrl, warehouse, livy09Url, livy09Home: livyHome };
 }

@@ -17,6 +17,7 @@ import { findServer } from "./server-state.ts";
 import { connect } from "./session.ts";
 import { parseArguments } from "./task-arguments.ts";
 import { outputWidth, paint, print, redirectOutput, say } from "./terminal.ts";
+import { ToldWarnings } from "./told-warnings.ts";
 
 /** What the command line says. */
 export interface ExplainOptions {
@@ -97,9 +98,11 @@ async function openPlace(): Promise<{ readonly client: FiresteelClient } & Async
   const server = await findServer(root);
   if (server) return connect(root, server);
   const [config, { startExplainer }] = await Promise.all([loadConfig(root), import("./own-server.ts")]);
-  const log = await openProjectLog(root, say, "warn");
+  const told = new ToldWarnings(root);
+  const log = await openProjectLog(root, say, "warn", told);
   redirectOutput((text) => process.stderr.write(text));
   const own = await startExplainer({ root, config, log: log.logger });
+  told.keep();
   const client = createClient(own.grpcAddress);
   return {
     client,

@@ -8,6 +8,7 @@ import { Writable } from "node:stream";
 import { type Logger, pino } from "pino";
 import { formatTime, plainText } from "./format.ts";
 import { paintError } from "./terminal.ts";
+import type { ToldWarnings } from "./told-warnings.ts";
 
 /** A log that grows beyond this many bytes is put aside at the next start; one such is kept. */
 const MOST_BYTES = 20 * 1024 * 1024;
@@ -21,8 +22,13 @@ export interface ProjectLog extends Disposable {
 /** The least that is told: all of it, what people should know of (`info`), or only what went wrong. */
 export type Told = "info" | "warn";
 
-/** Opens the log of a project. `tell` gets a line for people for each entry from `least` on. */
-export async function openProjectLog(root: string, tell: (line: string) => void, least: Told): Promise<ProjectLog> {
+/** Opens the log of a project. `tell` gets a line for people for each entry from `least` on, but for warnings about the code that `told` knows. */
+export async function openProjectLog(
+  root: string,
+  tell: (line: string) => void,
+  least: Told,
+  told?: ToldWarnings,
+): Promise<ProjectLog> {
   const folder = join(root, ".firesteel", "log");
   const file = join(folder, "firesteel.log");
   await mkdir(folder, { recursive: true });
@@ -39,7 +45,8 @@ export async function openProjectLog(root: string, tell: (line: string) => void,
   const people = new Writable({
     decodeStrings: false,
     write(chunk, _encoding, done) {
-      tell(humanLine(JSON.parse(String(chunk)) as LogEntry, Date.now()));
+      const entry = JSON.parse(String(chunk)) as LogEntry;
+      if (entry.about !== "code" || !told || told.isNew(entry.msg ?? "")) tell(humanLine(entry, Date.now()));
       done();
     },
   });
@@ -57,6 +64,8 @@ interface LogEntry {
   readonly level: number;
   readonly time: number;
   readonly msg?: string;
+  /** `code`: a warning about the project's code, which is the same until that is edited. */
+  readonly about?: "code";
 }
 
 /** An entry as a line: time, the level when it is no mere information, the message. */

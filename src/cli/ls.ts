@@ -2,8 +2,9 @@
  * `firesteel ls`: the newest executions.
  */
 
+import { toJson } from "@bufbuild/protobuf";
 import { timestampMs } from "@bufbuild/protobuf/wkt";
-import { type Execution, ExecutionState } from "../gen/firesteel/v1/execution_pb.ts";
+import { type Execution, ExecutionSchema, ExecutionState } from "../gen/firesteel/v1/execution_pb.ts";
 import { ExitCode } from "./exit-code.ts";
 import { formatAge, formatDuration, formatTime, shortId } from "./format.ts";
 import { openSession } from "./session.ts";
@@ -15,6 +16,8 @@ import { outputWidth, print, say } from "./terminal.ts";
 /** What the command line says. */
 export interface LsOptions {
   readonly limit: number;
+  /** Prints a list of the messages of `ListExecutions`. */
+  readonly json: boolean;
   readonly state?: string;
   readonly task?: string;
 }
@@ -23,7 +26,7 @@ export interface LsOptions {
 export const EXECUTION_STATES: readonly string[] = ["running", "succeeded", "failed", "cancelled"];
 
 /** Lists executions, newest first. */
-export async function ls({ limit, state, task }: LsOptions): Promise<ExitCode> {
+export async function ls({ limit, json, state, task }: LsOptions): Promise<ExitCode> {
   await using session = await openSession();
   const rows: Execution[] = [];
   for (let pageToken = ""; rows.length < limit; ) {
@@ -37,7 +40,8 @@ export async function ls({ limit, state, task }: LsOptions): Promise<ExitCode> {
     pageToken = page.nextPageToken;
     if (pageToken === "") break;
   }
-  if (rows.length === 0) say(state || task ? "no such executions" : "nothing has run yet");
+  if (json) print(JSON.stringify(rows.map((row) => toJson(ExecutionSchema, row))));
+  else if (rows.length === 0) say(state || task ? "no such executions" : "nothing has run yet");
   else print(formatTable(columns(Date.now(), session.server !== null), rows));
   return ExitCode.ok;
 }

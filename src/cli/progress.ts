@@ -33,7 +33,10 @@ export interface ProgressCounts {
 
 /** The progress of one execution. */
 export class Progress {
+  readonly #now: () => number;
   readonly #live = new Map<string, Job>();
+  /** When jobs that had waited were first seen to run. */
+  readonly #began = new Map<string, number>();
   readonly #ended = new Set<string>();
   readonly #submissions = new Map<string, SubmissionState>();
   readonly #notes = new Set<string>();
@@ -45,6 +48,11 @@ export class Progress {
   #failed = 0;
   #cancelled = 0;
   #execution: Execution | undefined;
+
+  /** `now` is the clock by which the time of a job is told that waited before it ran. */
+  constructor(now: () => number = Date.now) {
+    this.#now = now;
+  }
 
   /** The execution as it was last told of. */
   get execution(): Execution | undefined {
@@ -94,21 +102,27 @@ export class Progress {
 
   #job(job: Job): ProgressLine[] {
     if (this.#ended.has(job.id)) return [];
+    const before = this.#live.get(job.id);
     if (job.endedAt === undefined) {
+      if (before?.state === JobState.WAITING && job.state !== JobState.WAITING) this.#began.set(job.id, this.#now());
       this.#live.set(job.id, job);
       const note = oneLine(job.note ?? "");
       if (!note.startsWith("waiting") || this.#notes.has(note)) return [];
       this.#notes.add(note);
       return [{ kind: "passing", text: `${job.task} ${note}` }];
     }
+    const began = this.#began.get(job.id) ?? (job.startedAt && timestampMs(job.startedAt));
+    this.#began.delete(job.id);
     this.#live.delete(job.id);
     this.#ended.add(job.id);
     if (job.state === JobState.SUCCEEDED) {
       if (job.cached) this.#cached++;
       else this.#ran++;
-      const took = tookMs(job);
+      const took = began === undefined ? 0 : Math.max(0, timestampMs(job.endedAt) - began);
       if (job.cached || took <= WORTH_A_LINE_MS) return [];
-      return this.#few(job.task, "done", `${job.task} done in ${formatDuration(took)} (${job.executor})`);
+      // Of one that was told of as waiting and then as ended, it is not known how long it ran.
+      const how = before?.state === JobState.WAITING ? "done, with its waiting," : "done";
+      return this.#few(job.task, "done", `${job.task} ${how} in ${formatDuration(took)} (${job.executor})`);
     }
     if (job.state === JobState.CANCELLED) {
       this.#cancelled++;
@@ -199,10 +213,6 @@ function frameLine(group: readonly Job[], now: number): string {
   return [`${job.task}${many}`, job.executor, span, note || (isWaiting(group) ? "waiting" : "")]
     .filter((part) => part !== "")
     .join("  ");
-}
-
-function tookMs({ startedAt, endedAt }: Job): number {
-  return startedAt && endedAt ? timestampMs(endedAt) - timestampMs(startedAt) : 0;
 }
 
 function shortDigest(digest: string): string {

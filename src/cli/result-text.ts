@@ -12,11 +12,15 @@ import { type Column, formatTable } from "./table.ts";
 /** Rows of a result that are shown; all of them with --json. */
 const MOST_ROWS = 50;
 
+/** Lines and characters of a text that a terminal is shown; all of it with --json, or when the output is a file. */
+const MOST_LINES = 100;
+const MOST_TEXT = 8000;
+
 type Row = Readonly<Record<string, unknown>>;
 
-/** A result as text. `width` is the terminal's; `colors` colours values. */
+/** A result as text. `width` is the terminal's, undefined where the output is none: then a text is given whole. `colors` colours values. */
 export function formatResult(value: unknown, width: number | undefined, colors: boolean): string {
-  if (typeof value === "string") return value;
+  if (typeof value === "string") return width === undefined ? value : formatText(value);
   if (isRows(value)) return formatRows(value, width ?? 120);
   return inspect(shown(value), {
     depth: 6,
@@ -25,6 +29,13 @@ export function formatResult(value: unknown, width: number | undefined, colors: 
     maxArrayLength: 100,
     maxStringLength: 2000,
   });
+}
+
+/** The beginning of a text that is too long for a terminal. */
+function formatText(text: string): string {
+  if (text.length <= MOST_TEXT && text.split("\n", MOST_LINES + 1).length <= MOST_LINES) return text;
+  const start = text.slice(0, MOST_TEXT).toWellFormed().split("\n").slice(0, MOST_LINES).join("\n");
+  return `${start}\n(${formatCount(text.length - start.length, "more character")}; --json or \`> FILE\` gives all)`;
 }
 
 /** Whether it is a list of objects of simple members. */

@@ -22,6 +22,7 @@ import { findServer, type ServerState } from "./server-state.ts";
 import { connect, openServerSession, type Session } from "./session.ts";
 import { parseArguments } from "./task-arguments.ts";
 import { outputWidth, paintError, print, redirectOutput, say } from "./terminal.ts";
+import { ToldWarnings } from "./told-warnings.ts";
 
 /** What the command line says. */
 export interface RunOptions {
@@ -113,7 +114,8 @@ async function reasonsOf({ httpAddress }: ServerState): Promise<readonly string[
 async function openOwn(root: string): Promise<Place> {
   // The configuration is evaluated in a thread; the orchestrator's modules load meanwhile.
   const [config, { startOwnServer }] = await Promise.all([loadConfig(root), import("./own-server.ts")]);
-  const log = await openProjectLog(root, say, "warn");
+  const told = new ToldWarnings(root);
+  const log = await openProjectLog(root, say, "warn", told);
   let own: OwnServer;
   const printed = { to: toStderr };
   redirectOutput((text) => printed.to(text));
@@ -131,6 +133,7 @@ async function openOwn(root: string): Promise<Place> {
     if (other) return foreign(root, other);
     throw error;
   }
+  told.keep();
   const session = connect(root, own.state);
   return {
     session,

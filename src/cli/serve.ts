@@ -9,7 +9,7 @@ import { ExitCode } from "./exit-code.ts";
 import { formatTime } from "./format.ts";
 import { onInterrupt } from "./interrupt.ts";
 import { openProjectLog } from "./log-file.ts";
-import { findServer } from "./server-state.ts";
+import { findServer, type ServerState } from "./server-state.ts";
 import { paint, print, redirectOutput } from "./terminal.ts";
 
 /** What the command line says. */
@@ -40,25 +40,33 @@ export async function serve(options: ServeOptions): Promise<ExitCode> {
   redirectOutput((text) => print(text.replace(/\n$/, "")));
 
   const asked = Promise.withResolvers<null>();
+  let told = false;
   using _interrupts = onInterrupt(() => {
+    told = true;
     print("stopping; Ctrl-C again stops at once");
     asked.resolve(null);
   });
   await using server = await startOwnServer({ root, config, log: log.logger, command: "serve" });
-  print(
-    [
-      `${paint("bold", "firesteel serves")} ${root}`,
-      `  gRPC      ${server.state.grpcAddress}`,
-      `  HTTP      http://${server.state.httpAddress}`,
-      `  database  ${config.database === "embedded" ? "embedded, in .firesteel/db" : "Postgres"}`,
-      `  log       ${log.file}`,
-      `ready after ${((performance.now() - began) / 1000).toFixed(1)} s; Ctrl-C stops it`,
-    ].join("\n"),
-  );
-  log.logger.info({ grpc: server.state.grpcAddress, http: server.state.httpAddress }, "ready");
+  if (!told) {
+    tellReady(root, config, server.state, log.file, began);
+    log.logger.info({ grpc: server.state.grpcAddress, http: server.state.httpAddress }, "ready");
+  }
   const failure = await Promise.race([asked.promise, server.stopped]);
   if (failure) throw failure;
   await server[Symbol.asyncDispose]();
   log.logger.info("stopped");
   return ExitCode.ok;
+}
+
+function tellReady(root: string, config: Config, state: ServerState, logFile: string, began: number): void {
+  print(
+    [
+      `${paint("bold", "firesteel serves")} ${root}`,
+      `  gRPC      ${state.grpcAddress}`,
+      `  HTTP      http://${state.httpAddress}`,
+      `  database  ${config.database === "embedded" ? "embedded, in .firesteel/db" : "Postgres"}`,
+      `  log       ${logFile}`,
+      `ready after ${((performance.now() - began) / 1000).toFixed(1)} s; Ctrl-C stops it`,
+    ].join("\n"),
+  );
 }

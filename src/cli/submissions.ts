@@ -2,8 +2,9 @@
  * `firesteel submissions`: what was sent to clusters.
  */
 
+import { toJson } from "@bufbuild/protobuf";
 import { timestampMs } from "@bufbuild/protobuf/wkt";
-import { ClusterState, type Submission } from "../gen/firesteel/v1/submission_pb.ts";
+import { ClusterState, type Submission, SubmissionSchema } from "../gen/firesteel/v1/submission_pb.ts";
 import { ExitCode } from "./exit-code.ts";
 import { formatAge, formatDuration, formatTime, oneLine, shortId } from "./format.ts";
 import { openSession, type Session } from "./session.ts";
@@ -17,10 +18,12 @@ export interface SubmissionsOptions {
   readonly live: boolean;
   readonly cluster?: string;
   readonly limit: number;
+  /** Prints a list of the messages of `ListSubmissions`. */
+  readonly json: boolean;
 }
 
 /** Lists submissions, newest first, and says which clusters are down. */
-export async function submissions({ live, cluster, limit }: SubmissionsOptions): Promise<ExitCode> {
+export async function submissions({ live, cluster, limit, json }: SubmissionsOptions): Promise<ExitCode> {
   await using session = await openSession();
   await tellClusters(session, cluster);
   const rows: Submission[] = [];
@@ -35,7 +38,8 @@ export async function submissions({ live, cluster, limit }: SubmissionsOptions):
     pageToken = page.nextPageToken;
     if (pageToken === "") break;
   }
-  if (rows.length === 0) say(live ? "nothing is on a cluster now" : "nothing was sent to a cluster yet");
+  if (json) print(JSON.stringify(rows.map((row) => toJson(SubmissionSchema, row))));
+  else if (rows.length === 0) say(live ? "nothing is on a cluster now" : "nothing was sent to a cluster yet");
   else print(formatTable(columns(Date.now()), rows));
   return ExitCode.ok;
 }

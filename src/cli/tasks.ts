@@ -3,7 +3,8 @@
  */
 
 import { inspect } from "node:util";
-import type { Parameter, Task } from "../gen/firesteel/v1/task_pb.ts";
+import { toJson } from "@bufbuild/protobuf";
+import { type Parameter, type Task, TaskSchema } from "../gen/firesteel/v1/task_pb.ts";
 import { valueFromMessage } from "../serve/value-message.ts";
 import { ExitCode } from "./exit-code.ts";
 import { plainText } from "./format.ts";
@@ -11,12 +12,23 @@ import { openSession } from "./session.ts";
 import { formatTable } from "./table.ts";
 import { paintError, print, say } from "./terminal.ts";
 
+/** What the command line says. */
+export interface TasksOptions {
+  readonly prefix: string;
+  /** Prints a list of the messages of `ListTasks`. */
+  readonly json: boolean;
+}
+
 /** Lists the tasks whose names start with a prefix. */
-export async function tasks({ prefix }: { readonly prefix: string }): Promise<ExitCode> {
+export async function tasks({ prefix, json }: TasksOptions): Promise<ExitCode> {
   await using session = await openSession("tasks");
   const { tasks: rows, warnings } = await session.client.tasks.listTasks({ prefix });
   for (const { message, file, line, column } of warnings)
     say(`${paintError("yellow", "warning")} ${file}:${line}:${column}: ${plainText(message)}`);
+  if (json) {
+    print(JSON.stringify(rows.map((row) => toJson(TaskSchema, row))));
+    return ExitCode.ok;
+  }
   if (rows.length === 0) {
     say(prefix === "" ? "the project has no tasks" : `no task has a name that starts with: ${prefix}`);
     return ExitCode.ok;

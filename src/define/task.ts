@@ -48,6 +48,15 @@ export interface Task<A extends readonly unknown[] = never[], R = unknown> {
   with(options: CallOptions): (...args: { readonly [K in keyof A]: Arg<A[K]> }) => Lazy<R>;
 }
 
+/**
+ * Any function. It says nothing of the parameters, so that the compiler takes their types from where they are written: one with a default (`by = 1`) would be `unknown` where a type of the parameters is expected.
+ */
+// biome-ignore lint/complexity/noBannedTypes: a type with a call signature would be such an expectation
+type AnyFunction = Function;
+
+/** The task that a function is the body of. */
+type TaskOf<F> = F extends (...args: infer A) => infer R ? Task<A, Resolved<R>> : never;
+
 /** A task seen where its code is not loaded (the serving thread): just its name. */
 export class TaskReference {
   readonly kind = "task";
@@ -97,12 +106,8 @@ export function task<const S extends ArgumentSchemas, R>(
   options: TaskOptions & { readonly args: S },
   body: (...args: SchemaOutputs<S>) => R,
 ): Task<SchemaInputs<S>, Resolved<R>>;
-export function task<A extends readonly unknown[], R>(name: string, body: (...args: A) => R): Task<A, Resolved<R>>;
-export function task<A extends readonly unknown[], R>(
-  name: string,
-  options: TaskOptions,
-  body: (...args: A) => R,
-): Task<A, Resolved<R>>;
+export function task<F extends AnyFunction>(name: string, body: F): TaskOf<F>;
+export function task<F extends AnyFunction>(name: string, options: TaskOptions, body: F): TaskOf<F>;
 export function task(name: string, second: unknown, third?: unknown): Task {
   return define(undefined, name, second, third, callSite());
 }

@@ -12,12 +12,14 @@ import { Tag } from "../hash/tags.ts";
 import type { FlowCode, TaskInfo } from "./code.ts";
 import { inputChanged } from "./file-identity.ts";
 import { Inputs, type InputsContext } from "./inputs.ts";
+import { invalidPlaces } from "./invalid-result.ts";
 import type { Job } from "./job.ts";
 import type { Limits } from "./limits.ts";
 import type { CallRecord, DatasetRecord, DirectExecutor, Invocation, Outcome, Progress, Store } from "./ports.ts";
 import { readsDigest } from "./reads.ts";
 import { mayRetry, retryPause, retryPolicy } from "./retries.ts";
 import { type Run, Running, type RunResult, type Waiter } from "./running.ts";
+import { StoredReader } from "./stored-values.ts";
 
 /** One call to be run, and who waits for its one-step result. */
 export interface BodyRequest extends Waiter<Outcome> {
@@ -34,6 +36,8 @@ export interface BodyRequest extends Waiter<Outcome> {
 }
 
 const CLAIM_POLL_MS = 250;
+/** Files and datasets that made a result invalid which are recorded, at most. */
+const MOST_PLACES = 20;
 
 /** The first two bytes of the tags' heads, and the third ones. */
 const EXTERNAL_HEAD = Uint8Array.of(0xd9, Tag.file >> 8);
@@ -62,6 +66,7 @@ export class Bodies {
   readonly #store: Store;
   readonly #limits: Limits;
   readonly #inputs: InputsContext;
+  readonly #stored: StoredReader;
   readonly #running = new Running<Outcome>();
   #finished: CallRecord[] = [];
 
@@ -69,6 +74,7 @@ export class Bodies {
     this.#store = store;
     this.#limits = limits;
     this.#inputs = inputs;
+    this.#stored = new StoredReader(store.stored);
   }
 
   /** Number of bodies that run. */
@@ -83,6 +89,16 @@ export class Bodies {
     if ((await inputs.files.findChanged(externals.files, externals.directories)) !== null) return false;
     for (const dataset of externals.datasets) if ((await inputs.locate(dataset.identity)) === null) return false;
     return true;
+  }
+
+  /** The files and datasets that make a stored result invalid, in words; for people, so empty rather than a failure where that cannot be told. */
+  async invalidPlaces(bytes: Uint8Array, inputs: Inputs): Promise<readonly string[]> {
+    try {
+      const places = await invalidPlaces(bytes, { inputs, context: this.#inputs, store: this.#store });
+      return places.slice(0, MOST_PLACES);
+    } catch {
+      return [];
+    }
   }
 
   /** Runs a call to its one-step result, or joins who runs it. Gives the function that leaves. Fails with the body's failure, or `aborted` with details `{ kind: "inputChanged" }`. */
@@ -127,8 +143,9 @@ export class Bodies {
       const externals = argumentExternals(job.args);
       const datasets = await this.#datasets(externals, request.inputs);
       const startedAt = Date.now();
-      const outcome = await this.#attempts(job, signal, onProgress, () =>
-        executor.run(invocationOf(request, datasets, onProgress), signal),
+      const invocation = invocationOf(request, datasets, onProgress);
+      const outcome = await this.#attempts(job, signal, onProgress, async () =>
+        executor.run(executor.takesStored ? invocation : { ...invocation, args: await this.#read(job.args) }, signal),
       );
       await this.#checkInputs(externals, datasets);
       await this.#checkReads(job.task, request.inputs);
@@ -137,6 +154,10 @@ export class Bodies {
     } finally {
       if (claims) void this.#store.releaseCall(job.evalHash).catch(() => undefined);
     }
+  }
+
+  #read(args: readonly Uint8Array[]): Promise<readonly Uint8Array[]> {
+    return Promise.all(args.map((bytes) => this.#stored.whole(bytes)));
   }
 
   /** Records a finished call, together with the others of this turn. */
@@ -180,15 +201,17 @@ export class Bodies {
   }
 
   async #attempts(
-    { task, scope }: Job,
+    job: Job,
     signal: AbortSignal,
     onProgress: Progress,
     attempt: () => Promise<Outcome>,
   ): Promise<Outcome> {
+    const { task, scope } = job;
     const policy = retryPolicy(task.options.retries);
     const limits = [...(task.options.limits ?? []), ...scope.limits];
     for (let tried = 0; ; tried++) {
       const giveBack = limits.length > 0 ? await this.#limits.acquire(limits, signal) : undefined;
+      if (giveBack && tried === 0) job.startedAt = Date.now();
       try {
         return await attempt();
       } catch (error) {

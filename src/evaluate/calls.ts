@@ -5,7 +5,7 @@
  */
 
 import type { CallOptions } from "../define/task-options.ts";
-import { type Digest, digestOf, digestValue, rememberDigest } from "../hash/digest.ts";
+import { type Digest, digestOf, rememberDigest } from "../hash/digest.ts";
 import { findExternals } from "../hash/scan.ts";
 import { bindArguments } from "./arguments.ts";
 import { Below, codecBelow } from "./below.ts";
@@ -18,10 +18,11 @@ import { FINGERPRINT_TASK } from "./fingerprint.ts";
 import type { Inputs } from "./inputs.ts";
 import { Cell, Ended, findCycle, Job, jobPath, type Settled } from "./job.ts";
 import { Journal } from "./journal.ts";
-import { Lookups, type LookupsOwner } from "./lookups.ts";
+import { Lookups, type LookupsOwner, type PreviousCalls } from "./lookups.ts";
 import type { CachedCall, Outcome } from "./ports.ts";
 import type { RunResult } from "./running.ts";
 import { declaredContext } from "./scope.ts";
+import { all, type StoredReader } from "./stored-values.ts";
 import type { WorkList } from "./work-list.ts";
 
 /** How a body ends that a dry run does not run: the call stays unsettled, and with it all that waits for it. */
@@ -31,6 +32,7 @@ export const UNKNOWN: unique symbol = Symbol("unknown");
 export interface CallsOwner {
   readonly context: EvaluationContext;
   readonly work: WorkList;
+  readonly stored: StoredReader;
   /** How the execution sees files and datasets now. */
   readonly inputs: Inputs;
   /** Reduces what a body gave. */
@@ -66,9 +68,9 @@ export class Calls implements LookupsOwner {
     return this.#owner.work;
   }
 
-  /** Expects the calls of the last execution of a root again. */
-  expect(task: string, args: Uint8Array): void {
-    this.#lookups.readAhead(task, args);
+  /** Expects the calls of the last execution of the same root again. */
+  expect(previous: PreviousCalls): void {
+    this.#lookups.readAhead(previous);
   }
 
   /** The result of a call with these encoded arguments. */
@@ -87,7 +89,10 @@ export class Calls implements LookupsOwner {
       return failed;
     }
     args = args.map(own);
-    const argDigests = args.map(digestValue);
+    const argDigests = all(args.map((bytes) => this.#owner.stored.digest(bytes)));
+    // Asked again with the same encodings, whose digests are known then.
+    if (argDigests instanceof Promise)
+      return this.#callLater(argDigests, () => this.call(name, args, frame, options), parent);
     const context = declaredContext(task, scope.context);
     const seen =
       context.length === 0 ? args : [...args, ...context.flatMap(([, value]) => (value ? [value.bytes] : []))];
@@ -125,11 +130,11 @@ export class Calls implements LookupsOwner {
     return job.cell;
   }
 
-  /** A call whose identity is known only after a look at what its body reads. */
-  #callLater(code: Promise<Digest>, call: () => Cell, parent: Job | null): Cell {
+  /** A call whose identity is known only after a look at what its body reads, or at the files of stored values that are parts of its arguments. */
+  #callLater(known: Promise<unknown>, call: () => Cell, parent: Job | null): Cell {
     const later = new Cell();
     this.#owner.work.async(
-      () => code.then(() => () => this.#owner.join(call(), later)),
+      () => known.then(() => () => this.#owner.join(call(), later)),
       (error) => this.#owner.settle(later, { ok: false, error: errorRecord(error, jobPath(parent)) }),
     );
     return later;
@@ -217,17 +222,24 @@ export class Calls implements LookupsOwner {
         job.cached = true;
         this.#evaluate(job, hit.outcome);
       },
-      () => this.#runBody(job, true),
+      (places) => {
+        job.invalid = places;
+        this.#runBody(job, true);
+      },
     );
   }
 
-  /** Goes on in one way or the other: whether the files and datasets that a stored result names are still there. */
-  #whenValid(job: Job, bytes: Uint8Array, valid: () => void, invalid: () => void): void {
+  /** Goes on in one way or the other: whether the files and datasets that a stored result names are still there, or else what is not. */
+  #whenValid(job: Job, bytes: Uint8Array, valid: () => void, invalid: (places: readonly string[]) => void): void {
     // Most results name no files: those need no asynchronous look.
     if (!mentionsExternals(bytes)) return valid();
     const { context, inputs, work } = this.#owner;
     work.async(
-      async () => ((await context.bodies.stillValid(bytes, inputs)) ? valid : invalid),
+      async () => {
+        if (await context.bodies.stillValid(bytes, inputs)) return valid;
+        const places = await context.bodies.invalidPlaces(bytes, inputs);
+        return () => invalid(places);
+      },
       (error) => this.failed(job, error),
     );
   }
@@ -278,9 +290,12 @@ export class Calls implements LookupsOwner {
   #keepShallow(job: Job, bytes: Uint8Array): void {
     const { below } = job;
     if (below === null) return;
-    this.#owner.context.store
-      .recordShallow({ evalHash: shallowKey(job), bytes, digest: digestValue(bytes), tasks: [...below.tasks] })
-      .catch(() => undefined);
+    const { context, stored } = this.#owner;
+    const record = (digest: Digest) =>
+      context.store.recordShallow({ evalHash: shallowKey(job), bytes, digest, tasks: [...below.tasks] });
+    const digest = stored.digest(bytes);
+    // What cannot be kept is evaluated again the next time.
+    (digest instanceof Promise ? digest.then(record) : record(digest)).catch(() => undefined);
   }
 
   // ------------------------------------------------------------------------------------------- bodies

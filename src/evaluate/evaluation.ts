@@ -12,7 +12,6 @@
 import { InstanceValue } from "../define/codec.ts";
 import type { CallOptions } from "../define/task-options.ts";
 import { Code, FiresteelError } from "../errors.ts";
-import { decodeValue } from "../hash/decode.ts";
 import type { Digest } from "../hash/digest.ts";
 import {
   fillTemplate,
@@ -31,8 +30,11 @@ import { errorRecord } from "./failure.ts";
 import { reduceForm } from "./forms.ts";
 import { Inputs, type InputsContext } from "./inputs.ts";
 import { Cell, type Job, jobPath, type Settled } from "./job.ts";
+import type { PreviousCalls } from "./lookups.ts";
 import type { JobRecord, Outcome, Store } from "./ports.ts";
+import { outline } from "./rule.ts";
 import { NO_SCOPE, type Scope, scopeBelow } from "./scope.ts";
+import { StoredReader } from "./stored-values.ts";
 import { WorkList, type WorkListOwner } from "./work-list.ts";
 
 /** How often an execution starts over because its inputs changed under it. */
@@ -44,12 +46,14 @@ export interface EvaluationContext {
   readonly user: string;
   readonly code: FlowCode;
   readonly store: Store;
-  readonly bodies: Pick<Bodies, "start" | "stillValid">;
+  readonly bodies: Pick<Bodies, "start" | "stillValid" | "invalidPlaces">;
   readonly inputs: InputsContext;
   /** Folder for datasets made of rows, as a URI. */
   readonly literals: string;
   /** Told when a job's record is durable. */
   readonly onJob: (job: JobRecord) => void;
+  /** The calls of the last execution of the same root, where reading them has begun already. */
+  readonly previous?: PreviousCalls;
   /** Set for a dry run, whose bodies may end with {@link UNKNOWN}: told of each program whose evaluation begins. */
   readonly entered?: (frame: Frame) => void;
 }
@@ -71,6 +75,7 @@ export class Evaluation implements WorkListOwner, CallsOwner {
   readonly context: EvaluationContext;
   readonly signal: AbortSignal;
   readonly work: WorkList = new WorkList(this);
+  readonly stored: StoredReader;
   readonly #calls: Calls;
   inputs: Inputs;
   #restarts = 0;
@@ -84,6 +89,7 @@ export class Evaluation implements WorkListOwner, CallsOwner {
     this.context = context;
     this.signal = signal;
     this.inputs = new Inputs(context.inputs);
+    this.stored = new StoredReader(context.store.stored);
     this.#calls = new Calls(this);
   }
 
@@ -142,7 +148,10 @@ export class Evaluation implements WorkListOwner, CallsOwner {
     });
     const frame: Frame = { program: this.#rootProgram!, cells: [], job: null, scope: NO_SCOPE };
     this.context.entered?.(frame);
-    this.#calls.expect(this.#rootTask, this.#rootArgs);
+    const { store, previous } = this.context;
+    // What was begun early is good for the first start only.
+    const known = this.#restarts === 0 ? previous : undefined;
+    this.#calls.expect(known ?? store.previousCalls(this.#rootTask, this.#rootArgs)[Symbol.asyncIterator]());
     this.work.push(() =>
       this.fill(frame, frame.program.root, (list) => {
         if (!list.ok) return this.settle(this.#root, list);
@@ -274,6 +283,12 @@ export class Evaluation implements WorkListOwner, CallsOwner {
     });
   }
 
+  /** Goes on with what was read of stored values: at once where nothing had to be read. */
+  read<T>(value: T | Promise<T>, then: (value: T) => void, failed: (error: unknown) => void): void {
+    if (value instanceof Promise) this.work.async(() => value.then((known) => () => then(known)), failed);
+    else then(value);
+  }
+
   #cell(frame: Frame, index: number): Cell {
     let cell = frame.cells[index];
     if (!cell) {
@@ -302,7 +317,11 @@ export class Evaluation implements WorkListOwner, CallsOwner {
       case "field":
         this.fill(frame, node.of, (settled) => {
           if (!settled.ok) return this.settle(cell, settled);
-          this.#select(frame, settled.bytes, node.key, cell);
+          this.read(
+            this.stored.outer(settled.bytes),
+            (bytes) => this.#select(frame, bytes, node.key, cell),
+            (error) => this.fail(cell, frame, error),
+          );
         });
         return;
       case "form":
@@ -314,7 +333,7 @@ export class Evaluation implements WorkListOwner, CallsOwner {
   #select(frame: Frame, bytes: Uint8Array, key: string | number, cell: Cell): void {
     const value = selectField(bytes, key);
     if (value) return this.settle(cell, { ok: true, bytes: value });
-    const of = decodeValue(bytes);
+    const of = outline(bytes);
     if (typeof of === "object" && of !== null && "identity" in of && key === "location") {
       this.work.async(
         async () => {

@@ -3,6 +3,8 @@
  *
  * An execution is durable before it is answered for; its end is told after it is durable. Closing leaves running executions as they are in the store: the next orchestrator that adopts them
  * evaluates their root again with the code of then, where finished calls are found and running submissions are joined.
+ *
+ * On a shared store any process answers for any execution: it cancels through the store, and waits for and watches what another evaluates by reading the rows, woken by that one's notices.
  */
 
 import { randomUUID } from "node:crypto";
@@ -10,6 +12,7 @@ import { Code, FiresteelError } from "../errors.ts";
 import { compareBytes, readHead } from "../hash/cbor.ts";
 import { decodeValue } from "../hash/decode.ts";
 import { isProgram, listItems, parseProgram } from "../hash/program.ts";
+import { holdsStored } from "../hash/stored.ts";
 import { bindArguments, checkArguments } from "./arguments.ts";
 import type { Bodies } from "./bodies.ts";
 import type { FlowCode, TaskInfo } from "./code.ts";
@@ -17,6 +20,7 @@ import { Evaluation } from "./evaluation.ts";
 import { errorRecord } from "./failure.ts";
 import type { InputsContext } from "./inputs.ts";
 import type { Settled } from "./job.ts";
+import { beginReading, type PreviousCalls, stopReading } from "./lookups.ts";
 import type { ExecutionRecord, ExecutionState, JobRecord, Store, SubmissionRecord } from "./ports.ts";
 import { leaveOn } from "./running.ts";
 
@@ -64,16 +68,29 @@ interface Active {
   readonly ended: Promise<ExecutionRecord>;
 }
 
+/** Between two looks at an execution that another process evaluates. */
+const LOOK_MS = 1_000;
+/** Jobs of an execution of another process that are told one by one; of a larger one only submissions and the end are. */
+const MOST_JOBS = 10_000;
+
 /** All executions of one orchestrator. */
 export class Executions {
   readonly #context: ExecutionsContext;
   readonly #active = new Map<string, Active>();
   readonly #watchers = new Map<string, Set<(event: ExecutionEvent) => void>>();
   readonly #evaluations = new Set<Evaluation>();
+  /** Called when something of an execution that another process evaluates may have changed. */
+  readonly #wakers = new Map<string, Set<() => void>>();
+  readonly #unlisten: () => void;
   #closed = false;
 
   constructor(context: ExecutionsContext) {
     this.#context = context;
+    this.#unlisten = context.store.onChange((change) => {
+      if (change.kind !== "execution") return;
+      for (const wake of this.#wakers.get(change.id) ?? []) wake();
+      if (this.#active.has(change.id)) void this.#checkCancelled(change.id);
+    });
   }
 
   /** Number of executions that run. */
@@ -86,7 +103,10 @@ export class Executions {
     if (this.#closed) throw new FiresteelError(Code.unavailable, "orchestrator is stopping");
     const code = this.#context.code();
     await requestedTask(request, code);
-    const { execution, created } = await this.#context.store.createExecution({
+    const { store } = this.#context;
+    // Reading may begin before the execution is durable; running may not.
+    const previous = beginReading(store.previousCalls(request.task, request.args.bytes));
+    const record: ExecutionRecord = {
       id: randomUUID(),
       requestId: request.requestId ?? null,
       task: request.task,
@@ -101,9 +121,17 @@ export class Executions {
       codeVersion: code.version,
       resumes: 0,
       cancelRequested: false,
+    };
+    const { execution, created } = await store.createExecution(record).catch((error: unknown) => {
+      stopReading(previous);
+      throw error;
     });
-    if (created) this.#launch(execution, code);
-    else if (execution.task !== request.task || compareBytes(execution.args, request.args.bytes) !== 0) {
+    if (created) {
+      this.#launch(execution, code, { previous });
+      return execution;
+    }
+    stopReading(previous);
+    if (execution.task !== request.task || compareBytes(execution.args, request.args.bytes) !== 0) {
       throw new FiresteelError(
         Code.alreadyExists,
         `request id was used for another request (${execution.task}, execution ${execution.id}): ${request.requestId}`,
@@ -112,14 +140,15 @@ export class Executions {
     return execution;
   }
 
-  /** Goes on with the executions of owners that are dead. Returns how many. */
+  /** Goes on with the executions of owners that are dead, where their tasks are known here. Returns how many. */
   async resume(): Promise<number> {
-    const adopted = await this.#context.store.adoptExecutions();
+    if (this.#closed) return 0;
+    const adopted = await this.#context.store.adoptExecutions([...this.#context.code().tasks.keys()]);
     for (const execution of adopted) {
       const code = this.#context.code();
       const resumed: ExecutionRecord = { ...execution, resumes: execution.resumes + 1, codeVersion: code.version };
       await this.#context.store.updateExecution(execution.id, { resumes: resumed.resumes, codeVersion: code.version });
-      this.#launch(resumed, code, execution.codeVersion !== code.version);
+      this.#launch(resumed, code, { otherCode: execution.codeVersion !== code.version });
     }
     return adopted.length;
   }
@@ -135,14 +164,25 @@ export class Executions {
     return this.#require(id);
   }
 
+  /** Cancels those of which another process was asked to. */
+  cancelAsked(ids: readonly string[]): void {
+    for (const id of ids) this.#active.get(id)?.stop.abort(new FiresteelError(Code.cancelled, "cancelled on request"));
+  }
+
   /** Resolves with the record when the execution has ended, or as it then is when the time is over. */
   async wait(id: string, timeoutMs: number | undefined, signal: AbortSignal): Promise<ExecutionRecord> {
-    const active = this.#active.get(id);
-    if (!active) {
+    const began = performance.now();
+    for (;;) {
+      const leftMs = timeoutMs === undefined ? undefined : Math.max(0, timeoutMs - (performance.now() - began));
+      const active = this.#active.get(id);
+      if (active) return this.#waitHere(active, leftMs, signal);
       const record = await this.#require(id);
-      if (record.endedAt !== null || timeoutMs === 0) return record;
-      throw elsewhere(id);
+      if (record.endedAt !== null || leftMs === 0) return record;
+      await this.#changed(id, Math.min(LOOK_MS, leftMs ?? LOOK_MS), signal);
     }
+  }
+
+  async #waitHere(active: Active, timeoutMs: number | undefined, signal: AbortSignal): Promise<ExecutionRecord> {
     if (timeoutMs === undefined) return leaveOn(signal, active.ended);
     const timeUp = Promise.withResolvers<ExecutionRecord>();
     const timer = setTimeout(() => timeUp.resolve(active.record), timeoutMs);
@@ -169,20 +209,70 @@ export class Executions {
         yield { kind: "execution", execution: record };
         return;
       }
-      const active = this.#active.get(id);
-      if (!active && queue.length === 0) throw elsewhere(id);
-      if (active?.notice) queue.unshift(active.notice);
+      const notice = this.#active.get(id)?.notice;
+      if (notice) queue.unshift(notice);
+      const seen = new Map<string, string>();
       for (;;) {
         for (let event = queue.shift(); event !== undefined; event = queue.shift()) {
           yield event;
           if (event.kind === "execution" && event.execution.endedAt !== null) return;
         }
-        await leaveOn(signal, wake.promise);
+        if (this.#active.has(id)) await leaveOn(signal, wake.promise);
+        else {
+          await this.#changed(id, LOOK_MS, signal, wake.promise);
+          if (!this.#active.has(id) && queue.length === 0) queue.push(...(await this.#changesElsewhere(id, seen)));
+        }
         wake = Promise.withResolvers<void>();
       }
     } finally {
       watchers.delete(listener);
       if (watchers.size === 0) this.#watchers.delete(id);
+    }
+  }
+
+  /** What is new of an execution that another process evaluates: its jobs, its submissions, and last its end. */
+  async #changesElsewhere(id: string, seen: Map<string, string>): Promise<ExecutionEvent[]> {
+    const { store } = this.#context;
+    // First, so that what is read after an end is all there is.
+    const execution = await this.#require(id);
+    const events: ExecutionEvent[] = [];
+    const tell = (key: string, state: string, event: ExecutionEvent) => {
+      if (seen.get(key) === state) return;
+      seen.set(key, state);
+      events.push(event);
+    };
+    const { jobs, count } = await store.pageJobs(id, { from: 0, limit: MOST_JOBS });
+    if (count <= MOST_JOBS)
+      for (const job of jobs) tell(job.id, `${job.state} ${job.note} ${job.submissionId}`, { kind: "job", job });
+    const { rows } = await store.listSubmissions({ executionId: id }, { limit: 1_000 });
+    for (const submission of rows.toReversed())
+      tell(submission.id, `${submission.state} ${submission.cause}`, { kind: "submission", submission });
+    if (execution.endedAt !== null) events.push({ kind: "execution", execution });
+    return events;
+  }
+
+  /** Resolves when a notice tells of an execution, when `other` does, or after a time. */
+  async #changed(id: string, withinMs: number, signal: AbortSignal, other?: Promise<void>): Promise<void> {
+    if (!this.#context.store.shared) throw elsewhere(id);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const wakers = this.#wakers.get(id) ?? new Set();
+    this.#wakers.set(id, wakers.add(resolve));
+    void other?.then(resolve);
+    const timer = setTimeout(resolve, withinMs);
+    try {
+      await leaveOn(signal, promise);
+    } finally {
+      clearTimeout(timer);
+      wakers.delete(resolve);
+      if (wakers.size === 0) this.#wakers.delete(id);
+    }
+  }
+
+  async #checkCancelled(id: string): Promise<void> {
+    try {
+      if ((await this.#context.store.findExecution(id))?.cancelRequested === true) this.cancelAsked([id]);
+    } catch {
+      // The database is away; the next look around finds it.
     }
   }
 
@@ -194,6 +284,7 @@ export class Executions {
   /** Stops answering for executions; those that run stay `running` in the store. */
   close(): void {
     this.#closed = true;
+    this.#unlisten();
     for (const evaluation of this.#evaluations) evaluation.abandon();
   }
 
@@ -203,7 +294,11 @@ export class Executions {
     return record;
   }
 
-  #launch(execution: ExecutionRecord, code: FlowCode, otherCode = false): void {
+  #launch(
+    execution: ExecutionRecord,
+    code: FlowCode,
+    { otherCode = false, previous }: { readonly otherCode?: boolean; readonly previous?: PreviousCalls },
+  ): void {
     const stop = new AbortController();
     if (execution.cancelRequested) stop.abort(new FiresteelError(Code.cancelled, "cancelled on request"));
     code.retain();
@@ -213,7 +308,7 @@ export class Executions {
       notice: otherCode
         ? { kind: "code", version: code.version, message: "resumed with other code than it was started with" }
         : null,
-      ended: this.#run(execution, code, stop.signal).finally(() => code.release()),
+      ended: this.#run(execution, code, stop.signal, previous).finally(() => code.release()),
     };
     this.#active.set(execution.id, active);
     active.ended.then(
@@ -225,7 +320,12 @@ export class Executions {
     );
   }
 
-  async #run(execution: ExecutionRecord, code: FlowCode, signal: AbortSignal): Promise<ExecutionRecord> {
+  async #run(
+    execution: ExecutionRecord,
+    code: FlowCode,
+    signal: AbortSignal,
+    previous: PreviousCalls | undefined,
+  ): Promise<ExecutionRecord> {
     const { store, bodies, inputs, literals } = this.#context;
     const evaluation = new Evaluation(
       {
@@ -236,6 +336,7 @@ export class Executions {
         bodies,
         inputs,
         literals,
+        ...(previous ? { previous } : {}),
         onJob: (job) => this.emit(execution.id, { kind: "job", job }),
       },
       signal,
@@ -243,6 +344,7 @@ export class Executions {
     this.#evaluations.add(evaluation);
     const settled: Settled = await evaluation
       .run(execution.task, execution.args)
+      .then(async (end) => (end.ok ? { ...end, bytes: await evaluation.stored.whole(end.bytes) } : end))
       .catch((error: unknown) => ({ ok: false as const, error: errorRecord(error, [execution.task]) }));
     this.#evaluations.delete(evaluation);
     const state: ExecutionState = settled.ok ? "succeeded" : signal.aborted ? "cancelled" : "failed";
@@ -275,6 +377,8 @@ export async function requestedTask(
 ): Promise<TaskInfo> {
   const task = code.tasks.get(name);
   if (!task) throw unknownTask(name, code);
+  if (holdsStored(args.bytes))
+    throw new FiresteelError(Code.invalidArgument, `arguments of ${name} hold a stored value, which only workers make`);
   checkRequest(task, args.bytes);
   if (task.schemas !== undefined) await code.checkArguments(task.name, knownArguments(args.bytes));
   return task;

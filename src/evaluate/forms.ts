@@ -35,8 +35,8 @@ import {
   settleWith,
   wantCallee,
   wantText,
+  withOuter,
   withValue,
-  withValues,
 } from "./rule.ts";
 import { extendContext, frameUnder } from "./scope.ts";
 
@@ -94,7 +94,7 @@ const FORM_RULES: Readonly<Record<Exclude<Form, Operator | keyof typeof LIST_RUL
         members.map((member) => (then) => evaluation.fill(frame, member, then)),
         ended,
       );
-    withValues(evaluation, frame, members, cell, ([task, items]) => {
+    withOuter(evaluation, frame, members, 2, cell, ([task, items]) => {
       const { items: list, begin } = callEach(evaluation, frame, Form.map, task!, items!);
       allSettled(
         Array.from({ length: list.length }, (_, i) => (then) => evaluation.demand(begin(i), then)),
@@ -122,14 +122,14 @@ const FORM_RULES: Readonly<Record<Exclude<Form, Operator | keyof typeof LIST_RUL
   },
 
   [Form.apply]: (evaluation, frame, [task, ...args], cell) => {
-    withValues(evaluation, frame, [task!, ...args], cell, ([given, ...values]) => {
+    withOuter(evaluation, frame, [task!, ...args], 1, cell, ([given, ...values]) => {
       const { task: name, bound } = wantCallee(given!, "apply");
       evaluation.join(evaluation.call(name, [...bound, ...values], frame), cell);
     });
   },
 
   [Form.partial]: (evaluation, frame, [task, ...args], cell) => {
-    withValues(evaluation, frame, [task!, ...args], cell, ([given, ...values]) => {
+    withOuter(evaluation, frame, [task!, ...args], 1, cell, ([given, ...values]) => {
       const { task: name, bound }: EncodedCallee = wantCallee(given!, "partial");
       settleWith(evaluation, cell, joinPartial({ task: name, bound: [...bound, ...values] }));
     });

@@ -69,11 +69,16 @@ export class Job {
   /** The values of the context that the body may read. */
   readonly context: DeclaredContext;
   readonly cell: Cell = new Cell();
-  readonly startedAt: EpochMs = Date.now();
+  /** When it was asked for. */
+  readonly askedAt: EpochMs = Date.now();
+  /** The same, or where its body had to wait for a limit when it had it: the time of a job is that of its work. */
+  startedAt: EpochMs = this.askedAt;
   executor: string;
   cached = false;
   submissionId: string | null = null;
   note: string | null = null;
+  /** What made the recorded result of its call invalid, in words. */
+  invalid: readonly string[] | undefined = undefined;
   /** The tasks whose code its value went through so far, and the codecs of what it was given; null when it must not be reused as a whole. */
   below: Below | null;
   /** Other calls' jobs that this one joined; with `parent` these are the edges along which a call could wait on itself. */

@@ -55,6 +55,7 @@ export class Journal {
       error,
       submissionId: job.submissionId,
       note: ended ? null : job.note,
+      ...(ended && job.invalid ? { invalid: job.invalid } : {}),
     });
   }
 
@@ -92,7 +93,7 @@ export class Journal {
     const before = Date.now() - RUNNING_AFTER_MS;
     let count = 0;
     for (const job of this.#fresh) {
-      if (job.startedAt > before || ++count > RUNNING_AT_MOST) break;
+      if (job.askedAt > before || ++count > RUNNING_AT_MOST) break;
       this.record(job, "running", null);
     }
     this.flush();

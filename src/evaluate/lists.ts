@@ -8,20 +8,20 @@ import { decodeValue } from "../hash/decode.ts";
 import { type EncodedCallee, joinList, type ListView, listItems, viewList } from "../hash/program.ts";
 import type { Evaluation, Frame } from "./evaluation.ts";
 import { Cell, type Settled } from "./job.ts";
-import { callBack, collect, describe, guarded, type Rule, settleWith, wantCallee, withValues } from "./rule.ts";
+import { callBack, collect, describe, guarded, outline, type Rule, settleWith, wantCallee, withOuter } from "./rule.ts";
 
 type ListForm = typeof Form.map | typeof Form.flatMap | typeof Form.filter | typeof Form.reduce;
 
 export const LIST_RULES: Readonly<Record<ListForm, Rule>> = {
   [Form.map]: (evaluation, frame, [task, items], cell) => {
-    withValues(evaluation, frame, [task!, items!], cell, ([given, list]) => {
+    withOuter(evaluation, frame, [task!, items!], 2, cell, ([given, list]) => {
       const { items, begin } = callEach(evaluation, frame, Form.map, given!, list!);
       collect(evaluation, items.length, begin, (settled) => evaluation.settle(cell, settled));
     });
   },
 
   [Form.flatMap]: (evaluation, frame, [task, items], cell) => {
-    withValues(evaluation, frame, [task!, items!], cell, ([given, list]) => {
+    withOuter(evaluation, frame, [task!, items!], 2, cell, ([given, list]) => {
       const { callee, items, begin } = callEach(evaluation, frame, Form.flatMap, given!, list!);
       const join = guarded(evaluation, frame, cell, (bytes: Uint8Array) => {
         const lists = listItems(bytes)!.map((item, i) => {
@@ -29,19 +29,22 @@ export const LIST_RULES: Readonly<Record<ListForm, Rule>> = {
           if (inner) return inner;
           throw new FiresteelError(
             Code.invalidArgument,
-            `flatMap(${callee.task}, items): the task gave no list for item ${i} but ${describe(decodeValue(item))}; for one value an item write map`,
+            `flatMap(${callee.task}, items): the task gave no list for item ${i} but ${describe(outline(item))}; for one value an item write map`,
           );
         });
         settleWith(evaluation, cell, joinList(lists.flat()));
       });
+      const failed = (error: unknown) => evaluation.fail(cell, frame, error);
       collect(evaluation, items.length, begin, (settled) =>
-        settled.ok ? join(settled.bytes) : evaluation.settle(cell, settled),
+        settled.ok
+          ? evaluation.read(evaluation.stored.outerItems(settled.bytes), join, failed)
+          : evaluation.settle(cell, settled),
       );
     });
   },
 
   [Form.filter]: (evaluation, frame, [task, items], cell) => {
-    withValues(evaluation, frame, [task!, items!], cell, ([given, list]) => {
+    withOuter(evaluation, frame, [task!, items!], 2, cell, ([given, list]) => {
       const { callee, items, begin } = callEach(evaluation, frame, Form.filter, given!, list!);
       const choose = guarded(evaluation, frame, cell, (bytes: Uint8Array) => {
         const verdicts = decodeValue(bytes) as readonly unknown[];
@@ -54,14 +57,17 @@ export const LIST_RULES: Readonly<Record<ListForm, Rule>> = {
         const chosen = verdicts.flatMap((verdict, i) => (verdict === true ? [items.at(i)] : []));
         settleWith(evaluation, cell, joinList(chosen));
       });
+      const failed = (error: unknown) => evaluation.fail(cell, frame, error);
       collect(evaluation, items.length, begin, (settled) =>
-        settled.ok ? choose(settled.bytes) : evaluation.settle(cell, settled),
+        settled.ok
+          ? evaluation.read(evaluation.stored.whole(settled.bytes), choose, failed)
+          : evaluation.settle(cell, settled),
       );
     });
   },
 
   [Form.reduce]: (evaluation, frame, [task, items, ...initial], cell) => {
-    withValues(evaluation, frame, [task!, items!, ...initial], cell, ([given, list, ...first]) => {
+    withOuter(evaluation, frame, [task!, items!, ...initial], 2, cell, ([given, list, ...first]) => {
       const callee = wantCallee(given!, Form.reduce);
       const items = wantItems(list!, Form.reduce, callee);
       const values = [...first, ...Array.from({ length: items.length }, (_, i) => items.at(i))];
@@ -109,7 +115,7 @@ function wantItems(bytes: Uint8Array, form: string, { task }: EncodedCallee): Li
   if (items) return items;
   throw new FiresteelError(
     Code.invalidArgument,
-    `${form}(${task}, items) wants a list, not ${describe(decodeValue(bytes))}`,
+    `${form}(${task}, items) wants a list, not ${describe(outline(bytes))}`,
   );
 }
 

@@ -18,6 +18,30 @@ const AHEAD = 20_000;
 const TRIAL = 2000;
 const USEFUL = 4;
 
+/** Blocks of calls that will probably be asked for. */
+export type PreviousCalls = AsyncIterator<readonly CachedCall[]>;
+
+/** Asks for the first block at once. */
+export function beginReading(blocks: AsyncIterable<readonly CachedCall[]>): PreviousCalls {
+  const iterator = blocks[Symbol.asyncIterator]();
+  let first: ReturnType<PreviousCalls["next"]> | null = iterator.next();
+  // Told to whoever takes it.
+  first.catch(() => undefined);
+  return {
+    next: () => {
+      const block = first ?? iterator.next();
+      first = null;
+      return block;
+    },
+    return: () => iterator.return?.() ?? Promise.resolve({ done: true, value: undefined }),
+  };
+}
+
+/** Reads no further; nobody waits for the end of a query that may be under way. */
+export function stopReading(blocks: PreviousCalls | undefined): void {
+  blocks?.return?.().catch(() => undefined);
+}
+
 /** Who asks. */
 export interface LookupsOwner {
   readonly work: WorkList;
@@ -33,7 +57,7 @@ export class Lookups {
   readonly #owner: LookupsOwner;
   #asked: Job[] = [];
   readonly #ahead = new Map<Digest, CachedCall>();
-  #blocks: AsyncIterator<readonly CachedCall[]> | undefined;
+  #blocks: PreviousCalls | undefined;
   /** Jobs that wait for the block that is being read; undefined when none is. */
   #waiting: Job[] | undefined;
   #hits = 0;
@@ -44,9 +68,9 @@ export class Lookups {
     this.#owner = owner;
   }
 
-  /** Begins to read ahead what the last execution of a root asked for. */
-  readAhead(task: string, args: Uint8Array): void {
-    this.#blocks = this.#store.previousCalls(task, args)[Symbol.asyncIterator]();
+  /** Begins to read ahead what the last execution of the same root asked for. */
+  readAhead(blocks: PreviousCalls): void {
+    this.#blocks = blocks;
     this.#read();
   }
 
@@ -120,8 +144,7 @@ export class Lookups {
   }
 
   #stopReading(): void {
-    // Nobody waits for the end of a query that may be under way.
-    this.#blocks?.return?.()?.catch(() => undefined);
+    stopReading(this.#blocks);
     this.#blocks = undefined;
     this.#ahead.clear();
   }

@@ -6,15 +6,17 @@ import { DatasetValue } from "../define/external.ts";
 import { Code, FiresteelError } from "../errors.ts";
 import { decodeValue } from "../hash/decode.ts";
 import { type EncodedCallee, joinList, type ProgramNode, readCallee, type Template } from "../hash/program.ts";
+import { encodeValue } from "../hash/value.ts";
 import type { Evaluation, Frame } from "./evaluation.ts";
 import type { Cell, Settled } from "./job.ts";
+import { all } from "./stored-values.ts";
 
 export type FormNode = Extract<ProgramNode, { readonly kind: "form" }>;
 
 /** Evaluates a form; the cell gets its result. */
 export type Rule = (evaluation: Evaluation, frame: Frame, args: readonly Template[], cell: Cell) => void;
 
-/** Evaluates a template and goes on with its value; what `then` throws is the cell's failure. */
+/** Evaluates a template and goes on with its value, all of it read; what `then` throws is the cell's failure. */
 export function withValue(
   evaluation: Evaluation,
   frame: Frame,
@@ -23,7 +25,10 @@ export function withValue(
   then: (bytes: Uint8Array) => void,
 ): void {
   const go = guarded(evaluation, frame, cell, then);
-  evaluation.fill(frame, template, (settled) => (settled.ok ? go(settled.bytes) : evaluation.settle(cell, settled)));
+  const failed = (error: unknown) => evaluation.fail(cell, frame, error);
+  evaluation.fill(frame, template, (settled) =>
+    settled.ok ? evaluation.read(evaluation.stored.whole(settled.bytes), go, failed) : evaluation.settle(cell, settled),
+  );
 }
 
 /** Several templates at once. */
@@ -34,8 +39,38 @@ export function withValues(
   cell: Cell,
   then: (values: readonly Uint8Array[]) => void,
 ): void {
-  evaluation.fillAll(frame, templates, guarded(evaluation, frame, cell, then), (settled) =>
-    evaluation.settle(cell, settled),
+  withRead(evaluation, frame, templates, cell, (values) => evaluation.stored.wholeOf(values), then);
+}
+
+/** Several templates at once, of which the first `looked` are looked into as far as their outermost bytes: the others, and what is in these, may be stored values. */
+export function withOuter(
+  evaluation: Evaluation,
+  frame: Frame,
+  templates: readonly Template[],
+  looked: number,
+  cell: Cell,
+  then: (values: readonly Uint8Array[]) => void,
+): void {
+  const open = (values: readonly Uint8Array[]) =>
+    all(values.map((bytes, i) => (i < looked ? evaluation.stored.outer(bytes) : bytes)));
+  withRead(evaluation, frame, templates, cell, open, then);
+}
+
+function withRead(
+  evaluation: Evaluation,
+  frame: Frame,
+  templates: readonly Template[],
+  cell: Cell,
+  open: (values: readonly Uint8Array[]) => readonly Uint8Array[] | Promise<readonly Uint8Array[]>,
+  then: (values: readonly Uint8Array[]) => void,
+): void {
+  const go = guarded(evaluation, frame, cell, then);
+  const failed = (error: unknown) => evaluation.fail(cell, frame, error);
+  evaluation.fillAll(
+    frame,
+    templates,
+    (values) => evaluation.read(open(values), go, failed),
+    (settled) => evaluation.settle(cell, settled),
   );
 }
 
@@ -102,7 +137,7 @@ export function collect(
 export function wantCallee(bytes: Uint8Array, form: string): EncodedCallee {
   const callee = readCallee(bytes);
   if (callee) return callee;
-  throw new FiresteelError(Code.invalidArgument, `${form}(...) wants a task, not ${describe(decodeValue(bytes))}`);
+  throw new FiresteelError(Code.invalidArgument, `${form}(...) wants a task, not ${describe(outline(bytes))}`);
 }
 
 /** A form's call of a task that it was given: like JavaScript's own `map`, it takes a function without (further) parameters too. */
@@ -123,6 +158,13 @@ export function wantText(bytes: Uint8Array, form: string): string {
   if (typeof value === "string" && value !== "") return value;
   throw new FiresteelError(Code.invalidArgument, `${form} wants a text that is not empty, not ${describe(value)}`);
 }
+
+/** A value as far as it has to be shown: what is stored is not read. */
+export function outline(bytes: Uint8Array): unknown {
+  return decodeValue(bytes, undefined, undefined, () => ({ encoding: STORED }));
+}
+
+const STORED = encodeValue("(large value)");
 
 /** A value for people, short. */
 export function describe(value: unknown): string {

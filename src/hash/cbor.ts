@@ -12,15 +12,23 @@ export const Major = { unsigned: 0, negative: 1, bytes: 2, text: 3, array: 4, ma
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** Appends CBOR items to a growing buffer. */
+/** What is this long is no part of the growing buffer: neither a byte string of the caller's, nor what was written so far, is copied because more comes. */
+const PIECE_BYTES = 1 << 18;
+
+/** Appends CBOR items to a growing buffer; what gets long is a list of pieces. Byte strings must not change before the bytes were asked for. */
 export class CborWriter {
   #bytes = new Uint8Array(256);
   #view = new DataView(this.#bytes.buffer);
   #length = 0;
+  /** What comes before the buffer. */
+  #pieces: Uint8Array[] = [];
+  #inPieces = 0;
+  /** Whether what was written is data and nothing else; whoever writes the name of something (a file, a task) says that it is not. */
+  plain = true;
 
   /** Number of bytes written so far. */
   get length(): number {
-    return this.#length;
+    return this.#inPieces + this.#length;
   }
 
   /** Writes a head: major type and argument (a length, a count, a tag number, an integer). */
@@ -107,27 +115,56 @@ export class CborWriter {
 
   /** Appends bytes that are CBOR already. */
   raw(value: Uint8Array): void {
+    if (value.length >= PIECE_BYTES) {
+      this.#flush();
+      // Other threads may write to shared memory at any time.
+      this.#push(value.buffer instanceof SharedArrayBuffer ? new Uint8Array(value) : value);
+      return;
+    }
     this.#reserve(value.length);
     this.#bytes.set(value, this.#length);
     this.#length += value.length;
   }
 
-  /** Drops everything after the first `length` bytes. */
-  truncate(length: number): void {
-    this.#length = length;
+  /** Drops everything. */
+  clear(): void {
+    this.#length = 0;
+    this.plain = true;
+    if (this.#inPieces === 0) return;
+    this.#pieces = [];
+    this.#inPieces = 0;
   }
 
-  /** The bytes written so far, in place: valid until the next write. */
+  /** The bytes written so far, in place where that is possible: valid until the next write. */
   view(): Uint8Array {
-    return this.#bytes.subarray(0, this.#length);
+    return this.#inPieces === 0 ? this.#bytes.subarray(0, this.#length) : this.slice();
   }
 
-  /** A copy of the bytes from `start` on. */
-  slice(start = 0): Uint8Array {
-    return this.#bytes.slice(start, this.#length);
+  /** A copy of the bytes written so far. */
+  slice(): Uint8Array {
+    return this.#inPieces === 0 ? this.#bytes.slice(0, this.#length) : concat(this.pieces());
+  }
+
+  /** The bytes written so far, one after the other; long byte strings are the caller's own. */
+  pieces(): readonly Uint8Array[] {
+    return [...this.#pieces, this.#bytes.slice(0, this.#length)];
+  }
+
+  #push(piece: Uint8Array): void {
+    this.#pieces.push(piece);
+    this.#inPieces += piece.length;
+  }
+
+  /** Makes a piece of what is in the buffer. */
+  #flush(): void {
+    if (this.#length === 0) return;
+    this.#push(this.#bytes.slice(0, this.#length));
+    this.#length = 0;
   }
 
   #reserve(more: number): void {
+    if (this.#length + more <= this.#bytes.length) return;
+    if (this.#length >= PIECE_BYTES) this.#flush();
     const needed = this.#length + more;
     if (needed <= this.#bytes.length) return;
     const grown = new Uint8Array(Math.max(needed, this.#bytes.length * 2));
@@ -149,7 +186,7 @@ export function withWriter<T>(use: (writer: CborWriter) => T): T {
     return use(writer);
   } finally {
     if (writer.length <= KEEP_BYTES) {
-      writer.truncate(0);
+      writer.clear();
       spare = writer;
     }
   }

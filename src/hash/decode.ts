@@ -9,12 +9,20 @@ import { TaskReference } from "../define/task.ts";
 import { makeWork, type SparkWork } from "../define/work.ts";
 import { Code, FiresteelError } from "../errors.ts";
 import { Major, readFloat, readHead, readText } from "./cbor.ts";
+import type { StoredValue } from "./stored.ts";
 import { MAX_DEPTH, Tag, TYPED_ARRAYS } from "./tags.ts";
 
 /** Makes the value of a task's name; by default a {@link TaskReference}. */
 export type ReviveTask = (name: string) => unknown;
 /** Makes the instance of a codec's encoded value; by default an {@link InstanceValue}. */
 export type ReviveInstance = (codec: string, encoded: unknown) => unknown;
+
+/** What a stored value's file holds: its canonical encoding, or where that is one byte string or typed array, the content alone, in a buffer of its own. */
+export type StoredContent =
+  | { readonly encoding: Uint8Array }
+  | { readonly tag: number | null; readonly content: Uint8Array<ArrayBuffer> };
+/** Reads a stored value; by default an error, since who has the encodings of stored values before him must know. */
+export type OpenStored = (stored: StoredValue) => StoredContent;
 
 /**
  * The value of a canonical encoding: private to the caller, in canonical order.
@@ -25,27 +33,37 @@ export function decodeValue(
   bytes: Uint8Array,
   reviveTask: ReviveTask = (name) => new TaskReference(name),
   reviveInstance: ReviveInstance = (codec, encoded) => new InstanceValue(codec, encoded),
+  openStored: OpenStored = refuseStored,
 ): unknown {
   try {
-    return new Decoder(bytes, reviveTask, reviveInstance).decode();
+    return new Decoder(bytes, { reviveTask, reviveInstance, openStored }, 0).decode();
   } catch (error) {
     if (error instanceof FiresteelError) throw error;
     throw new FiresteelError(Code.dataLoss, `stored value is damaged: ${(error as Error).message}`, { cause: error });
   }
 }
 
+function refuseStored({ digest }: StoredValue): never {
+  throw new FiresteelError(Code.internal, `stored value was not read before it was decoded: ${digest}`);
+}
+
+interface Revivers {
+  readonly reviveTask: ReviveTask;
+  readonly reviveInstance: ReviveInstance;
+  readonly openStored: OpenStored;
+}
+
 class Decoder {
   readonly #bytes: Uint8Array;
-  readonly #reviveTask: ReviveTask;
-  readonly #reviveInstance: ReviveInstance;
+  readonly #revivers: Revivers;
   #at = 0;
-  #depth = 0;
+  #depth: number;
 
-  constructor(bytes: Uint8Array, reviveTask: ReviveTask, reviveInstance: ReviveInstance) {
+  constructor(bytes: Uint8Array, revivers: Revivers, depth: number) {
     // A Buffer's `slice` is a view, and a body's values must be its own.
     this.#bytes = Buffer.isBuffer(bytes) ? new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length) : bytes;
-    this.#reviveTask = reviveTask;
-    this.#reviveInstance = reviveInstance;
+    this.#revivers = revivers;
+    this.#depth = depth;
   }
 
   decode(): unknown {
@@ -136,6 +154,7 @@ class Decoder {
       this.#depth--;
       return map;
     }
+    if (tag === Tag.stored) return this.#stored();
     const content = this.#item();
     switch (tag) {
       case Tag.bigPositive:
@@ -152,7 +171,7 @@ class Decoder {
       case Tag.dataset:
         return new DatasetValue(Buffer.from(content as Uint8Array).toString("hex"));
       case Tag.task:
-        return this.#reviveTask(content as string);
+        return this.#revivers.reviveTask(content as string);
       case Tag.work:
         return makeWork(content as SparkWork);
       case Tag.partial: {
@@ -161,13 +180,24 @@ class Decoder {
       }
       case Tag.instance: {
         const [codec, encoded] = content as [string, unknown];
-        return this.#reviveInstance(codec, encoded);
+        return this.#revivers.reviveInstance(codec, encoded);
       }
     }
-    const type = TYPED_ARRAYS.get(tag);
-    if (type) return new type((content as Uint8Array<ArrayBuffer>).buffer);
+    if (TYPED_ARRAYS.has(tag)) return elements(tag, content as Uint8Array<ArrayBuffer>);
     throw new RangeError(`unknown tag ${tag}`);
   }
+
+  #stored(): unknown {
+    const [digest, length] = this.#item() as [Uint8Array, number];
+    const stored = this.#revivers.openStored({ digest: Buffer.from(digest).toString("hex"), length });
+    if ("encoding" in stored) return new Decoder(stored.encoding, this.#revivers, this.#depth).decode();
+    return stored.tag === null ? stored.content : elements(stored.tag, stored.content);
+  }
+}
+
+/** The typed array of a tag, over all of a buffer. */
+function elements(tag: number, content: Uint8Array<ArrayBuffer>): unknown {
+  return new (TYPED_ARRAYS.get(tag)!)(content.buffer);
 }
 
 function readFile(parts: readonly unknown[]): FileValue {

@@ -63,6 +63,23 @@ export function encodeProgram(
   value: unknown,
   subject = "value",
 ): { readonly kind: "value" | "expression"; readonly bytes: Uint8Array } {
+  return encodeResult(value, subject, Number.POSITIVE_INFINITY) as EncodedWhole;
+}
+
+interface EncodedWhole {
+  readonly kind: "value" | "expression";
+  readonly bytes: Uint8Array;
+}
+
+/** A long value that is nothing but data, as pieces of its encoding; byte strings in it are the value's own memory. */
+interface EncodedInPieces {
+  readonly kind: "pieces";
+  readonly pieces: readonly Uint8Array[];
+  readonly length: number;
+}
+
+/** Like {@link encodeProgram}; plain data whose encoding is longer than `wholeBytes` is given in pieces. */
+export function encodeResult(value: unknown, subject: string, wholeBytes: number): EncodedWhole | EncodedInPieces {
   const numbers = new Map<Expression, number>();
   const queue: Expression[] = [];
   const refer = (expression: Expression): number => {
@@ -75,13 +92,17 @@ export function encodeProgram(
   };
   return withWriter((writer) => {
     writeValue(writer, value, refer, subject);
-    if (queue.length === 0) return { kind: "value", bytes: writer.slice() };
+    if (queue.length === 0) {
+      const { length } = writer;
+      if (length > wholeBytes && writer.plain) return { kind: "pieces", pieces: writer.pieces(), length };
+      return { kind: "value", bytes: writer.slice() };
+    }
 
     const root = writer.slice();
-    writer.truncate(0);
+    writer.clear();
     for (let i = 0; i < queue.length; i++) writeNode(writer, queue[i]!, refer);
     const nodes = writer.slice();
-    writer.truncate(0);
+    writer.clear();
     writer.head(Major.tag, Tag.program);
     writer.head(Major.array, 2);
     writer.raw(root);

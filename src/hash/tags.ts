@@ -18,6 +18,7 @@ export const Tag = {
   directory: 40108,
   program: 40110,
   reference: 40111,
+  stored: 40112,
 } as const;
 
 /** Lists, objects, Maps and Sets nest at most this deep. */

@@ -33,6 +33,7 @@ import { TaskReference, taskNameOf } from "../define/task.ts";
 import { isWork } from "../define/work.ts";
 import { Code, FiresteelError } from "../errors.ts";
 import { CborWriter, compareBytes, Major, withWriter } from "./cbor.ts";
+import { findCycle, memberStep } from "./cycle.ts";
 import { MAX_DEPTH, Tag, TYPED_ARRAY_TAGS } from "./tags.ts";
 
 /** Says which node of the program under construction a lazy is. */
@@ -42,9 +43,16 @@ export type Refer = (expression: Expression) => number;
 class Refused {
   readonly reason: string;
   readonly path: string[] = [];
-  constructor(reason: string) {
+  /** It may be a value that contains itself. */
+  readonly deep: boolean;
+  constructor(reason: string, deep = false) {
     this.reason = reason;
+    this.deep = deep;
   }
+}
+
+function tooDeep(): Refused {
+  return new Refused(`nests deeper than ${MAX_DEPTH} levels`, true);
 }
 
 /**
@@ -71,6 +79,8 @@ export function writeValue(writer: CborWriter, value: unknown, refer?: Refer, su
     write(writer, value, refer, 0);
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
+    const cycle = error.deep ? findCycle(value) : null;
+    if (cycle) throw cyclic(subject, cycle.at.join(""), cycle.of.join(""));
     const path = shorten(error.path.reverse().join(""));
     throw new FiresteelError(Code.invalidArgument, `${subject}${path === "" ? "" : ` at ${path}`} ${error.reason}`, {
       details: { path },
@@ -78,7 +88,16 @@ export function writeValue(writer: CborWriter, value: unknown, refer?: Refer, su
   }
 }
 
-/** The path of a cycle is as long as the deepest nesting. */
+function cyclic(subject: string, at: string, of: string): FiresteelError {
+  const what = of === "" ? `the ${subject} itself` : `what is at ${shorten(of)}`;
+  return new FiresteelError(
+    Code.invalidArgument,
+    `${subject} contains itself, which has no end as a value: at ${shorten(at)} is ${what} again`,
+    { details: { path: at } },
+  );
+}
+
+/** The path of deep values is as long as the deepest nesting. */
 function shorten(path: string): string {
   return path.length <= 200 ? path : `${path.slice(0, 120)}...${path.slice(-60)}`;
 }
@@ -106,7 +125,7 @@ function write(writer: CborWriter, value: unknown, refer: Refer | undefined, dep
     case "function": {
       const name = taskNameOf(value);
       if (name === undefined) return writePartial(writer, value, refer, depth);
-      writer.head(Major.tag, Tag.task);
+      nameHead(writer, Tag.task);
       writer.text(name);
       return;
     }
@@ -115,7 +134,7 @@ function write(writer: CborWriter, value: unknown, refer: Refer | undefined, dep
     writer.simple(22);
     return;
   }
-  if (depth > MAX_DEPTH) throw new Refused(`nests deeper than ${MAX_DEPTH} levels, or contains itself`);
+  if (depth > MAX_DEPTH) throw tooDeep();
   writeObject(writer, value as object, refer, depth);
 }
 
@@ -135,7 +154,7 @@ function writeObject(writer: CborWriter, value: object, refer: Refer | undefined
   const codec = prototype === Object.prototype ? undefined : codecOf(prototype);
   if (codec) writeInstance(writer, codec.name, encodeInstance(codec, value), refer, depth);
   else if (isWork(value)) {
-    writer.head(Major.tag, Tag.work);
+    nameHead(writer, Tag.work);
     writeRecord(writer, value, refer, depth);
   } else if (prototype === Object.prototype || prototype === null) writeRecord(writer, value, refer, depth);
   else if (prototype === Date.prototype) writeDate(writer, value as Date);
@@ -147,12 +166,12 @@ function writeObject(writer: CborWriter, value: object, refer: Refer | undefined
   } else if (value instanceof DirectoryValue) {
     writeDirectory(writer, value);
   } else if (value instanceof DatasetValue) {
-    writer.head(Major.tag, Tag.dataset);
+    nameHead(writer, Tag.dataset);
     writer.bytes(Buffer.from(value.identity, "hex"));
   } else if (value instanceof InstanceValue) {
     writeInstance(writer, value.codec, value.value, refer, depth);
   } else if (value instanceof TaskReference) {
-    writer.head(Major.tag, Tag.task);
+    nameHead(writer, Tag.task);
     writer.text(value.taskName);
   } else if (ArrayBuffer.isView(value) && TYPED_ARRAY_TAGS.has(value.constructor)) {
     writer.head(Major.tag, TYPED_ARRAY_TAGS.get(value.constructor)!);
@@ -164,6 +183,12 @@ function writeObject(writer: CborWriter, value: object, refer: Refer | undefined
     );
 }
 
+/** The head of what is more than data: it names something whose meaning may change, or be looked for, or be called. */
+function nameHead(writer: CborWriter, tag: number): void {
+  writer.plain = false;
+  writer.head(Major.tag, tag);
+}
+
 function writePartial(
   writer: CborWriter,
   value: { readonly name: string },
@@ -173,8 +198,8 @@ function writePartial(
   const parts = partialOf(value);
   if (parts === undefined)
     throw new Refused(`is a function (${value.name || "anonymous"}), which is no value; define a task`);
-  if (depth > MAX_DEPTH) throw new Refused(`nests deeper than ${MAX_DEPTH} levels, or contains itself`);
-  writer.head(Major.tag, Tag.partial);
+  if (depth > MAX_DEPTH) throw tooDeep();
+  nameHead(writer, Tag.partial);
   writer.head(Major.array, 1 + parts.args.length);
   writer.text(parts.task);
   parts.args.forEach((arg, i) => {
@@ -193,7 +218,7 @@ function writeInstance(
   refer: Refer | undefined,
   depth: number,
 ): void {
-  writer.head(Major.tag, Tag.instance);
+  nameHead(writer, Tag.instance);
   writer.head(Major.array, 2);
   writer.text(codec);
   try {
@@ -214,7 +239,7 @@ function encodeInstance(codec: RegisteredCodec, instance: object): unknown {
 }
 
 function writeFile(writer: CborWriter, { path, by, version }: FileValue): void {
-  writer.head(Major.tag, Tag.file);
+  nameHead(writer, Tag.file);
   writer.head(Major.array, by === "content" ? 2 : 3);
   writer.text(path);
   if (by !== "content") writer.text(by);
@@ -222,7 +247,7 @@ function writeFile(writer: CborWriter, { path, by, version }: FileValue): void {
 }
 
 function writeDirectory(writer: CborWriter, { path, by, hidden, entries }: DirectoryValue): void {
-  writer.head(Major.tag, Tag.directory);
+  nameHead(writer, Tag.directory);
   writer.head(Major.array, 3 + 2 * entries.length);
   writer.text(path);
   writer.text(by);
@@ -289,7 +314,7 @@ function writeRecord(writer: CborWriter, value: object, refer: Refer | undefined
       write(writer, (value as Record<string, unknown>)[key], refer, depth + 1);
     }
   } catch (error) {
-    throw at(error, /^[A-Za-z_$][\w$]*$/.test(current) ? `.${current}` : `[${JSON.stringify(current)}]`);
+    throw at(error, memberStep(current));
   }
 }
 
@@ -299,7 +324,7 @@ function writeMap(
   refer: Refer | undefined,
   depth: number,
 ): void {
-  const entries = [...value].map(([key, item], i) => ({ key: scratch(key, depth, `<key ${i}>`), item, i }));
+  const entries = [...value].map(([key, item], i) => ({ key: scratch(writer, key, depth, `<key ${i}>`), item, i }));
   entries.sort((a, b) => compareBytes(a.key, b.key));
   writer.head(Major.tag, Tag.map);
   writer.head(Major.map, entries.length);
@@ -317,7 +342,7 @@ function writeMap(
 }
 
 function writeSet(writer: CborWriter, value: ReadonlySet<unknown>, depth: number): void {
-  const items = [...value].map((item, i) => scratch(item, depth, `<item ${i}>`)).sort(compareBytes);
+  const items = [...value].map((item, i) => scratch(writer, item, depth, `<item ${i}>`)).sort(compareBytes);
   // Distinct objects of equal content are one value, so they are one item.
   const distinct = items.filter((item, i) => i === 0 || compareBytes(item, items[i - 1]!) !== 0);
   writer.head(Major.tag, Tag.set);
@@ -325,13 +350,15 @@ function writeSet(writer: CborWriter, value: ReadonlySet<unknown>, depth: number
   for (const item of distinct) writer.raw(item);
 }
 
-function scratch(value: unknown, depth: number, path: string): Uint8Array {
+/** The encoding of a part that has to find its place before it is written. */
+function scratch(whole: CborWriter, value: unknown, depth: number, path: string): Uint8Array {
   const writer = new CborWriter();
   try {
     write(writer, value, undefined, depth + 1);
   } catch (error) {
     throw at(error, path);
   }
+  if (!writer.plain) whole.plain = false;
   return writer.slice();
 }
 

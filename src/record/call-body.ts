@@ -6,18 +6,19 @@
 
 import type { CallRecord, Digest, EpochMs, Outcome } from "../evaluate/ports.ts";
 import { digestValue } from "../hash/digest.ts";
+import { holdsStored, readStored } from "../hash/stored.ts";
 import type { ByteReader, ByteWriter } from "./bytes.ts";
 
-/** Where a value is: in the call's row, in a row of its own, or in a file of its own. */
-export type ValuePlace = "inline" | "row" | "file";
-const PLACES = ["inline", "row", "file"] as const;
+/** Where a value is: in the call's row, in a row of its own, or in a file of its own; `stored`: in a file, and so it is handed out (`hash/stored.ts`). */
+export type ValuePlace = "inline" | "row" | "file" | "stored";
+const PLACES = ["inline", "row", "file", "stored"] as const;
 
 /** Says where a value of this length goes. `taken`: what the row holds already. */
-export type PlaceValue = (length: number, taken: number) => ValuePlace;
+export type PlaceValue = (length: number, taken: number) => Exclude<ValuePlace, "stored">;
 
 /** A value that is not in the row. */
 export interface ValueName {
-  readonly place: "row" | "file";
+  readonly place: "row" | "file" | "stored";
   readonly digest: Digest;
   readonly length: number;
 }
@@ -46,21 +47,21 @@ export interface CallBody {
 export function writeCallBody(writer: ByteWriter, call: CallRecord, placeOf: PlaceValue): void {
   const { outcome } = call;
   const startedAt = Math.round(call.startedAt);
-  const place = placeOf(outcome.bytes.length, 0);
+  const { place, length } = placed(outcome.bytes, 0, placeOf);
   writer.byte((outcome.kind === "expression" ? 1 : 0) | (PLACES.indexOf(place) << 1));
   writer.int(startedAt);
   writer.signed(Math.round(call.endedAt) - startedAt);
   writer.digest(outcome.digest);
-  writer.int(outcome.bytes.length);
+  writer.int(length);
   let taken = 0;
   if (place === "inline") {
     writer.raw(outcome.bytes);
     taken += outcome.bytes.length;
   }
   for (const { digest, bytes } of call.args) {
-    const place = placeOf(bytes.length, taken);
+    const { place, length } = placed(bytes, taken, placeOf);
     writer.byte(PLACES.indexOf(place));
-    writer.int(bytes.length);
+    writer.int(length);
     if (place === "inline") {
       writer.raw(bytes);
       taken += bytes.length;
@@ -68,7 +69,19 @@ export function writeCallBody(writer: ByteWriter, call: CallRecord, placeOf: Pla
   }
 }
 
-/** Calls back with each value of a call that is not in its row. */
+/** Where a value of a call goes, and its length there. */
+function placed(
+  bytes: Uint8Array,
+  taken: number,
+  placeOf: PlaceValue,
+): { readonly place: ValuePlace; readonly length: number } {
+  const stored = readStored(bytes);
+  if (stored !== null) return { place: "stored", length: stored.length };
+  // What holds stored values goes where its digest is beside it, which cannot be computed from these bytes; files hold whole values only.
+  return { place: holdsStored(bytes) ? "row" : placeOf(bytes.length, taken), length: bytes.length };
+}
+
+/** Calls back with each value of a call that is not in its row, and not in a file already. */
 export function eachOutside(
   call: CallRecord,
   placeOf: PlaceValue,
@@ -76,9 +89,9 @@ export function eachOutside(
 ): void {
   let taken = 0;
   const look = (digest: Digest, bytes: Uint8Array): void => {
-    const place = placeOf(bytes.length, taken);
+    const { place } = placed(bytes, taken, placeOf);
     if (place === "inline") taken += bytes.length;
-    else told(place, digest, bytes);
+    else if (place !== "stored") told(place, digest, bytes);
   };
   look(call.outcome.digest, call.outcome.bytes);
   for (const arg of call.args) look(arg.digest, arg.bytes);

@@ -14,13 +14,18 @@ import {
   type ValueName,
   writeCallBody,
 } from "./call-body.ts";
-import type { Db } from "./database.ts";
+import type { Ask, Db } from "./database.ts";
 import type { ValueFiles } from "./value-files.ts";
-import { insertValues, readValues } from "./values.ts";
+import { insertValues, readValues, wholeValue } from "./values.ts";
 import { noAnswers, type WriteKind } from "./write-kind.ts";
 
 /** Values and tasks known to be in the database; beyond this many the set starts again. About 100 bytes each. */
 const KNOWN_AT_MOST = 200_000;
+
+/** Look-ups of no more calls than this are asked for in rows. */
+const FEW = 20;
+
+type StoredCall = readonly [evalHash: Digest, outcome: StoredOutcome];
 
 /** SQL with its parameters, not run yet. */
 type Statement = RawBuilder<unknown>;
@@ -63,6 +68,7 @@ export function createCallWrites(files: ValueFiles | null, placeOf: PlaceValue):
       name: "call",
       lane: "call",
       repeatable: false,
+      patient: true,
       before: async (payloads) => {
         if (files === null) return;
         for (const requests of payloads)
@@ -124,10 +130,11 @@ export const BY_KEY: Statement = sql`offset 0`;
 /**
  * Looks calls up in the database and among the pending ones; one query, and another where results are not in the rows of their calls.
  *
- * The answer is one row of one column: reading 1,000 rows costs both drivers more than finding them. The pending ones are read before the query: one that becomes durable meanwhile would otherwise be missed by both.
+ * The pending ones are read before the query: one that becomes durable meanwhile would otherwise be missed by both.
  */
 export async function findCalls(
   db: Db,
+  ask: Ask,
   writes: CallWrites,
   evalHashes: readonly Digest[],
 ): Promise<ReadonlyMap<Digest, CachedCall>> {
@@ -137,27 +144,45 @@ export async function findCalls(
     const request = writes.pending(evalHash);
     if (request !== undefined) pending.set(evalHash, request);
   }
-  const { rows } = await sql<{ packed: Uint8Array | null }>`
-    select string_agg(int4send(k.at::int) || int4send(length(c.body)) || c.body, '') as packed
-    from unnest(${digestsParameter(evalHashes)}::bytea[]) with ordinality as k(hash, at)
-    cross join lateral (select body from call where eval_hash = k.hash ${BY_KEY}) c`.execute(db);
-  const stored: [Digest, StoredOutcome][] = [];
-  const reader = new ByteReader(rows[0]?.packed ?? new Uint8Array());
-  while (!reader.done) {
-    const evalHash = evalHashes[reader.uint32() - 1] as Digest;
-    stored.push([evalHash, readOutcome(reader)]);
-  }
+  const stored = await (evalHashes.length <= FEW ? readFew(ask, evalHashes) : readMany(db, evalHashes));
   const found = await withBytes(db, writes, stored);
   for (const [evalHash, { call, replace }] of pending)
     if (replace || !found.has(evalHash)) found.set(evalHash, { evalHash, outcome: call.outcome });
   return found;
 }
 
+const FIND_FEW =
+  "select eval_hash || int4send(length(body)) || body as packed from call where eval_hash = any($1::bytea[])";
+
+/** A chain asks for one call at a time and waits for each, so what one costs counts: 65 us prepared, where the query for many takes 300, most of it for its plan. */
+async function readFew(ask: Ask, evalHashes: readonly Digest[]): Promise<StoredCall[]> {
+  const rows = await ask<{ packed: Uint8Array }>(FIND_FEW, [digestsParameter(evalHashes)]);
+  return rows.map(({ packed }) => {
+    const reader = new ByteReader(packed);
+    return [reader.digest(), readOutcome(reader)];
+  });
+}
+
+/** The answer is one row of one column: reading 1,000 rows costs both drivers more than finding them. */
+async function readMany(db: Db, evalHashes: readonly Digest[]): Promise<StoredCall[]> {
+  const { rows } = await sql<{ packed: Uint8Array | null }>`
+    select string_agg(int4send(k.at::int) || int4send(length(c.body)) || c.body, '') as packed
+    from unnest(${digestsParameter(evalHashes)}::bytea[]) with ordinality as k(hash, at)
+    cross join lateral (select body from call where eval_hash = k.hash ${BY_KEY}) c`.execute(db);
+  const stored: StoredCall[] = [];
+  const reader = new ByteReader(rows[0]?.packed ?? new Uint8Array());
+  while (!reader.done) {
+    const evalHash = evalHashes[reader.uint32() - 1] as Digest;
+    stored.push([evalHash, readOutcome(reader)]);
+  }
+  return stored;
+}
+
 /** Fetches what is not in the rows. A call whose result is lost is left out: it counts as never made, and the next record of it replaces. */
 export async function withBytes(
   db: Db,
   writes: CallWrites,
-  stored: readonly (readonly [Digest, StoredOutcome])[],
+  stored: readonly StoredCall[],
 ): Promise<Map<Digest, CachedCall>> {
   const names: ValueName[] = [];
   for (const [, { bytes }] of stored) if (!(bytes instanceof Uint8Array)) names.push(bytes);
@@ -171,7 +196,7 @@ export async function withBytes(
   return found;
 }
 
-/** The whole record of a call; null where it is not known, or some of it is lost. */
+/** The whole record of a call, stored values read; null where it is not known, or some of it is lost. */
 export async function findCallRecord(db: Db, writes: CallWrites, evalHash: Digest): Promise<CallRecord | null> {
   const row = await db
     .selectFrom("call as c")
@@ -183,12 +208,14 @@ export async function findCallRecord(db: Db, writes: CallWrites, evalHash: Diges
   const { outcome, args, startedAt, endedAt } = readCallBody(new ByteReader(row.body));
   const outside = [outcome, ...args].flatMap(({ bytes }) => (bytes instanceof Uint8Array ? [] : [bytes]));
   const values = await readValues(db, writes.files, outside);
-  const whole = <T extends { readonly digest: Digest; readonly bytes: Uint8Array | ValueName }>(part: T) => {
-    const bytes = part.bytes instanceof Uint8Array ? part.bytes : values.get(part.digest);
-    return bytes === undefined ? null : { ...part, bytes };
+  const whole = async <T extends { readonly digest: Digest; readonly bytes: Uint8Array | ValueName }>(part: T) => {
+    if (part.bytes instanceof Uint8Array) return { ...part, bytes: part.bytes };
+    const found = values.get(part.digest);
+    const bytes = found === undefined ? null : await wholeValue(writes.files, found);
+    return bytes === null ? null : { ...part, bytes };
   };
-  const result = whole(outcome);
-  const given = args.map(whole).filter((arg) => arg !== null);
+  const result = await whole(outcome);
+  const given = (await Promise.all(args.map(whole))).filter((arg) => arg !== null);
   if (result === null || given.length < args.length) return null;
   const code = Buffer.from(row.code).toString("hex");
   return { evalHash, task: row.name, code, args: given, outcome: result, executor: row.executor, startedAt, endedAt };

@@ -1,13 +1,13 @@
 /** Claims: who works on a call or a piece of bulk work right now. A claim lives as long as its owner's lease. */
 
 import { sql } from "kysely";
-import { digestArray } from "./arrays.ts";
+import { digestArray, digestBytes } from "./arrays.ts";
 import type { Db } from "./database.ts";
 import { endExpired } from "./lease.ts";
 import { noAnswers, type WriteKind } from "./write-kind.ts";
 
 export interface ClaimRequest {
-  readonly kind: "call" | "work";
+  readonly kind: "call" | "work" | "cluster";
   readonly key: string;
 }
 
@@ -31,6 +31,7 @@ export const RELEASE: WriteKind<ClaimRequest, undefined> = {
   name: "release of a claim",
   lane: "claim",
   repeatable: true,
+  patient: true,
   prepare:
     (requests) =>
     async (db, { owner }) => {
@@ -40,6 +41,17 @@ export const RELEASE: WriteKind<ClaimRequest, undefined> = {
       return noAnswers(requests);
     },
 };
+
+/** Whether anybody works on it. */
+export async function isClaimed(db: Db, { kind, key }: ClaimRequest): Promise<boolean> {
+  const row = await db
+    .selectFrom("claim")
+    .select("owner")
+    .where("kind", "=", kind)
+    .where("key", "=", digestBytes(key))
+    .executeTakeFirst();
+  return row !== undefined;
+}
 
 async function insertClaims(db: Db, requests: readonly ClaimRequest[], owner: string): Promise<Set<string>> {
   const { rows } = await sql<{ kind: string; key: string }>`

@@ -40,9 +40,9 @@ export interface OwnerTable {
   pid: number;
 }
 
-/** Who works on a call or a piece of bulk work right now; rows of a dead owner are removed with it. */
+/** Who works on a call or a piece of bulk work right now, or keeps a cluster (the key is its name); rows of a dead owner are removed with it. */
 export interface ClaimTable {
-  kind: "call" | "work";
+  kind: "call" | "work" | "cluster";
   key: Uint8Array;
   owner: string;
   taken_at: Generated<Date>;
@@ -197,8 +197,21 @@ export interface SubmissionTable {
   started_at: NullableTime;
   ended_at: NullableTime;
   confirmed_at: NullableTime;
-  owner: string;
+  /** Who keeps it; null until the keeper of its cluster takes it. */
+  owner: string | null;
   adoption: string | null;
+  /** Other processes may follow it: its changes are told. */
+  followed: Generated<boolean>;
+  note: string;
+  cancel_requested: string | null;
+  gone_at: NullableTime;
+}
+
+/** How a cluster is, as its keeper told it last. */
+export interface ClusterTable {
+  name: string;
+  status: Json<Readonly<Record<string, unknown>>>;
+  told_at: Time;
 }
 
 export interface SubmissionTransitionTable {
@@ -244,7 +257,11 @@ export interface Database {
   submission_transition: SubmissionTransitionTable;
   submission_log: SubmissionLogTable;
   bulk_result: BulkResultTable;
+  cluster: ClusterTable;
 }
 
 /** A connection or a transaction; every repository function takes one first. */
 export type Db = Kysely<Database>;
+
+/** Asks a query with fixed text, past the query builder: for what is asked once for each call of a chain. The server may keep its parsed form. */
+export type Ask = <R>(text: string, parameters: readonly unknown[]) => Promise<readonly R[]>;

@@ -3,8 +3,9 @@
 import { type Selectable, sql, type Updateable } from "kysely";
 import { Code, FiresteelError } from "../errors.ts";
 import type { ExecutionRecord, ExecutionState, ExecutionStore, Page, PageRequest } from "../evaluate/ports.ts";
-import { storable } from "./arrays.ts";
+import { storable, textArray } from "./arrays.ts";
 import type { Db, ExecutionTable } from "./database.ts";
+import { notify } from "./notices.ts";
 import { cutPage, planPage, toMs, toTime } from "./page.ts";
 import { rootDigest } from "./previous-calls.ts";
 import { noAnswers, type WriteKind } from "./write-kind.ts";
@@ -24,21 +25,24 @@ export const CREATE_EXECUTION: WriteKind<
     async (db, { owner }) => {
       const answers: { execution: ExecutionRecord; created: boolean }[] = [];
       for (const execution of executions) {
-        await db
+        const made = await db
           .insertInto("execution")
           .values({ id: execution.id, request_id: execution.requestId, owner, ...toRow(execution) })
           .onConflict((conflict) => conflict.doNothing())
-          .execute();
-        const row = await db
-          .selectFrom("execution")
-          .selectAll()
-          .where((where) =>
-            where.or([
-              where("id", "=", execution.id),
-              ...(execution.requestId === null ? [] : [where("request_id", "=", execution.requestId)]),
-            ]),
-          )
-          .executeTakeFirstOrThrow();
+          .returningAll()
+          .executeTakeFirst();
+        const row =
+          made ??
+          (await db
+            .selectFrom("execution")
+            .selectAll()
+            .where((where) =>
+              where.or([
+                where("id", "=", execution.id),
+                ...(execution.requestId === null ? [] : [where("request_id", "=", execution.requestId)]),
+              ]),
+            )
+            .executeTakeFirstOrThrow());
         answers.push({ execution: executionFromRow(row), created: row.id === execution.id });
       }
       return answers;
@@ -50,36 +54,57 @@ export const UPDATE_EXECUTION: WriteKind<{ readonly id: string; readonly change:
   name: "change of an execution",
   lane: "execution",
   repeatable: false,
-  prepare: (changes) => async (db) => {
+  prepare: (changes) => async (db, writing) => {
     for (const { id, change } of changes) {
       const set = toChange(change);
       if (Object.keys(set).length === 0) continue;
       const result = await db.updateTable("execution").set(set).where("id", "=", id).executeTakeFirst();
       if (result.numUpdatedRows === 0n) throw new FiresteelError(Code.notFound, `execution is not known: ${id}`);
     }
+    const told = changes.filter(({ change }) => change.state !== undefined || change.cancelRequested !== undefined);
+    await notify(
+      db,
+      writing,
+      "execution",
+      told.map(({ id }) => id),
+    );
     return noAnswers(changes);
   },
 };
 
+/** What is adopted, and by what request. */
+export interface AdoptRequest {
+  readonly token: string;
+  /** Tasks that this process knows. Executions of others are left for a while to a process that knows them. */
+  readonly tasks: readonly string[] | null;
+}
+
+/** How long an execution of a dead owner waits for a process that knows its task. */
+const STRANGE_MS = 60_000;
+
 /**
- * Takes over running executions of ended owners. The payload is a token: a repeated request finds by it what it took the first time.
+ * Takes over running executions of ended owners. The payload has a token: a repeated request finds by it what it took the first time.
  *
  * The join must be an inner one. A row that another process adopted since this statement began is looked at once more before it is locked, with its new owner but the old partner of the join: an inner join then
  * drops it, an outer one would keep it with no partner, and two processes would have it.
  */
-export const ADOPT_EXECUTIONS: WriteKind<string, readonly ExecutionRecord[]> = {
+export const ADOPT_EXECUTIONS: WriteKind<AdoptRequest, readonly ExecutionRecord[]> = {
   name: "take-over of executions",
   lane: "execution",
   repeatable: true,
   prepare:
-    (tokens) =>
-    async (db, { owner }) => {
+    (requests) =>
+    async (db, { owner, shared }) => {
       const answers: ExecutionRecord[][] = [];
-      for (const token of tokens) {
+      for (const { token, tasks } of requests) {
+        const known =
+          tasks === null || !shared
+            ? sql`true`
+            : sql`(e.task = any(${textArray(tasks)}::text[]) or o.ended_at < clock_timestamp() - make_interval(secs => ${STRANGE_MS / 1000}::float8))`;
         await sql`
         update execution set owner = ${owner}, adoption = ${token} where id in (
           select e.id from execution e join owner o on o.id = e.owner
-          where e.state = 'running' and o.ended_at is not null
+          where e.state = 'running' and o.ended_at is not null and ${known}
           for update of e skip locked
         )`.execute(db);
         const rows = await db

@@ -20,6 +20,7 @@ interface Rare {
   readonly error?: ErrorRecord;
   readonly submissionId?: string;
   readonly note?: string;
+  readonly invalid?: readonly string[];
 }
 
 /** A packed block and what is beside it in its row. */
@@ -45,7 +46,7 @@ export function packJobs(jobs: readonly JobRecord[]): JobBlock {
   const rare: Rare[] = [];
   let before = first;
   sorted.forEach((job, at) => {
-    const { state, cached, parentId, error, submissionId, note } = job;
+    const { state, cached, parentId, error, submissionId, note, invalid } = job;
     const startedAt = Math.round(job.startedAt);
     columns.byte(STATES.indexOf(state) | (cached ? CACHED : 0));
     columns.int(tasks.place(storable(job.task)));
@@ -56,12 +57,13 @@ export function packJobs(jobs: readonly JobRecord[]): JobBlock {
     const parent = parentId === null ? undefined : places.get(parentId);
     columns.int(parentId === null ? 0 : parent === undefined ? 2 * parents.place(parentId) + 1 : 2 * (parent + 1));
     before = startedAt;
-    if (error !== null || submissionId !== null || note !== null)
+    if (error !== null || submissionId !== null || note !== null || invalid !== undefined)
       rare.push({
         at,
         ...(error === null ? {} : { error }),
         ...(submissionId === null ? {} : { submissionId: storable(submissionId) }),
         ...(note === null ? {} : { note: storable(note) }),
+        ...(invalid === undefined ? {} : { invalid: invalid.map(storable) }),
       });
   });
   writeTexts(writer, tasks.texts);

@@ -32,6 +32,7 @@ export function createJobWrites(): WriteKind<readonly JobRecord[], undefined> {
     name: "job",
     lane: "job",
     repeatable: false,
+    patient: true,
     halve: (jobs) => (jobs.length < 2 ? null : [jobs.slice(0, jobs.length >> 1), jobs.slice(jobs.length >> 1)]),
     prepare: (payloads) => {
       const last = new Map<string, JobRecord>();
@@ -104,7 +105,7 @@ export interface BlockName {
   readonly count: number;
 }
 
-export async function listBlocks(db: Db, executionId: string): Promise<readonly BlockName[]> {
+async function listBlocks(db: Db, executionId: string): Promise<readonly BlockName[]> {
   const { rows } = await sql<BlockName>`
     select seq::text as seq, count from job_block where execution_id = ${executionId} order by first_started_ms, seq`.execute(
     db,
@@ -112,15 +113,21 @@ export async function listBlocks(db: Db, executionId: string): Promise<readonly 
   return rows;
 }
 
-/** Cuts blocks into runs of about `jobs` jobs. */
-export function* runsOf(blocks: readonly BlockName[], jobs: number): Generator<readonly BlockName[]> {
+/** Cuts blocks into runs of about `jobs` jobs, the first one of about `first`. */
+export function* runsOf(
+  blocks: readonly BlockName[],
+  jobs: number,
+  first: number = jobs,
+): Generator<readonly BlockName[]> {
   let run: BlockName[] = [];
   let count = 0;
+  let most = first;
   for (const block of blocks) {
-    if (run.length > 0 && count + block.count > jobs) {
+    if (run.length > 0 && count + block.count > most) {
       yield run;
       run = [];
       count = 0;
+      most = jobs;
     }
     run.push(block);
     count += block.count;

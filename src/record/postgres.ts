@@ -3,10 +3,10 @@
 import { Kysely, PostgresDialect } from "kysely";
 import pg from "pg";
 import { Code, FiresteelError } from "../errors.ts";
-import type { Database, Db } from "./database.ts";
+import type { Ask, Database, Db } from "./database.ts";
 
 /** How long the server lets one of our transactions sit idle: a paused or cut-off process must not keep its rows locked longer than its lease. */
-const IDLE_IN_TRANSACTION_MS = 10_000;
+const IDLE_IN_TRANSACTION_MS = 8_000;
 
 /** Options of {@link openPostgres}. */
 export interface PostgresOptions {
@@ -19,7 +19,7 @@ export interface PostgresOptions {
 }
 
 /** Makes the pool; nothing is connected yet. Throws `invalid_argument` for a URL of another kind. `db.destroy()` ends the pool. */
-export function openPostgres(options: PostgresOptions): Db {
+export function openPostgres(options: PostgresOptions): { readonly db: Db; readonly ask: Ask } {
   if (!/^postgres(ql)?:\/\//.test(options.url)) {
     throw new FiresteelError(
       Code.invalidArgument,
@@ -33,9 +33,21 @@ export function openPostgres(options: PostgresOptions): Db {
     connectionTimeoutMillis: 10_000,
     keepAlive: true,
     idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
+    // A prepared statement keeps its parsed form, not a plan that was made when the table was small.
+    options: "-c plan_cache_mode=force_custom_plan",
   });
   // Without listeners a server that goes away would end the process: the pool listens to idle clients only, so one that is lost between two statements of a transaction needs its own.
   pool.on("error", (error) => options.onNotice(`database connection lost: ${error.message}`));
   pool.on("connect", (client) => client.on("error", () => undefined));
-  return new Kysely<Database>({ dialect: new PostgresDialect({ pool }) });
+  const names = new Map<string, string>();
+  const nameOf = (text: string): string => {
+    const known = names.get(text) ?? `firesteel ${names.size}`;
+    names.set(text, known);
+    return known;
+  };
+  return {
+    db: new Kysely<Database>({ dialect: new PostgresDialect({ pool }) }),
+    ask: async <R>(text: string, parameters: readonly unknown[]) =>
+      (await pool.query({ name: nameOf(text), text, values: [...parameters] })).rows as R[],
+  };
 }

@@ -9,10 +9,11 @@ import type { StoredOutcome } from "./call-body.ts";
 import { readOutcome } from "./call-body.ts";
 import { BY_KEY, type CallWrites, withBytes } from "./calls.ts";
 import type { Db } from "./database.ts";
-import { listBlocks, runsOf } from "./jobs.ts";
+import { type BlockName, runsOf } from "./jobs.ts";
 
-/** Calls that are read in one query, about. */
+/** Calls that are read in one query, about; in the first one fewer, so that evaluating begins while the database works on the others. */
 const READ_CALLS = 4_000;
+const FIRST_CALLS = 500;
 /** Executions of the same root that are looked at: one that failed early says little. */
 const CANDIDATES = 3;
 
@@ -33,13 +34,18 @@ export async function* previousCalls(
   task: string,
   args: Uint8Array,
 ): AsyncGenerator<readonly CachedCall[]> {
-  const { rows } = await sql<{ id: string }>`
-    select e.id from (select id, seq from execution where root = ${rootDigest(task, args)} order by seq desc limit ${CANDIDATES}) e
-    cross join lateral (select sum(count) as jobs from job_block where execution_id = e.id) b
-    where b.jobs > 0 order by b.jobs desc, e.seq desc limit 1`.execute(db);
-  const executionId = rows[0]?.id;
+  const { rows: blocks } = await sql<BlockName & { readonly id: string }>`
+    with best as materialized (
+      select e.id from (select id, seq from execution where root = ${rootDigest(task, args)} order by seq desc limit ${CANDIDATES}) e
+      cross join lateral (select sum(count) as jobs from job_block where execution_id = e.id) b
+      where b.jobs > 0 order by b.jobs desc, e.seq desc limit 1
+    )
+    select best.id, b.seq::text as seq, b.count from best join job_block b on b.execution_id = best.id order by b.first_started_ms, b.seq`.execute(
+    db,
+  );
+  const executionId = blocks[0]?.id;
   if (executionId === undefined) return;
-  for (const run of runsOf(await listBlocks(db, executionId), READ_CALLS)) {
+  for (const run of runsOf(blocks, READ_CALLS, FIRST_CALLS)) {
     // The hashes are cut out of the blocks once, not once for each hash: the blocks are stored in pieces beside their rows.
     const { rows: answer } = await sql<{ packed: Uint8Array | null }>`
       with b as materialized (

@@ -2,8 +2,11 @@
 
 import { sql } from "kysely";
 import type { Digest, ShallowRecord } from "../evaluate/ports.ts";
+import { storedPlaces } from "../hash/stored.ts";
 import { digestArray, digestBytes, hexOf } from "./arrays.ts";
 import type { Db } from "./database.ts";
+import type { ValueFiles } from "./value-files.ts";
+import { allThere } from "./values.ts";
 import { noAnswers, type WriteKind } from "./write-kind.ts";
 
 /** Inserts or replaces final values; of several records of one call the last counts. */
@@ -29,18 +32,23 @@ export const RECORD_SHALLOW: WriteKind<ShallowRecord, undefined> = {
   },
 };
 
-/** Final values by call; one query. */
-export async function findShallow(db: Db, evalHashes: readonly Digest[]): Promise<ReadonlyMap<Digest, ShallowRecord>> {
+/** Final values by call; one query. One that holds a stored value whose file is lost is left out. */
+export async function findShallow(
+  db: Db,
+  files: ValueFiles | null,
+  evalHashes: readonly Digest[],
+): Promise<ReadonlyMap<Digest, ShallowRecord>> {
   if (evalHashes.length === 0) return new Map();
   const rows = await db
     .selectFrom("shallow_result")
     .selectAll()
     .where("eval_hash", "=", sql<Uint8Array>`any(${digestArray(evalHashes)}::bytea[])`)
     .execute();
-  return new Map(
-    rows.map((row) => {
-      const evalHash = hexOf(row.eval_hash);
-      return [evalHash, { evalHash, bytes: row.bytes, digest: hexOf(row.digest), tasks: row.tasks }];
-    }),
-  );
+  const found = new Map<Digest, ShallowRecord>();
+  for (const { eval_hash, bytes, digest, tasks } of rows) {
+    const evalHash = hexOf(eval_hash);
+    if (await allThere(files, storedPlaces(bytes)))
+      found.set(evalHash, { evalHash, bytes, digest: hexOf(digest), tasks });
+  }
+  return found;
 }

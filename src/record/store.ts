@@ -2,19 +2,23 @@
 
 import { randomBytes, randomUUID } from "node:crypto";
 import { join } from "node:path";
+import { CompiledQuery } from "kysely";
+import type { ValueFolder } from "../data/value-folder.ts";
 import type { FiresteelError } from "../errors.ts";
 import type { ExplainStore } from "../evaluate/explain/ports.ts";
-import type { CallRecord, JobRecord, Store } from "../evaluate/ports.ts";
+import type { Store } from "../evaluate/ports.ts";
 import { type CallWrites, callBytes, createCallWrites, findCallRecord, findCalls } from "./calls.ts";
-import { CLAIM, RELEASE } from "./claims.ts";
-import type { Db } from "./database.ts";
+import { CLAIM, isClaimed, RELEASE } from "./claims.ts";
+import { keeperClaim, lookAround, TELL_CLUSTER } from "./clusters.ts";
+import type { Ask, Db } from "./database.ts";
 import { findDataset, findFileStats, RECORD_DATASET, RECORD_FILE_STAT } from "./datasets.ts";
 import { fromDatabase } from "./errors.ts";
 import { ADOPT_EXECUTIONS, CREATE_EXECUTION, findExecution, listExecutions, UPDATE_EXECUTION } from "./executions.ts";
 import { lockFolder } from "./folder-lock.ts";
 import { createJobWrites, jobBytes, listJobs, pageJobs, readJobs } from "./jobs.ts";
-import { endExpired, type Lease, takeLease } from "./lease.ts";
+import { type Lease, takeLease } from "./lease.ts";
 import { migrate } from "./migrate.ts";
+import { Listener } from "./notices.ts";
 import { callsBefore, callsOfExecution, executionsBefore, findRecordedCalls, unfinishedCalls } from "./past-calls.ts";
 import { openPGlite } from "./pglite/client.ts";
 import { openPostgres } from "./postgres.ts";
@@ -23,16 +27,17 @@ import { COMMIT_RESULT, findResult } from "./results.ts";
 import { findShallow, RECORD_SHALLOW } from "./shallow.ts";
 import { appendLogKind, LOG_LINES, readLog } from "./submission-logs.ts";
 import {
-  ADOPT_SUBMISSIONS,
   CREATE_SUBMISSION,
   findSubmission,
+  findSubmissions,
   listSubmissions,
   listTransitions,
+  TAKE_SUBMISSIONS,
   UPDATE_SUBMISSION,
 } from "./submissions.ts";
 import { findTaskVersion, RECORD_TASK_VERSIONS } from "./task-versions.ts";
 import { openValueFiles } from "./value-files.ts";
-import { findValue, joinChunks, openValue, RECORD_VALUE, valuePlaces } from "./values.ts";
+import { findValue, joinChunks, openValue, RECORD_VALUE, storedValues, valuePlaces } from "./values.ts";
 import type { Lane, WriteKind } from "./write-kind.ts";
 import { Writer } from "./writer.ts";
 
@@ -45,7 +50,7 @@ export type StoreLocation =
 
 /** What may be set about a store; every default fits. */
 export interface StoreSettings {
-  /** How long this process counts as alive without renewing its lease; renewed three times in that span. @default 15,000 */
+  /** How long this process counts as alive without renewing its lease; renewed three times in that span. @default 10,000 */
   readonly leaseMs?: number;
   /** Lines kept of each submission's log. @default 2,000 */
   readonly logLines?: number;
@@ -61,6 +66,8 @@ export type StoreOptions = StoreLocation & StoreSettings;
 export interface RecordStore extends Store, ExplainStore {
   /** Writes asked for and not settled. */
   readonly waitingWrites: number;
+  /** Where workers may put large values; null where there is no folder for them. */
+  readonly valueFolder: ValueFolder | null;
 }
 
 const FILE_BYTES = 64 * 1024;
@@ -69,6 +76,7 @@ const REQUEST_RECORDS = 1_000;
 
 interface Opened extends AsyncDisposable {
   readonly db: Db;
+  readonly ask: Ask;
 }
 
 /**
@@ -95,11 +103,13 @@ export async function openStore(options: StoreOptions): Promise<RecordStore> {
     return assemble({
       opened,
       lease,
+      listener: options.kind === "postgres" ? new Listener(options.url, onNotice) : null,
       writer,
       storeId,
       lost: lost.promise,
       logLines: options.logLines ?? LOG_LINES,
       calls: callWrites(options, onNotice),
+      fileBytes: options.fileBytes ?? FILE_BYTES,
       onNotice,
     });
   } catch (error) {
@@ -116,14 +126,16 @@ function callWrites(options: StoreOptions, onNotice: (line: string) => void): Ca
 
 async function openDatabase(location: StoreLocation, onNotice: (line: string) => void): Promise<Opened> {
   if (location.kind === "postgres") {
-    const db = openPostgres({ url: location.url, onNotice });
-    return { db, [Symbol.asyncDispose]: () => db.destroy() };
+    const { db, ask } = openPostgres({ url: location.url, onNotice });
+    return { db, ask, [Symbol.asyncDispose]: () => db.destroy() };
   }
   const lock = await lockFolder(location.directory);
   try {
     const db = await openPGlite(join(location.directory, "data"));
     return {
       db,
+      ask: async <R>(text: string, parameters: readonly unknown[]) =>
+        (await db.executeQuery<R>(CompiledQuery.raw(text, [...parameters]))).rows,
       [Symbol.asyncDispose]: async () => {
         await db.destroy();
         await lock[Symbol.asyncDispose]();
@@ -148,21 +160,21 @@ async function nameStore(db: Db): Promise<string> {
 interface Parts {
   readonly opened: Opened;
   readonly lease: Lease;
+  /** Hears of other processes; null where there can be none. */
+  readonly listener: Listener | null;
   readonly writer: Writer;
   readonly storeId: string;
   readonly lost: Promise<Error>;
   readonly logLines: number;
   readonly calls: CallWrites;
+  readonly fileBytes: number;
   readonly onNotice: (line: string) => void;
 }
 
-function assemble({ opened, lease, writer, storeId, lost, logLines, calls, onNotice }: Parts): RecordStore {
-  const { db } = opened;
+function assemble(parts: Parts): RecordStore {
+  const { opened, lease, listener, writer, storeId, lost, logLines, calls, fileBytes, onNotice } = parts;
+  const { db, ask } = opened;
   const jobs = createJobWrites();
-  const recordCalls = (records: readonly CallRecord[], replace: boolean): Promise<void> =>
-    inParts(records, (part) => writer.push(calls.kind, calls.requests(part, replace), callBytes(part), part.length));
-  const recordJobs = (records: readonly JobRecord[]): Promise<void> =>
-    inParts(records, (part) => writer.push(jobs, part, jobBytes(part), part.length));
   const APPEND_LOG = appendLogKind(logLines);
   /** Reads after this process's writes to a lane, with the database's errors translated. */
   const read = async <T>(lane: Lane, what: string, run: () => Promise<T>): Promise<T> => {
@@ -174,11 +186,12 @@ function assemble({ opened, lease, writer, storeId, lost, logLines, calls, onNot
     return await read("call", "earlier calls cannot be read", run);
   };
   /** Ends dead owners first, so that what they held can be taken. */
-  const adopt = async <R>(kind: WriteKind<string, R>): Promise<R> => {
-    await translated("owners cannot be read", () => endExpired(db, lease));
-    return await writer.push(kind, randomUUID(), 100);
+  const take = async <P, R>(kind: WriteKind<P, R>, request: (token: string) => P): Promise<R> => {
+    await translated("owners cannot be read", () => lease.endDead());
+    return await writer.push(kind, request(randomUUID()), 1_000);
   };
   const close = async (): Promise<void> => {
+    await listener?.[Symbol.asyncDispose]();
     await writer[Symbol.asyncDispose]();
     try {
       await lease[Symbol.asyncDispose]();
@@ -190,16 +203,21 @@ function assemble({ opened, lease, writer, storeId, lost, logLines, calls, onNot
     }
   };
   let closed: Promise<void> | null = null;
+  const { files } = calls;
+  const stored = storedValues(files);
   return {
     storeId,
     lost,
-    findCalls: (evalHashes) => translated("calls cannot be read", () => findCalls(db, calls, evalHashes)),
+    valueFolder: files && { directory: files.directory, fileBytes },
+    stored,
+    findCalls: (evalHashes) => translated("calls cannot be read", () => findCalls(db, ask, calls, evalHashes)),
     previousCalls: (task, args) =>
       readEach(writer, "job", "previous calls cannot be read", () => previousCalls(db, calls, task, args)),
-    recordCall: (call, replace = false) => recordCalls([call], replace),
-    recordCalls: (records, replace = false) => recordCalls(records, replace),
+    recordCalls: (records, replace = false) =>
+      inParts(records, (part) => writer.push(calls.kind, calls.requests(part, replace), callBytes(part), part.length)),
     findCallRecord: (evalHash) => read("call", "call cannot be read", () => findCallRecord(db, calls, evalHash)),
-    findShallow: (evalHashes) => read("shallow", "shallow results cannot be read", () => findShallow(db, evalHashes)),
+    findShallow: (evalHashes) =>
+      read("shallow", "shallow results cannot be read", () => findShallow(db, files, evalHashes)),
     recordShallow: (record) => writer.push(RECORD_SHALLOW, record, record.bytes.length + 200),
     claimCall: (evalHash) => writer.push(CLAIM, { kind: "call", key: evalHash }, 200),
     releaseCall: (evalHash) => writer.push(RELEASE, { kind: "call", key: evalHash }, 200),
@@ -217,9 +235,8 @@ function assemble({ opened, lease, writer, storeId, lost, logLines, calls, onNot
     findExecution: (id) => read("execution", "execution cannot be read", () => findExecution(db, id)),
     listExecutions: (filter, page) =>
       read("execution", "executions cannot be read", () => listExecutions(db, filter, page)),
-    adoptExecutions: () => adopt(ADOPT_EXECUTIONS),
-    recordJob: (job) => recordJobs([job]),
-    recordJobs,
+    adoptExecutions: (tasks) => take(ADOPT_EXECUTIONS, (token) => ({ token, tasks: tasks ?? null })),
+    recordJobs: (records) => inParts(records, (part) => writer.push(jobs, part, jobBytes(part), part.length)),
     pageJobs: (executionId, page) => read("job", "jobs cannot be read", () => pageJobs(db, executionId, page)),
     readJobs: (executionId) => readEach(writer, "job", "jobs cannot be read", () => readJobs(db, executionId)),
     listJobs: (executionId) => read("job", "jobs cannot be read", () => listJobs(db, executionId)),
@@ -229,14 +246,20 @@ function assemble({ opened, lease, writer, storeId, lost, logLines, calls, onNot
     recordFileStat: (stat) => writer.push(RECORD_FILE_STAT, stat, 300),
     findFileStats: (paths) => read("file-stat", "file stats cannot be read", () => findFileStats(db, paths)),
 
-    createSubmission: (submission) => writer.push(CREATE_SUBMISSION, { submission, at: Date.now() }, 3_000),
+    createSubmission: (submission, kept = true) =>
+      writer.push(CREATE_SUBMISSION, { submission, at: Date.now(), kept }, 3_000),
     updateSubmission: (id, change) =>
       writer.push(UPDATE_SUBMISSION, { id, change, at: Date.now() }, 500 + (change.failure?.traceback?.length ?? 0)),
     findSubmission: (id) => read("submission", "submission cannot be read", () => findSubmission(db, id)),
     listSubmissions: (filter, page) =>
       read("submission", "submissions cannot be read", () => listSubmissions(db, filter, page)),
     listTransitions: (id) => read("submission", "transitions cannot be read", () => listTransitions(db, id)),
-    adoptSubmissions: () => adopt(ADOPT_SUBMISSIONS),
+    takeSubmissions: (clusters) => take(TAKE_SUBMISSIONS, (token) => ({ token, clusters })),
+    findSubmissions: (ids) => read("submission", "submissions cannot be read", () => findSubmissions(db, ids)),
+    claimCluster: (cluster) => writer.push(CLAIM, keeperClaim(cluster), 200),
+    tellCluster: (note) => writer.push(TELL_CLUSTER, note, 1_000),
+    isWorkClaimed: (work) => read("claim", "claims cannot be read", () => isClaimed(db, { kind: "work", key: work })),
+    confirmLease: () => translated("lease cannot be confirmed", () => lease.confirm()),
     claimWork: (work) => writer.push(CLAIM, { kind: "work", key: work }, 200),
     releaseWork: (work) => writer.push(RELEASE, { kind: "work", key: work }, 200),
     findResult: (work) => read("result", "result cannot be read", () => findResult(db, work)),
@@ -265,6 +288,12 @@ function assemble({ opened, lease, writer, storeId, lost, logLines, calls, onNot
     findArguments: (evalHash) =>
       readCalls(async () => (await findCallRecord(db, calls, evalHash))?.args.map(({ bytes }) => bytes) ?? null),
 
+    shared: lease.shared,
+    onChange: (told) => listener?.add(told) ?? (() => false),
+    lookAround: async () => {
+      await translated("owners cannot be read", () => lease.endDead());
+      return await read("submission", "store cannot be looked at", () => lookAround(db, lease));
+    },
     flushed: () => writer.flushed(),
     room: () => writer.room(),
     get waitingWrites() {

@@ -8,7 +8,7 @@ import { toMs, toTime } from "./page.ts";
 
 /** The fields that can change. */
 type Changeable = Omit<SubmissionRecord, "id" | "work" | "attempt" | "livyName">;
-type Fixed = "seq" | "id" | "work" | "attempt" | "livy_name" | "owner" | "adoption";
+type Fixed = "seq" | "id" | "work" | "attempt" | "livy_name" | "owner" | "adoption" | "followed";
 type Columns = Omit<Updateable<SubmissionTable>, Fixed>;
 
 const text = (value: string): string => storable(value);
@@ -36,6 +36,9 @@ const COLUMNS: { readonly [F in keyof Changeable]: readonly [keyof Columns, (val
   startedAt: ["started_at", toTime],
   endedAt: ["ended_at", toTime],
   confirmedAt: ["confirmed_at", toTime],
+  note: ["note", text],
+  cancelRequested: ["cancel_requested", optionalText],
+  goneAt: ["gone_at", toTime],
 };
 
 /** The columns of the fields that are given. */
@@ -46,7 +49,7 @@ export function toSubmissionChange(change: Partial<Changeable>): Columns {
 /** All columns of a new submission but those that the store fills. */
 export function toSubmissionRow(
   submission: SubmissionRecord,
-): Omit<Insertable<SubmissionTable>, "seq" | "owner" | "adoption"> {
+): Omit<Insertable<SubmissionTable>, "seq" | "owner" | "adoption" | "followed"> {
   const { id, work, attempt, livyName, ...rest } = submission;
   const columns = columnsOf(rest) as Omit<Insertable<SubmissionTable>, Fixed>;
   return { id, work: digestBytes(work), attempt, livy_name: livyName, ...columns };
@@ -89,5 +92,8 @@ export function fromSubmissionRow(row: Selectable<SubmissionTable>): SubmissionR
     startedAt: toMs(row.started_at),
     endedAt: toMs(row.ended_at),
     confirmedAt: toMs(row.confirmed_at),
+    note: row.note,
+    cancelRequested: row.cancel_requested,
+    goneAt: toMs(row.gone_at),
   };
 }

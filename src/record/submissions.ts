@@ -9,9 +9,11 @@ import type {
   SubmissionState,
   SubmissionStore,
   SubmissionTransition,
+  TakenSubmission,
 } from "../evaluate/ports.ts";
-import { digestBytes, storable } from "./arrays.ts";
+import { digestBytes, storable, textArray } from "./arrays.ts";
 import type { Db, SubmissionTable } from "./database.ts";
+import { notify } from "./notices.ts";
 import { cutPage, planPage, toMs, toTime } from "./page.ts";
 import { fromSubmissionRow, toSubmissionChange, toSubmissionRow } from "./submission-row.ts";
 import { noAnswers, type WriteKind } from "./write-kind.ts";
@@ -23,28 +25,30 @@ export type SubmissionFilter = Parameters<SubmissionStore["listSubmissions"]>[0]
 const LIVE = sql<boolean>`state not in ('succeeded', 'failed', 'killed', 'cancelled')`;
 
 /** Inserts submissions with their first transition. */
-export const CREATE_SUBMISSION: WriteKind<{ readonly submission: SubmissionRecord; readonly at: number }, undefined> = {
+export const CREATE_SUBMISSION: WriteKind<
+  { readonly submission: SubmissionRecord; readonly at: number; readonly kept: boolean },
+  undefined
+> = {
   name: "submission",
   lane: "submission",
   repeatable: false,
-  prepare:
-    (requests) =>
-    async (db, { owner }) => {
-      for (const { submission, at } of requests) {
-        await db
-          .insertInto("submission")
-          .values({ ...toSubmissionRow(submission), owner })
-          .execute();
-        await insertTransition(db, {
-          submissionId: submission.id,
-          at,
-          from: null,
-          to: submission.state,
-          cause: submission.cause,
-        });
-      }
-      return noAnswers(requests);
-    },
+  prepare: (requests) => async (db, writing) => {
+    for (const { submission, at, kept } of requests) {
+      await db
+        .insertInto("submission")
+        .values({ ...toSubmissionRow(submission), owner: kept ? writing.owner : null, followed: !kept })
+        .execute();
+      await insertTransition(db, {
+        submissionId: submission.id,
+        at,
+        from: null,
+        to: submission.state,
+        cause: submission.cause,
+      });
+      if (!kept) await notify(db, writing, "wish", [submission.id]);
+    }
+    return noAnswers(requests);
+  },
 };
 
 /** Changes fields of submissions, in order, with a transition where the state changes. */
@@ -55,11 +59,11 @@ export const UPDATE_SUBMISSION: WriteKind<
   name: "change of a submission",
   lane: "submission",
   repeatable: false,
-  prepare: (requests) => async (db) => {
+  prepare: (requests) => async (db, writing) => {
     for (const { id, change, at } of requests) {
       const old = await db
         .selectFrom("submission")
-        .select(["state", "cause"])
+        .select(["state", "cause", "followed"])
         .where("id", "=", id)
         .forUpdate()
         .executeTakeFirst();
@@ -75,38 +79,78 @@ export const UPDATE_SUBMISSION: WriteKind<
           cause: change.cause ?? old.cause,
         });
       }
+      if (old.followed) {
+        const news = Object.keys(change).some((field) => field !== "confirmedAt");
+        await notify(db, writing, "submission", news ? [id] : []);
+        await notify(db, writing, "wish", change.cancelRequested != null && change.state === undefined ? [id] : []);
+      }
     }
     return noAnswers(requests);
   },
 };
 
-/** Takes over live submissions of ended owners; see `ADOPT_EXECUTIONS` for the token. */
-export const ADOPT_SUBMISSIONS: WriteKind<string, readonly SubmissionRecord[]> = {
-  name: "take-over of submissions",
+/** What is taken, and by what request. */
+export interface TakeRequest {
+  readonly token: string;
+  /** Clusters of this process; it takes what is on those that it keeps. */
+  readonly clusters: readonly string[];
+}
+
+/** How long a submission of a dead owner waits for a process that has its cluster. */
+const STRAY_MS = 60_000;
+
+/**
+ * Takes the submissions on the clusters that this process keeps: those that nobody keeps yet, and those of ended owners; see `ADOPT_EXECUTIONS` for the token. Also those of ended owners on clusters that nobody keeps any
+ * more, after a while.
+ */
+export const TAKE_SUBMISSIONS: WriteKind<TakeRequest, readonly TakenSubmission[]> = {
+  name: "taking of submissions",
   lane: "submission",
   repeatable: true,
   prepare:
-    (tokens) =>
-    async (db, { owner }) => {
-      const answers: SubmissionRecord[][] = [];
-      for (const token of tokens) {
+    (requests) =>
+    async (db, { owner, shared }) => {
+      const answers: TakenSubmission[][] = [];
+      for (const { token, clusters } of requests) {
+        // A keeper's claim cannot be dropped while this transaction holds its owner row.
+        const kept = sql`s.cluster in (
+          select t.name from unnest(${textArray(clusters)}::text[]) as t(name)
+          join claim c on c.kind = 'cluster' and c.key = convert_to(t.name, 'UTF8') and c.owner = ${owner}
+        )`;
+        const stray = sql`s.cluster <> all(${textArray(clusters)}::text[])
+          and not exists (select from claim c where c.kind = 'cluster' and c.key = convert_to(s.cluster, 'UTF8'))
+          and (select o.ended_at from owner o where o.id = s.owner) <= clock_timestamp() - make_interval(secs => ${shared ? STRAY_MS / 1000 : 0}::float8)`;
+        // In one statement for each, and not by an outer join: see `ADOPT_EXECUTIONS`.
+        const free = sql`(s.owner is null or exists (select from owner o where o.id = s.owner and o.ended_at is not null))`;
         await sql`
-        update submission set owner = ${owner}, adoption = ${token} where id in (
-          select s.id from submission s join owner o on o.id = s.owner
-          where ${LIVE} and o.ended_at is not null
+        update submission set owner = ${owner}, adoption = ${token}, followed = ${shared} where id in (
+          select s.id from submission s where ${LIVE} and ${free} and (${kept} or ${stray})
           for update of s skip locked
         )`.execute(db);
         const rows = await db
           .selectFrom("submission")
           .selectAll()
+          .select(
+            sql<boolean>`exists (select from claim c where c.kind = 'work' and c.key = submission.work)`.as("asked"),
+          )
           .where("adoption", "=", token)
           .orderBy("seq")
           .execute();
-        answers.push(rows.map(fromSubmissionRow));
+        answers.push(rows.map((row) => ({ submission: fromSubmissionRow(row), asked: row.asked })));
       }
       return answers;
     },
 };
+
+/** Those of some ids that there are. */
+export async function findSubmissions(db: Db, ids: readonly string[]): Promise<readonly SubmissionRecord[]> {
+  const rows = await db
+    .selectFrom("submission")
+    .selectAll()
+    .where(sql<boolean>`id = any(${textArray(ids)}::text[])`)
+    .execute();
+  return rows.map(fromSubmissionRow);
+}
 
 export async function findSubmission(db: Db, id: string): Promise<SubmissionRecord | null> {
   const row = await db.selectFrom("submission").selectAll().where("id", "=", id).executeTakeFirst();

@@ -5,11 +5,10 @@
  * damaged file is no error: whoever looks for the value does not find it, computes it again, and the next write puts the file back.
  */
 
-import { randomUUID } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { Code, FiresteelError } from "../errors.ts";
+import { newFile, valueFile, valueNotWritten } from "../data/value-folder.ts";
 import type { Digest } from "../evaluate/ports.ts";
 import { valueHash } from "../hash/digest.ts";
 
@@ -21,10 +20,13 @@ export type Chunks = Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
 
 /** The folder of large values. */
 export interface ValueFiles {
+  readonly directory: string;
   /** Writes a value unless it is there with this length; durable when this resolves. Equal values that are put at once are written once. Rejects when the disk is full or the folder cannot be written. */
   put(digest: Digest, chunks: Chunks, length?: number): Promise<void>;
   /** The whole value; null when it is missing or has another length. */
   read(digest: Digest, length?: number): Promise<Uint8Array | null>;
+  /** Whether it is there with this length. */
+  has(digest: Digest, length: number): Promise<boolean>;
   /** The value piece by piece; null when it is missing. */
   open(digest: Digest): Promise<{ readonly length: number; readonly chunks: AsyncIterable<Uint8Array> } | null>;
   /** Reads it and compares the digest. One that differs is removed, so that it is missing from then on. */
@@ -34,7 +36,7 @@ export interface ValueFiles {
 /** Values in this folder, which is made when the first one comes. `onNotice` is told of files that are there and cannot be read. */
 export function openValueFiles(directory: string, onNotice: (line: string) => void): ValueFiles {
   const writing = new Map<Digest, Promise<void>>();
-  const pathOf = (digest: Digest): string => join(directory, digest.slice(0, 2), digest);
+  const pathOf = (digest: Digest): string => valueFile(directory, digest);
   const lengthOf = async (digest: Digest): Promise<number | null> => {
     try {
       return (await stat(pathOf(digest))).size;
@@ -50,12 +52,13 @@ export function openValueFiles(directory: string, onNotice: (line: string) => vo
   void sweep(join(directory, "new"));
 
   return {
+    directory,
     put: (digest, chunks, length) => {
       const under = writing.get(digest);
       if (under !== undefined) return under;
       const put = async (): Promise<void> => {
         if (length !== undefined && (await lengthOf(digest)) === length) return;
-        await writeWhole(pathOf(digest), join(directory, "new"), chunks);
+        await writeWhole(pathOf(digest), newFile(directory), chunks);
       };
       const written = put().finally(() => writing.delete(digest));
       writing.set(digest, written);
@@ -69,6 +72,7 @@ export function openValueFiles(directory: string, onNotice: (line: string) => vo
         return missing(error, digest);
       }
     },
+    has: async (digest, length) => (await lengthOf(digest)) === length,
     open: async (digest) => {
       const length = await lengthOf(digest);
       return length === null ? null : { length, chunks: createReadStream(pathOf(digest), { highWaterMark: 1 << 20 }) };
@@ -87,10 +91,9 @@ export function openValueFiles(directory: string, onNotice: (line: string) => vo
   };
 }
 
-async function writeWhole(path: string, fresh: string, chunks: Chunks): Promise<void> {
-  const temporary = join(fresh, randomUUID());
+async function writeWhole(path: string, temporary: string, chunks: Chunks): Promise<void> {
   try {
-    await mkdir(fresh, { recursive: true });
+    await mkdir(dirname(temporary), { recursive: true });
     const made = await mkdir(dirname(path), { recursive: true });
     await withFile(temporary, "w", async (file) => {
       for await (const chunk of chunks) await file.writeFile(chunk);
@@ -102,9 +105,7 @@ async function writeWhole(path: string, fresh: string, chunks: Chunks): Promise<
     if (made !== undefined) await withFile(dirname(dirname(path)), "r", (folder) => folder.sync());
   } catch (error) {
     await rm(temporary, { force: true });
-    throw new FiresteelError(Code.resourceExhausted, `large value cannot be written: ${path}: ${String(error)}`, {
-      cause: error,
-    });
+    throw valueNotWritten(path, error);
   }
 }
 

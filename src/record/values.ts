@@ -1,7 +1,9 @@
 /** Values that are too large for the row of their call: in rows of their own, once by digest, or in files. */
 
 import { type RawBuilder, sql } from "kysely";
-import type { Digest } from "../evaluate/ports.ts";
+import { valueLost } from "../data/value-folder.ts";
+import type { Digest, StoredValues } from "../evaluate/ports.ts";
+import { encodeStored, fillStored, type StoredValue, storedPlaces } from "../hash/stored.ts";
 import { digestBytes } from "./arrays.ts";
 import { ArrayWriter, digestsParameter } from "./bytes.ts";
 import type { PlaceValue, ValueName } from "./call-body.ts";
@@ -39,7 +41,7 @@ export function insertValues(values: ReadonlyMap<Digest, Uint8Array>): RawBuilde
     on conflict (digest) do nothing`;
 }
 
-/** Reads values by name; those that are missing (a file that was lost) are left out. */
+/** Reads values by name, stored ones as what stands for them; those that are missing (a file that was lost) are left out. */
 export async function readValues(
   db: Db,
   files: ValueFiles | null,
@@ -47,24 +49,27 @@ export async function readValues(
 ): Promise<ReadonlyMap<Digest, Uint8Array>> {
   const found = new Map<Digest, Uint8Array>();
   const rows = new Set<Digest>();
-  const wanted = new Map<Digest, number>();
-  for (const { place, digest, length } of names) {
-    if (place === "row") rows.add(digest);
-    else wanted.set(digest, length);
+  const wanted = new Map<Digest, ValueName>();
+  for (const name of names) {
+    if (name.place === "row") rows.add(name.digest);
+    else wanted.set(name.digest, name);
   }
   if (rows.size > 0) {
     const digests = [...rows];
     const result = await sql<{ at: number; bytes: Uint8Array }>`
       select k.at::int as at, v.bytes from unnest(${digestsParameter(digests)}::bytea[]) with ordinality as k(digest, at)
       cross join lateral (select bytes from value where digest = k.digest offset 0) v`.execute(db);
-    for (const { at, bytes } of result.rows) found.set(digests[at - 1] as Digest, bytes);
+    for (const { at, bytes } of result.rows)
+      if (await allThere(files, storedPlaces(bytes))) found.set(digests[at - 1] as Digest, bytes);
   }
   if (files !== null) {
-    const queue = [...wanted];
+    const queue = [...wanted.values()];
     const read = async (): Promise<void> => {
       for (let next = queue.pop(); next !== undefined; next = queue.pop()) {
-        const bytes = await files.read(...next);
-        if (bytes !== null) found.set(next[0], bytes);
+        const { place, digest, length } = next;
+        const there = place === "stored" && (await files.has(digest, length));
+        const bytes = place !== "stored" ? await files.read(digest, length) : there ? encodeStored(next) : null;
+        if (bytes !== null) found.set(digest, bytes);
       }
     };
     await Promise.all(Array.from({ length: Math.min(READERS, queue.length) }, read));
@@ -72,10 +77,54 @@ export async function readValues(
   return found;
 }
 
+/** Whether the files of stored values are there. */
+export async function allThere(files: ValueFiles | null, stored: readonly StoredValue[]): Promise<boolean> {
+  for (const { digest, length } of stored) if (!(await files?.has(digest, length))) return false;
+  return true;
+}
+
+/** An encoding with the stored values in it; null when one of them is lost. */
+export async function wholeValue(files: ValueFiles | null, bytes: Uint8Array): Promise<Uint8Array | null> {
+  const contents = new Map<Digest, Uint8Array>();
+  for (const { digest, length } of storedPlaces(bytes)) {
+    const content = await files?.read(digest, length);
+    if (!content) return null;
+    contents.set(digest, content);
+  }
+  return fillStored(bytes, ({ digest }) => contents.get(digest)!);
+}
+
+/** Stored values as the evaluator reads them. */
+export function storedValues(files: ValueFiles | null): StoredValues {
+  return {
+    async read(stored) {
+      const bytes = await files?.read(stored.digest, stored.length);
+      if (!bytes) throw valueLost(stored);
+      return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
+    },
+    async *chunks(stored) {
+      const stream = await files?.open(stored.digest);
+      if (stream?.length !== stored.length) throw valueLost(stored);
+      let length = 0;
+      try {
+        for await (const chunk of stream.chunks) {
+          length += chunk.length;
+          yield chunk;
+        }
+      } catch (error) {
+        throw valueLost(stored, error);
+      }
+      if (length !== stored.length) throw valueLost(stored);
+    },
+    allThere: (stored) => allThere(files, stored),
+  };
+}
+
 /** A value that has a row or a file of its own, by its digest. */
 export async function findValue(db: Db, files: ValueFiles | null, digest: Digest): Promise<Uint8Array | null> {
   const row = await db.selectFrom("value").select("bytes").where("digest", "=", digestBytes(digest)).executeTakeFirst();
-  return row?.bytes ?? (await files?.read(digest)) ?? null;
+  if (row !== undefined) return await wholeValue(files, row.bytes);
+  return (await files?.read(digest)) ?? null;
 }
 
 /** Stores a value where there is no folder for files. */
@@ -109,7 +158,7 @@ export async function openValue(
     const stream = await files.open(digest);
     if (stream !== null) return stream;
   }
-  const bytes = await findValue(db, null, digest);
+  const bytes = await findValue(db, files, digest);
   return bytes === null ? null : { length: bytes.length, chunks: oneChunk(bytes) };
 }
 

@@ -18,6 +18,7 @@ export const LANES = [
   "submission",
   "log",
   "result",
+  "cluster",
 ] as const;
 export type Lane = (typeof LANES)[number];
 
@@ -27,6 +28,10 @@ export interface Writing {
   readonly owner: string;
   /** How long an owner lives without renewing. */
   readonly leaseMs: number;
+  /** Other processes may have the database open. */
+  readonly shared: boolean;
+  /** Whether this process has been able to renew its own lease for as long as a lease lasts: if not, others may have been as unable. */
+  mayEndOthers(): boolean;
 }
 
 /** Statements that are ready to run; gives one answer for each payload. */
@@ -41,6 +46,8 @@ export interface WriteKind<P, R> {
    * The others are skipped then.
    */
   readonly repeatable: boolean;
+  /** Nobody waits for such a request: a few of them may gather some more before they are written. */
+  readonly patient?: true;
   /**
    * Turns the payloads of consecutive requests, in their order, into something to run inside a transaction. What is computed here overlaps with the transaction before, and is kept when the
    * batch has to be sent again.

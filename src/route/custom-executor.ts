@@ -7,6 +7,7 @@ import { Limits } from "../evaluate/limits.ts";
 import type { Executor, Outcome } from "../evaluate/ports.ts";
 import { leaveOn } from "../evaluate/running.ts";
 import { digestValue } from "../hash/digest.ts";
+import { holdsStored } from "../hash/stored.ts";
 import type { LoadRequest } from "./flow/messages.ts";
 
 /** One version of a project's code with its texts: plain data that can be sent anywhere. Only `encodeCall` needs to look into it. */
@@ -53,11 +54,16 @@ export async function createCustomExecutor(factory: ExecutorFactory, context: Ex
 
 function checked(executor: string, task: string, outcome: Outcome): Outcome {
   const { kind, bytes, digest } = outcome ?? {};
-  if ((kind === "value" || kind === "expression") && bytes instanceof Uint8Array && digest === digestValue(bytes))
+  if (
+    (kind === "value" || kind === "expression") &&
+    bytes instanceof Uint8Array &&
+    digest === digestValue(bytes) &&
+    !holdsStored(bytes)
+  )
     return { kind, bytes, digest };
   throw new FiresteelError(
     Code.internal,
-    `executor ${executor} gave no outcome of task ${task}, or one whose digest is not that of its bytes`,
+    `executor ${executor} gave no outcome of task ${task}, or one whose digest is not that of its bytes, or which holds a stored value`,
   );
 }
 

@@ -24,6 +24,7 @@ import type {
 import { decodeValue } from "../hash/decode.ts";
 import { digestValue } from "../hash/digest.ts";
 import { encodeProgram } from "../hash/program.ts";
+import { readStored } from "../hash/stored.ts";
 import { runAttempts } from "./livy/attempts.ts";
 import { fingerprintOf, isValid } from "./livy/commit.ts";
 import type { Gateway } from "./livy/gateway.ts";
@@ -228,15 +229,17 @@ export function createSparkExecutor(options: SparkExecutorOptions): Executor {
     }
   }
 
-  return { name: "spark", run, plan, [Symbol.asyncDispose]: async () => {} };
+  return { name: "spark", takesStored: true, run, plan, [Symbol.asyncDispose]: async () => {} };
 }
 
 /** The work that a body described. */
 function workOf(outcome: Outcome, task: string): SparkWork {
-  const value = outcome.kind === "value" ? decodeValue(outcome.bytes) : null;
+  const stored = readStored(outcome.bytes) !== null;
+  const value = outcome.kind === "value" && !stored ? decodeValue(outcome.bytes) : null;
   if (isWork(value)) return value;
-  const given =
-    outcome.kind === "expression"
+  const given = stored
+    ? "a large value"
+    : outcome.kind === "expression"
       ? "a lazy expression"
       : value === null
         ? "null"

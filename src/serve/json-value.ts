@@ -9,7 +9,7 @@ import { makePartial, partialOf } from "../define/partial.ts";
 import { TaskReference, taskNameOf } from "../define/task.ts";
 import { isWork } from "../define/work.ts";
 import { Code, FiresteelError } from "../errors.ts";
-import { datasetAt, directoryAt, fileAt, knownDataset, memberPath } from "./value-message.ts";
+import { datasetAt, directoryAt, fileAt, knownDataset, memberPath, refuse } from "./data-reference.ts";
 
 /**
  * A value as JSON.
@@ -66,10 +66,8 @@ function jsonRecord(entries: readonly (readonly [string, unknown])[]): { [key: s
 }
 
 /**
- * The value of a JSON argument: itself, with `{"$dataset": ...}`, `{"$file": ...}`, `{"$task": ...}` and `{"$instance": ...}` understood at any depth (the forms that {@link jsonFromValue} writes, and a dataset by location or a
- * file by path as lazies). An object that really has one such key as its only one has to be sent as a `Value`.
- * The value of a JSON argument: itself, with `{"$dataset": ...}`, `{"$file": ...}`, `{"$directory": ...}` and `{"$task": ...}` understood at any depth (the forms that {@link jsonFromValue} writes, and a dataset by location or a
- * file or directory by path as lazies). An object that really has one such key as its only one has to be sent as a `Value`.
+ * The value of a JSON argument: itself, with `{"$dataset": ...}`, `{"$file": ...}`, `{"$directory": ...}`, `{"$task": ...}` and `{"$instance": ...}` understood at any depth (the forms that {@link jsonFromValue}
+ * writes, and a dataset by location or a file or directory by path as lazies). An object that really has one such key as its only one has to be sent as a `Value`.
  *
  * @param subject how errors name the value; the path of the offending member follows it
  * @throws FiresteelError `invalid_argument`
@@ -92,10 +90,6 @@ function read(json: JsonValue, subject: string, path: string): unknown {
     if (key === "$instance") return readInstance(content, subject, `${path}.$instance`);
   }
   return Object.fromEntries(entries.map(([key, item]) => [key, read(item, subject, memberPath(path, key))]));
-}
-
-function refuse(subject: string, path: string, reason: string): never {
-  throw new FiresteelError(Code.invalidArgument, `${subject} at ${path} ${reason}`, { details: { path } });
 }
 
 /** The members of a notation, only known ones. */

@@ -16,6 +16,32 @@ describe("run without a server", () => {
     expect((await project.run("run", "demo.add", "1")).stderr).toMatch(/1 job: 0 ran, 1 cached/);
   });
 
+  test("what is recorded is listed as JSON", { timeout: 120_000 }, async () => {
+    await project.run("run", "demo.add", "2");
+    const list = async (...words: string[]) => JSON.parse((await project.run(...words, "--json")).stdout) as object[];
+    expect((await list("ls", "--limit", "1"))[0]).toMatchObject({
+      task: "demo.add",
+      state: "EXECUTION_STATE_SUCCEEDED",
+    });
+    expect(await list("submissions")).toEqual([]);
+    expect(await list("tasks", "demo.a")).toMatchObject([{ name: "demo.add", description: "Adds." }]);
+  });
+
+  test("warns of the code once, until that changes", { timeout: 120_000 }, async () => {
+    const flow = (name: string) =>
+      `import { task } from "firesteel";\nlet ${name} = 0;\nexport const next = task("state.next", () => ++${name});\n`;
+    await using state = await projectFolder({ "flows/state.ts": flow("seen") });
+    const warned = async () => (await state.run("run", "state.next")).stderr;
+    expect(await warned()).toContain("module state changes after load: seen");
+    const again = await warned();
+    expect(again).not.toContain("module state changes after load");
+    expect(again).toContain("1 warning about the code as before");
+    await state.write("flows/state.ts", flow("other"));
+    const edited = await warned();
+    expect(edited).toContain("module state changes after load: other");
+    expect(edited).not.toContain("as before");
+  });
+
   test("with --json stdout is the result alone, whatever user code prints", async () => {
     const args = [1, "x", null, { a: [true] }, "007 "];
     const { code, stdout, stderr } = await project.run("run", "demo.echo", "--json", "--args", JSON.stringify(args));

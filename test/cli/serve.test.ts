@@ -43,6 +43,17 @@ describe("serve", () => {
     expect(await project.read(".firesteel/log/firesteel.log")).toContain('"msg":"stopped"');
   });
 
+  test("does not say that it is ready after it was told to stop", async () => {
+    await using project = await projectFolder();
+    const server = project.start("serve");
+    await server.says("this module prints while it loads");
+    server.child.kill("SIGTERM");
+    const { code, stdout } = await server.ended;
+    expect(code).toBe(0);
+    expect(stdout).toContain("stopping");
+    expect(stdout).not.toContain("ready");
+  });
+
   test("after kill -9 ls reads what is recorded, and the next server goes on with the execution", async () => {
     await using project = await projectFolder();
     const first = project.start("serve");

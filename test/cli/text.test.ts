@@ -149,6 +149,14 @@ describe("results", () => {
   });
   test("anything else is written as JavaScript does", () => {
     expect(formatResult("text", 80, false)).toBe("text");
+    const lines = Array.from({ length: 101 }, (_, i) => `${i}`).join("\n");
+    expect(formatResult(lines, undefined, false)).toBe(lines);
+    expect(formatResult(lines, 80, false).split("\n").slice(-2)).toEqual([
+      "99",
+      "(4 more characters; --json or `> FILE` gives all)",
+    ]);
+    expect(formatResult("x".repeat(9000), 80, false)).toMatch(/x\n\(1,000 more characters; /);
+    expect(formatResult("x".repeat(8000), 80, false)).toBe("x".repeat(8000));
     expect(formatResult({ n: 5n, m: new Map([["a", new Set([1])]]) }, 80, false)).toBe(
       "{ n: 5n, m: Map(1) { 'a' => Set(1) { 1 } } }",
     );
@@ -255,6 +263,22 @@ describe("progress", () => {
     expect(event(ended)).toEqual([]);
     event(job("b", { cached: true, startedAt: at(0), endedAt: at(900) }));
     expect(progress.counts).toMatchObject({ running: 0, waiting: 0, ran: 1, cached: 1, failed: 0 });
+  });
+
+  test("tells how long a job ran, without its waiting", () => {
+    let now = 0;
+    const progress = new Progress(() => now);
+    const event = (value: Job) => told(progress, { event: { case: "job", value } });
+    event(job("a", { state: JobState.WAITING, startedAt: at(0) }));
+    now = 5000;
+    event(job("a", { state: JobState.RUNNING, startedAt: at(0) }));
+    now = 5300;
+    event(job("a", { state: JobState.RUNNING, startedAt: at(0) }));
+    expect(event(job("a", { startedAt: at(0), endedAt: at(5400) }))).toEqual(["a done in 400 ms (inline)"]);
+    event(job("b", { state: JobState.WAITING, startedAt: at(0) }));
+    expect(event(job("b", { startedAt: at(0), endedAt: at(400) }))).toEqual([
+      "b done, with its waiting, in 400 ms (inline)",
+    ]);
   });
 
   test("tells of some calls of a task only, and the failure of the root at its end only", () => {

@@ -22,11 +22,9 @@ import { killLivy, type LivyInfo, startLivy, stopLivy } from "../../cluster/livy
 import { findLivyArchive, installLivyArchive } from "../../cluster/livy-archive.ts";
 import { identify, isAlive, markedProcesses, signalAll } from "../../cluster/processes.ts";
 import { type ClusterState, readState } from "../../cluster/state.ts";
+import { LIVY_ARCHIVES } from "../livy-archives.ts";
 
 const owner = fileURLToPath(new URL("./owner.ts", import.meta.url));
-const archives = [
-  process.env["FIRESTEEL_LIVY_ARCHIVES"] ?? fileURLToPath(new URL("../../../shared/livy", import.meta.url)),
-];
 const onLinux = process.platform === "linux";
 let folder: string;
 const owners: ChildProcess[] = [];
@@ -193,7 +191,7 @@ describe("a cluster that was left running by a process that ended", () => {
   });
 
   test("takes a second Livy, which recovers its batch after a crash under its old address", async (context) => {
-    const archive = await findLivyArchive(archives);
+    const archive = await findLivyArchive(LIVY_ARCHIVES);
     if (archive === undefined)
       context.skip("no Livy archive is here (FIRESTEEL_LIVY_ARCHIVES names a folder with one)");
     const livyHome = await installLivyArchive(archive ?? "");

@@ -15,7 +15,7 @@ import type { Store } from "../../src/evaluate/ports.ts";
 import { digestBytes } from "../../src/hash/digest.ts";
 import { createS3Storage } from "../../src/route/storage/s3-storage.ts";
 import { createStorages } from "../../src/route/storage/storages.ts";
-import { openTemporaryStore } from "../evaluate/engine.ts";
+import { openTemporaryStore } from "../evaluate/temporary-store.ts";
 import { type S3Server, startS3Server } from "../route/storage/s3-server.ts";
 
 let server: S3Server;

@@ -6,8 +6,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { Engine, openTemporaryStore } from "../evaluate/engine.ts";
+import { describe, expect, it } from "vitest";
+import { Engine } from "../evaluate/engine.ts";
+import { useTemporaryStore } from "../evaluate/temporary-store.ts";
 
 const folder = new URL("../../src/define/", import.meta.url);
 
@@ -39,11 +40,7 @@ const examples: Example[] = readdirSync(folder)
   })
   .filter(({ code }) => code.includes("export const main = "));
 
-let opened: Awaited<ReturnType<typeof openTemporaryStore>>;
-beforeAll(async () => {
-  opened = await openTemporaryStore();
-});
-afterAll(() => opened[Symbol.asyncDispose]());
+const opened = useTemporaryStore();
 
 describe("the example of", () => {
   it.each(examples)("$subject at $place", async ({ code, result }) => {

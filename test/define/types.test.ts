@@ -39,6 +39,9 @@ const nested = task("types.nested", (n: number) => ({
   b: [inc(n), "x"] as const,
   c: query(dataset("d"), n),
 }));
+const defaults = task("types.defaults", (n: number, by = 1, { sign = "+" } = {}) => `${sign}${n * by}`);
+const generic = task("types.generic", <T>(items: T[]) => items.length);
+const rest = task("types.rest", async (first: string, ...more: number[]) => [first, ...more]);
 const recover = task("types.recover", (error: CaughtError) => error.message);
 
 const split = task("types.split", (words: string) => words.split(" "));
@@ -49,6 +52,25 @@ const adder = task("types.adder", () => plus);
 const repair = task("types.repair", (results: { a: Result<number>; b: Result<number> }) => (results.a.ok ? "a" : "b"));
 const failed = task("types.failed", (results: Result<number>[]) => results.length);
 const recoverWith = task("types.recoverWith", (prefix: string, error: CaughtError) => prefix + error.message);
+
+/** Parameters of bodies; never called. */
+function parameters(): void {
+  same<Parameters<typeof defaults>["length"], 1 | 2 | 3>(true);
+  same<Of<ReturnType<typeof defaults>>, string>(true);
+  same<Of<ReturnType<typeof rest>>, (string | number)[]>(true);
+  defaults(1);
+  defaults(inc(1), inc(2), { sign: "-" });
+  rest("a", 1, inc(1));
+  generic([1]);
+  // @ts-expect-error a text where its default is a number
+  defaults(1, "x");
+  // @ts-expect-error its first argument has no default
+  defaults();
+  // @ts-expect-error a body without a type of its parameter
+  task("types.untyped", (n) => n);
+  // @ts-expect-error a body that is no function
+  task("types.none", {});
+}
 
 /** Of an arrow that a form is given; never called, since only code that firesteel loads may give one. */
 function arrows(): void {
@@ -96,6 +118,7 @@ function arrows(): void {
 
 it("types of arrows", () => {
   expect(arrows).toBeInstanceOf(Function);
+  expect(parameters).toBeInstanceOf(Function);
 });
 
 it("types follow laziness", () => {

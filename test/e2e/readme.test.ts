@@ -20,6 +20,13 @@ function blocks(language: string): readonly string[] {
   return [...readme.matchAll(new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\``, "gms"))].map((match) => match[1]!);
 }
 
+/** The one of them that holds a text. */
+function block(language: string, text: string): string {
+  const [found, ...more] = blocks(language).filter((one) => one.includes(text));
+  if (found === undefined || more.length > 0) throw new Error(`not one block of the README holds: ${text}`);
+  return found;
+}
+
 describe("the README", () => {
   let root: string;
   let orchestrator: RunningOrchestrator | undefined;
@@ -31,7 +38,7 @@ describe("the README", () => {
     await mkdir(join(root, "node_modules"));
     await symlink(fileURLToPath(new URL("../..", import.meta.url)), join(root, "node_modules", "firesteel"));
     await writeFile(join(root, "package.json"), '{"type":"module"}');
-    await writeFile(join(root, "flows", "sales.ts"), blocks("ts")[0]!);
+    await writeFile(join(root, "flows", "sales.ts"), block("ts", "sales.revenue"));
     const day = (year: number) => new Date(Date.UTC(year, 5, 1));
     const orders = [
       { region: "north", price: 10, day: day(2023) },
@@ -45,7 +52,7 @@ describe("the README", () => {
       pathToFileURL(join(root, "data", "orders", "part.parquet")).href,
     );
     const { default: config } = (await import(
-      `data:text/javascript,${encodeURIComponent(blocks("ts")[1]!.replace(/import .*\n/, "const defineConfig = (config) => config;\n"))}`
+      `data:text/javascript,${encodeURIComponent(block("ts", "clusters: [").replace(/import .*\n/, "const defineConfig = (config) => config;\n"))}`
     )) as { readonly default: object };
     orchestrator = await startOrchestrator({
       root,

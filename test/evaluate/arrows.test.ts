@@ -5,16 +5,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { Store } from "../../src/evaluate/ports.ts";
-import { Engine, openTemporaryStore, type Run } from "./engine.ts";
+import { Engine, type Run } from "./engine.ts";
+import { useTemporaryStore } from "./temporary-store.ts";
 
-let opened: Awaited<ReturnType<typeof openTemporaryStore>>;
-let store: Store;
-beforeAll(async () => {
-  opened = await openTemporaryStore();
-  store = opened.store;
-});
-afterAll(() => opened[Symbol.asyncDispose]());
+const opened = useTemporaryStore();
 
 const IMPORT = `import { apply, catchAll, catchError, filter, flatMap, map, map as each, partial, raise, reduce, task } from "firesteel";
 import * as fire from "firesteel";
@@ -65,7 +59,7 @@ export const ofRates = (ns: number[]) => map((n: number) => n * A, ns);
 `;
   let engine: Engine;
   beforeAll(async () => {
-    engine = await Engine.start(store, { "flow.ts": FLOW, "rates.ts": RATES });
+    engine = await Engine.start(opened.store, { "flow.ts": FLOW, "rates.ts": RATES });
   });
   afterAll(() => engine[Symbol.asyncDispose]());
 
@@ -135,7 +129,7 @@ export const ofRates = (ns: number[]) => map((n: number) => n * A, ns);
 describe("where its task runs", () => {
   it.each(["inline", "thread", "process"])("is found on the executor %s", async (executor) => {
     await using engine = await Engine.start(
-      store,
+      opened.store,
       `${IMPORT}const k = 3;
 export const main = task("$.main", { executor: "${executor}" }, (ns: number[]) => map((n: number) => flatMap(
   (m: number) => [m, n2(m)], [n]), ns));
@@ -152,7 +146,7 @@ const n2 = (n: number) => n * k;`,
 
   it("survives the end of the thread", async () => {
     await using engine = await Engine.start(
-      store,
+      opened.store,
       `${IMPORT}export const main = task("$.main", () => map((n: number) => n + 1, [1]));
 export const dies = task("$.dies", () => process.exit(3));`,
     );
@@ -178,12 +172,12 @@ const fails = (n: number) => { if (globalThis.process.env["ARROWS_FAIL"]) throw 
         return engine.end(id);
       };
       {
-        await using engine = await Engine.start(store, text, { root });
+        await using engine = await Engine.start(opened.store, text, { root });
         const first = await run(engine);
         expect(first.error?.message).toBe("not yet");
       }
       delete process.env["ARROWS_FAIL"];
-      await using engine = await Engine.start(store, text, { root });
+      await using engine = await Engine.start(opened.store, text, { root });
       const second = await run(engine);
       expect(second.value).toEqual([2, 3]);
       expect(ran(second)).toEqual(["arrow.flow"]);
@@ -211,7 +205,7 @@ export const main = task("$.main", (ns: number[]) => [inner(ns), side(ns), other
     ["a constant that it uses", flow("(n: number) => n * RATE", "", "3"), ["arrow.flow", "inner"]],
     ["what it does not use", flow("(n: number) => n * RATE").replace("=> n;", "=> n + 1;"), []],
   ])("of %s runs again what it changes", async (_, edited, expected) => {
-    await using engine = await Engine.start(store, flow("(n: number) => n * RATE"));
+    await using engine = await Engine.start(opened.store, flow("(n: number) => n * RATE"));
     const first = await engine.run("main", [1, 2]);
     expect(first.value).toEqual([[2, 4], [0, 1], 1]);
     const before = new Set(arrowsOf(engine));
@@ -228,7 +222,7 @@ export const main = task("$.main", (ns: number[]) => [inner(ns), side(ns), other
 function next(n: number) { return step(n); }
 export const main = task("$.main", (ns: number[]) => map(next, ns));`;
     const lib = (by: number) => `export const step = (n: number): number => n + ${by};`;
-    await using engine = await Engine.start(store, { "flow.ts": text, "lib.ts": lib(1) });
+    await using engine = await Engine.start(opened.store, { "flow.ts": text, "lib.ts": lib(1) });
     expect((await engine.run("main", [1])).value).toEqual([2]);
     await engine.edit({ "lib.ts": lib(5) });
     const run = await engine.run("main", [1]);
@@ -239,7 +233,7 @@ export const main = task("$.main", (ns: number[]) => map(next, ns));`;
   it("under the option version keeps the old expression, and the failure says what to do", async () => {
     const text = (by: string) =>
       `${IMPORT}export const main = task("$.main", { version: "1" }, () => map((n: number) => n + ${by}, [1]));`;
-    await using engine = await Engine.start(store, text("1"));
+    await using engine = await Engine.start(opened.store, text("1"));
     expect((await engine.run("main")).value).toEqual([2]);
     await engine.edit(text("2"));
     expect((await engine.run("main")).error?.message).toMatch(
@@ -278,7 +272,7 @@ describe("a function that captures something", () => {
       /captures #p, .*; define a task/,
     ],
   ])("is refused: %s", async (_, body, message) => {
-    await using engine = await Engine.start(store, `${IMPORT}\nexport const main = task("$.main", ${body});`);
+    await using engine = await Engine.start(opened.store, `${IMPORT}\nexport const main = task("$.main", ${body});`);
     const { error } = await engine.run(
       "main",
       ...(body.startsWith("(ns")
@@ -304,7 +298,7 @@ describe("a function that captures something", () => {
 
   it("is refused where the syntax does not show it, with what to write", async () => {
     await using engine = await Engine.start(
-      store,
+      opened.store,
       `${IMPORT}const indirect = (f: any) => map(f, [1]);
 export const main = task("$.main", () => indirect((n: number) => n));
 export const fine = task("$.fine", () => [1].map((n) => n));`,
@@ -331,7 +325,7 @@ export const plain = task("$.plain", () => {
   throw new Error("plain"); });
 export const second = task("$.second", () => map((n: number) => {
   throw new Error("second " + n); }, [1]));`;
-    await using engine = await Engine.start(store, text);
+    await using engine = await Engine.start(opened.store, text);
     const place = (of: string) => {
       const before = text.slice(0, text.indexOf(of)).split("\n");
       return `flow.ts:${before.length}:${before.at(-1)!.length + 1}`;

@@ -3,20 +3,14 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import type { ExecutionEvent } from "../../src/evaluate/executions.ts";
-import type { Store } from "../../src/evaluate/ports.ts";
 import { encodeProgram } from "../../src/hash/program.ts";
 import { openStore } from "../../src/record/store.ts";
-import { Engine, type Files, openTemporaryStore } from "./engine.ts";
+import { Engine, type Files } from "./engine.ts";
+import { useTemporaryStore } from "./temporary-store.ts";
 
-let opened: Awaited<ReturnType<typeof openTemporaryStore>>;
-let store: Store;
-beforeAll(async () => {
-  opened = await openTemporaryStore();
-  store = opened.store;
-});
-afterAll(() => opened[Symbol.asyncDispose]());
+const opened = useTemporaryStore();
 
 const IMPORT = `import { all, catchAll, catchError, map, task } from "firesteel";
 import { appendFileSync, existsSync } from "node:fs";
@@ -24,7 +18,7 @@ const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 const gate = async (log: string) => { appendFileSync(log, "begin "); while (!existsSync(log + ".go")) await pause(10); appendFileSync(log, "end "); };
 `;
 const start = (files: Files | string, options?: Parameters<typeof Engine.start>[2]) =>
-  Engine.start(store, typeof files === "string" ? IMPORT + files : files, options);
+  Engine.start(opened.store, typeof files === "string" ? IMPORT + files : files, options);
 const content = (path: string) => readFile(path, "utf8").catch(() => "");
 async function until(path: string, text: string): Promise<void> {
   for (let i = 0; i < 1000; i++) {
@@ -179,7 +173,7 @@ export const main = task("$.main", () => [look(make() as never), look({ list: [{
 
   it("the look-ups of one turn are one query, however many calls there are", async () => {
     let queries = 0;
-    const counting = new Proxy(store, {
+    const counting = new Proxy(opened.store, {
       get(target, name) {
         const member: unknown = Reflect.get(target, name);
         if (typeof member !== "function") return member;

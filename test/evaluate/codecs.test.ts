@@ -1,19 +1,16 @@
 /** Instances of classes with a codec: through every executor and the store, and what makes them be looked at anew. */
 import fc from "fast-check";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { InstanceValue } from "../../src/define/codec.ts";
 import { findExternals } from "../../src/hash/scan.ts";
 import { encodeValue } from "../../src/hash/value.ts";
 import { jsonFromValue, valueFromJson } from "../../src/serve/json-value.ts";
 import { messageFromValue, valueFromMessage } from "../../src/serve/value-message.ts";
 import { anyValue } from "../hash/values.ts";
-import { Engine, openTemporaryStore } from "./engine.ts";
+import { Engine } from "./engine.ts";
+import { useTemporaryStore } from "./temporary-store.ts";
 
-let opened: Awaited<ReturnType<typeof openTemporaryStore>>;
-beforeAll(async () => {
-  opened = await openTemporaryStore();
-});
-afterAll(() => opened[Symbol.asyncDispose]());
+const opened = useTemporaryStore();
 
 /** Files, directories and datasets would have to be there. */
 function isSelfContained(value: unknown): boolean {

@@ -10,7 +10,7 @@ import { Limits } from "../../src/evaluate/limits.ts";
 import type { ErrorRecord, ExecutionRecord, Executor, JobRecord, Store } from "../../src/evaluate/ports.ts";
 import { decodeValue } from "../../src/hash/decode.ts";
 import { encodeProgram } from "../../src/hash/program.ts";
-import { openStore } from "../../src/record/store.ts";
+import type { RecordStore } from "../../src/record/store.ts";
 import { type LoadedFlowCode, loadFlowCode } from "../../src/route/flow/flow-code.ts";
 import { createStorages } from "../../src/route/storage/storages.ts";
 
@@ -25,18 +25,8 @@ export interface Run {
   readonly ran: readonly string[];
 }
 
-/** A store in a folder of its own. */
-export async function openTemporaryStore(): Promise<{ readonly store: Store } & AsyncDisposable> {
-  const directory = await mkdtemp(join(tmpdir(), "firesteel-store-"));
-  const store = await openStore({ kind: "embedded", directory });
-  return {
-    store,
-    async [Symbol.asyncDispose]() {
-      await store[Symbol.asyncDispose]();
-      await rm(directory, { recursive: true, force: true });
-    },
-  };
-}
+/** A store, and where workers put large values; without that they hand them over. */
+type EngineStore = Store & Partial<Pick<RecordStore, "valueFolder">>;
 
 /** Files by name, relative to the project's root. */
 export type Files = Readonly<Record<string, string>>;
@@ -55,7 +45,7 @@ let projects = 0;
 export class Engine implements AsyncDisposable {
   readonly root: string;
   readonly #prefix = `p${++projects}_${process.pid}`;
-  readonly #store: Store;
+  readonly #store: EngineStore;
   readonly #limits: Readonly<Record<string, number>>;
   readonly #owned: boolean;
   readonly #spark: EngineOptions["spark"];
@@ -63,7 +53,7 @@ export class Engine implements AsyncDisposable {
   readonly executions: Executions;
   readonly failures: Error[] = [];
 
-  private constructor(root: string, owned: boolean, store: Store, { limits = {}, spark }: EngineOptions) {
+  private constructor(root: string, owned: boolean, store: EngineStore, { limits = {}, spark }: EngineOptions) {
     this.root = root;
     this.#owned = owned;
     this.#store = store;
@@ -86,7 +76,7 @@ export class Engine implements AsyncDisposable {
   }
 
   /** The first flow module is `flow.ts`; each `.ts` file that is named `*.flow.ts` is one too. */
-  static async start(store: Store, files: Files | string, options: EngineOptions = {}): Promise<Engine> {
+  static async start(store: EngineStore, files: Files | string, options: EngineOptions = {}): Promise<Engine> {
     const root = options.root ?? (await mkdtemp(join(tmpdir(), "firesteel-flow-")));
     const engine = new Engine(root, options.root === undefined, store, options);
     await engine.edit({
@@ -104,6 +94,8 @@ export class Engine implements AsyncDisposable {
       root: this.root,
       modules: [join(this.root, "flow.ts")],
       workers: 2,
+      limits: Object.keys(this.#limits),
+      values: this.#store.valueFolder ?? null,
       spark: (host) => this.#spark?.(host, this.root) ?? null,
       ...(this.#code ? { before: this.#code } : {}),
     });

@@ -1,25 +1,19 @@
 import { access, readFile, rm, stat, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { file } from "../../src/define/files.ts";
 import { dataset } from "../../src/define/forms.ts";
-import type { Store } from "../../src/evaluate/ports.ts";
-import { Engine, type Files, openTemporaryStore } from "./engine.ts";
+import { Engine, type Files } from "./engine.ts";
+import { useTemporaryStore } from "./temporary-store.ts";
 
-let opened: Awaited<ReturnType<typeof openTemporaryStore>>;
-let store: Store;
-beforeAll(async () => {
-  opened = await openTemporaryStore();
-  store = opened.store;
-});
-afterAll(() => opened[Symbol.asyncDispose]());
+const opened = useTemporaryStore();
 
 const IMPORT = `import { all, apply, catchAll, catchError, cond, createDataset, dataset, field, file, map, raise, readBytes, readRows, readText, seq, task, type CaughtError, type Dataset, type File } from "firesteel";
 import { appendFileSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 `;
 const engine = (files: Files | string, options?: Parameters<typeof Engine.start>[2]) =>
-  Engine.start(store, typeof files === "string" ? IMPORT + files : files, options);
+  Engine.start(opened.store, typeof files === "string" ? IMPORT + files : files, options);
 
 describe("the cache", () => {
   const SUMS = `
@@ -379,7 +373,7 @@ export const place = task("$.place", (where: string) => dataset(where, { format:
     await utimes(path, stamp, stamp);
     await sleep(2100);
     await project.run("main", "a.txt");
-    expect((await store.findFileStats([path])).size).toBe(1);
+    expect((await opened.store.findFileStats([path])).size).toBe(1);
     await project.write("a.txt", "two");
     await utimes(path, stamp, stamp);
     expect(await project.run("main", "a.txt")).toMatchObject({ value: "TWO" });

@@ -5,27 +5,21 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import type { ExecutionEvent } from "../../src/evaluate/executions.ts";
-import type { Store } from "../../src/evaluate/ports.ts";
 import { decodeValue } from "../../src/hash/decode.ts";
 import { openStore } from "../../src/record/store.ts";
-import { Engine, openTemporaryStore } from "./engine.ts";
+import { Engine } from "./engine.ts";
+import { useTemporaryStore } from "./temporary-store.ts";
 
-let opened: Awaited<ReturnType<typeof openTemporaryStore>>;
-let store: Store;
-beforeAll(async () => {
-  opened = await openTemporaryStore();
-  store = opened.store;
-});
-afterAll(() => opened[Symbol.asyncDispose]());
+const opened = useTemporaryStore();
 
 const IMPORT = `import { all, catchError, cond, map, task } from "firesteel";
 import { appendFileSync, existsSync, readFileSync } from "node:fs";
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 `;
 const engine = (text: string, options?: Parameters<typeof Engine.start>[2]) =>
-  Engine.start(store, IMPORT + text, options);
+  Engine.start(opened.store, IMPORT + text, options);
 
 /** Resolves when a file says so: bodies and test meet there. */
 async function until(ready: () => Promise<boolean>): Promise<void> {
@@ -133,15 +127,27 @@ export const slow = task("$.slow", { executor: "process" }, async (log: string) 
 let now = 0;
 export const one = task("$.one", { limits: ["db"], version: "1" }, async (n: number) => { now++; await pause(10); const seen = now; now--; return seen; });
 export const main = task("$.main", () => map(one, Array.from({ length: 30 }, (_, i) => i)));
-export const unknown = task("$.unknown", { limits: ["dbb"] }, () => 1);
+export const unknown = task("$.unknown", () => 1);
+export const other = task("$.other", () => unknown.with({ limits: ["dbb"] })());
 `,
       { limits: { db: 3, other: 1 } },
     );
-    const { value } = await project.run("main");
+    const { value, jobs } = await project.run("main");
     expect(Math.max(...(value as number[]))).toBe(3);
-    expect((await project.run("unknown")).error).toMatchObject({
+    // A job begins when it has its limit.
+    const limited = jobs.filter(({ task }) => task === "one");
+    const begins = limited.map(({ startedAt }) => startedAt).sort((a, b) => a - b);
+    expect(begins.at(-1)).toBeGreaterThanOrEqual(Math.min(...limited.map(({ endedAt }) => endedAt!)));
+    expect((await project.run("other")).error).toMatchObject({
       code: "invalid_argument",
       message: "limit is not configured (limits in firesteel.config.ts: db, other): dbb",
+    });
+    const edited = project.edit(
+      `${IMPORT}\nexport const unknown = task("$.unknown", { limits: ["db", "dbb"] }, () => 1);`,
+    );
+    await expect(edited).rejects.toMatchObject({
+      code: "invalid_argument",
+      message: `limit of task ${project.name("unknown")} (flow.ts:5) is not known (\`limits\` in firesteel.config.ts has: db, other): dbb`,
     });
   });
 

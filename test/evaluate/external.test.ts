@@ -1,16 +1,12 @@
 /** Files, directories and globs through the whole evaluator: what runs again after which edit of the world, and what bodies read and write. */
 import { readFile, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { Store } from "../../src/evaluate/ports.ts";
+import { describe, expect, it } from "vitest";
 import { FileServer } from "../route/storage/file-server.ts";
-import { Engine, openTemporaryStore } from "./engine.ts";
+import { Engine } from "./engine.ts";
+import { useTemporaryStore } from "./temporary-store.ts";
 
-let opened: { readonly store: Store } & AsyncDisposable;
-beforeAll(async () => {
-  opened = await openTemporaryStore();
-});
-afterAll(() => opened[Symbol.asyncDispose]());
+const opened = useTemporaryStore();
 
 const IMPORT = `
 import { catchError, directory, file, glob, localPath, map, outputFile, readBytes, readLines, readStream, readText, task, writeFile, type Directory, type File } from "firesteel";

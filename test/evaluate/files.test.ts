@@ -7,21 +7,16 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import fc from "fast-check";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { FileValue } from "../../src/define/external.ts";
 import { FiresteelError } from "../../src/errors.ts";
 import { Files } from "../../src/evaluate/files.ts";
-import type { Store } from "../../src/evaluate/ports.ts";
 import { encodeValue } from "../../src/hash/value.ts";
 import { createStorages } from "../../src/route/storage/storages.ts";
-import { openTemporaryStore } from "./engine.ts";
+import { useTemporaryStore } from "./temporary-store.ts";
 
-let opened: { readonly store: Store } & AsyncDisposable;
+const opened = useTemporaryStore();
 let root: string;
-beforeAll(async () => {
-  opened = await openTemporaryStore();
-});
-afterAll(() => opened[Symbol.asyncDispose]());
 beforeEach(async () => {
   root = await mkdtemp(join(tmpdir(), "firesteel files %-"));
 });

@@ -1,18 +1,12 @@
 import { isDeepStrictEqual } from "node:util";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import type { Store } from "../../src/evaluate/ports.ts";
 import { decodeValue } from "../../src/hash/decode.ts";
 import { listItems } from "../../src/hash/program.ts";
-import { Engine, openTemporaryStore } from "./engine.ts";
+import { Engine } from "./engine.ts";
+import { useTemporaryStore } from "./temporary-store.ts";
 
-let opened: Awaited<ReturnType<typeof openTemporaryStore>>;
-let store: Store;
-beforeAll(async () => {
-  opened = await openTemporaryStore();
-  store = opened.store;
-});
-afterAll(() => opened[Symbol.asyncDispose]());
+const opened = useTemporaryStore();
 
 const IMPORT = `import { add, all, and, apply, catchAll, catchError, cond, contextValue, div, eq, field, filter, flatMap, ge, gt, le, lt, map, mod, mul, ne, neg, not, or, partial, raise, reduce, seq, sub, task, text, withContext, withLimits, withTags } from "firesteel";
 import { appendFileSync } from "node:fs";
@@ -99,7 +93,7 @@ export const fields = task("$.fields", () => { const l = list(3); return [l[-1],
     ["empty", [], [[], {}, [], [], true, false]],
     ["fields", [], [undefined, undefined, 3, 3, 0]],
   ])("%s(%j) gives %j, cold and warm", async (task, args, value) => {
-    await using project = await Engine.start(store, FLOW);
+    await using project = await Engine.start(opened.store, FLOW);
     const cold = await project.run(task, ...args);
     expect(cold.error).toBeNull();
     expect(cold.value).toEqual(value);
@@ -125,14 +119,14 @@ export const fields = task("$.fields", () => { const l = list(3); return [l[-1],
     ["byOther", [], "x"],
     ["overWrong", [], "map($.inc, items) wants a list, not 1"],
   ])("%s(%j) fails with %s", async (task, args, message) => {
-    await using project = await Engine.start(store, FLOW);
+    await using project = await Engine.start(opened.store, FLOW);
     const { error } = await project.run(task, ...args);
     expect(error?.message).toBe(message.replaceAll("$.", project.name("")));
   });
 
   it("reduce is a tree: of logarithmic depth, and what is added at its end leaves the rest as it was", async () => {
     await using project = await Engine.start(
-      store,
+      opened.store,
       `${IMPORT}
 export const join = task("$.join", (a, b) => ({ depth: Math.max(a.depth, b.depth) + 1, items: [...a.items, ...b.items] }));
 export const main = task("$.main", (n) => reduce(join, Array.from({ length: n }, (_, i) => ({ depth: 0, items: [i] }))));
@@ -147,7 +141,7 @@ export const main = task("$.main", (n) => reduce(join, Array.from({ length: n },
 
   it("100,000 nested operators overflow nothing", async () => {
     await using project = await Engine.start(
-      store,
+      opened.store,
       `${IMPORT}
 export const main = task("$.main", (n) => { let sum = add(0, 0); for (let i = 0; i < n; i++) sum = add(sum, 1); return [sum, and(...Array(n).fill(true)), or(...Array(n).fill(false))]; });
 `,
@@ -178,7 +172,7 @@ export const tooMany = task("$.tooMany", () => map(partial(size, 1, 2), [3]));
 `;
 
   it("are called, bound further, given to forms, returned and sent to every executor", async () => {
-    await using project = await Engine.start(store, FLOW);
+    await using project = await Engine.start(opened.store, FLOW);
     const run = await project.run("main");
     expect(run.error).toBeNull();
     expect(run.value).toEqual({
@@ -201,7 +195,7 @@ export const tooMany = task("$.tooMany", () => map(partial(size, 1, 2), [3]));
   });
 
   it("are one value however they came about, and one identity with a call of all arguments", async () => {
-    await using project = await Engine.start(store, FLOW);
+    await using project = await Engine.start(opened.store, FLOW);
     const { execution } = await project.run("stored");
     const items = listItems(execution.result!)!.map((bytes) => Buffer.from(bytes).toString("hex"));
     expect(new Set(items).size).toBe(1);
@@ -214,7 +208,7 @@ export const tooMany = task("$.tooMany", () => map(partial(size, 1, 2), [3]));
 describe("scopes", () => {
   it("a context is seen at any depth by the tasks that declare it, and counts for them alone", async () => {
     await using project = await Engine.start(
-      store,
+      opened.store,
       `${IMPORT}
 export const leaf = task("$.leaf", { context: ["region"] }, async (n) => { await null; return contextValue("region", "none") + n; });
 export const both = task("$.both", { executor: "thread", context: ["region", "year"] }, () => [contextValue("region"), contextValue("year")]);
@@ -263,7 +257,7 @@ export const main = task("$.main", () => [total(), withContext({ region: "a" }, 
 export const fails = task("$.fails", () => { throw new Error("always"); });
 export const results = task("$.results", { checkValid: "shallow" }, () => catchAll([leaf(), fails()]));
 `;
-    await using project = await Engine.start(store, flow);
+    await using project = await Engine.start(opened.store, flow);
     const cold = await project.run("main");
     expect(cold.value).toEqual(["none", "a", "b"]);
     // The three jobs of `total` wait for one body.
@@ -282,7 +276,7 @@ export const middle = task("$.middle", (n) => leaf(n + 1));
 export const main = task("$.main", { cache: "none" }, (n) => ${wrap});
 `;
     await using project = await Engine.start(
-      store,
+      opened.store,
       flow('withTags(["a"], [withTags(["b", "own"], leaf(n)), middle(n)])'),
     );
     const seen: (readonly [string, readonly string[]])[] = [];
@@ -325,9 +319,13 @@ export const main = task("$.main", { cache: "none" }, (n) => ${wrap});
       let now = 0;
       return Math.max(...lines.map((line) => (line === "begin" ? ++now : now--)));
     };
-    await using project = await Engine.start(store, flow('withLimits(["one"], [slow(n), slow(n + 1), slow(n + 2)])'), {
-      limits: { one: 1 },
-    });
+    await using project = await Engine.start(
+      opened.store,
+      flow('withLimits(["one"], [slow(n), slow(n + 1), slow(n + 2)])'),
+      {
+        limits: { one: 1 },
+      },
+    );
     expect((await project.run("main", 0)).value).toEqual([0, 1, 2]);
     expect(await most(project)).toBe(1);
     await project.edit(flow("[slow(n), slow(n + 1), slow(n + 2)]"));
@@ -349,7 +347,7 @@ export const compute = task("$.compute", (name, ...values) => operators[name](..
 `;
   let project: Engine;
   beforeAll(async () => {
-    project = await Engine.start(store, OPERATORS);
+    project = await Engine.start(opened.store, OPERATORS);
   });
   afterAll(() => project[Symbol.asyncDispose]());
   const day = (n: number) => new Date(Date.UTC(2024, 0, n));
@@ -640,7 +638,7 @@ function oracle([op, ...args]: Ast): unknown {
 }
 
 it("random expressions give what JavaScript gives", async () => {
-  await using project = await Engine.start(store, BUILD);
+  await using project = await Engine.start(opened.store, BUILD);
   const samples = fc.sample(asts, { numRuns: 2000, seed: 20261122 });
   const expected = samples.map((ast) => {
     try {

@@ -11,9 +11,10 @@ import { FINGERPRINT_TASK } from "../../src/evaluate/fingerprint.ts";
 import { extendContext, NO_SCOPE } from "../../src/evaluate/scope.ts";
 import { encodeProgram } from "../../src/hash/program.ts";
 import { encodeValue } from "../../src/hash/value.ts";
-import { Engine, openTemporaryStore } from "./engine.ts";
+import { Engine } from "./engine.ts";
+import { openTemporaryStore } from "./temporary-store.ts";
 
-// Tasks and codecs mention nothing of the library: its version is in the code of what does.
+// Tasks and codecs mention nothing of the library: `own-exports.test.ts` has that.
 const FLOW = `import { registerCodec, task } from "firesteel";
 import { RATE, scale } from "./lib.ts";
 class Money { readonly cents: number; constructor(cents: number) { this.cents = cents; } }

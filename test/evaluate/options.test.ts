@@ -1,14 +1,11 @@
 /** Options of tasks and of single calls, from the definition to what runs and what is found again. */
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
-import { Engine, openTemporaryStore } from "./engine.ts";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { Engine } from "./engine.ts";
+import { useTemporaryStore } from "./temporary-store.ts";
 
-let opened: Awaited<ReturnType<typeof openTemporaryStore>>;
-beforeAll(async () => {
-  opened = await openTemporaryStore();
-});
-afterAll(() => opened[Symbol.asyncDispose]());
+const opened = useTemporaryStore();
 const start = (...args: Parameters<typeof Engine.start> extends [unknown, ...infer R] ? R : never) =>
   Engine.start(opened.store, ...args);
 

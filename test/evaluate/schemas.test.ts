@@ -5,17 +5,16 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { dataset } from "../../src/define/forms.ts";
-import { Engine, openTemporaryStore } from "./engine.ts";
+import { Engine } from "./engine.ts";
+import { useTemporaryStore } from "./temporary-store.ts";
 
-let opened: Awaited<ReturnType<typeof openTemporaryStore>>;
+const opened = useTemporaryStore();
 let root: string;
 beforeAll(async () => {
-  opened = await openTemporaryStore();
   root = await mkdtemp(join(tmpdir(), "firesteel-schemas-"));
   await symlink(fileURLToPath(new URL("../../node_modules", import.meta.url)), join(root, "node_modules"));
 });
 afterAll(async () => {
-  await opened[Symbol.asyncDispose]();
   await rm(root, { recursive: true, force: true });
 });
 const start = (text: string) => Engine.start(opened.store, text, { root });

@@ -1,17 +1,11 @@
 /** `checkValid: "shallow"`: when a final value is taken as it is, and when not. */
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { Store } from "../../src/evaluate/ports.ts";
-import { Engine, openTemporaryStore } from "./engine.ts";
+import { describe, expect, it } from "vitest";
+import { Engine } from "./engine.ts";
+import { useTemporaryStore } from "./temporary-store.ts";
 
-let opened: Awaited<ReturnType<typeof openTemporaryStore>>;
-let store: Store;
-beforeAll(async () => {
-  opened = await openTemporaryStore();
-  store = opened.store;
-});
-afterAll(() => opened[Symbol.asyncDispose]());
+const opened = useTemporaryStore();
 
 const IMPORT = `import { readFileSync } from "node:fs"; import { catchError, file, map, task, type File } from "firesteel";\n`;
 
@@ -26,7 +20,7 @@ export const main = task("$.main", (n: number) => ({ total: total(n) }));
 
 describe("a shallow result", () => {
   it("needs one job, and no look at what was read on the way", async () => {
-    await using project = await Engine.start(store, { "flow.ts": FLOW, "data.txt": "four" });
+    await using project = await Engine.start(opened.store, { "flow.ts": FLOW, "data.txt": "four" });
     const first = await project.run("main", 1);
     expect(first).toMatchObject({ value: { total: [4, 2] }, ran: ["length", "main", "total", "twice"] });
     await project.write("data.txt", "longer");
@@ -36,7 +30,7 @@ describe("a shallow result", () => {
   });
 
   it("is not taken when the code of a task below has changed, and is taken again when the edit is undone", async () => {
-    await using project = await Engine.start(store, { "flow.ts": FLOW, "data.txt": "four" });
+    await using project = await Engine.start(opened.store, { "flow.ts": FLOW, "data.txt": "four" });
     await project.run("main", 1);
     await project.edit(FLOW.replace("n * 2", "n * 3"));
     expect(await project.run("main", 1)).toMatchObject({ value: { total: [4, 3] }, ran: ["twice"] });
@@ -54,7 +48,7 @@ export const zero = task("$.zero", () => 0);
 export const safe = task("$.safe", (n: number) => catchError(fails(n), zero));
 export const main = task("$.main", { checkValid: "shallow" }, (n: number) => [safe(n)]);
 `;
-    await using project = await Engine.start(store, flow);
+    await using project = await Engine.start(opened.store, flow);
     expect(await project.run("main", 1)).toMatchObject({ value: [0], ran: ["fails", "main", "safe", "zero"] });
     expect(await project.run("main", 1)).toMatchObject({ value: [0], ran: ["fails"] });
     expect((await project.run("main", 0)).ran).toEqual(["fails", "main", "safe"]);
@@ -63,7 +57,7 @@ export const main = task("$.main", { checkValid: "shallow" }, (n: number) => [sa
 
   it.each(["none", "execution"])("is not kept where a task below keeps no results (cache: %s)", async (cache) => {
     await using project = await Engine.start(
-      store,
+      opened.store,
       `${IMPORT}
 export const now = task("$.now", { cache: "${cache}" }, (n: number) => n);
 export const inner = task("$.inner", (n: number) => now(n));
@@ -81,7 +75,7 @@ export const middle = task("$.middle", (n: number) => leaf(n));
 export const part = task("$.part", { checkValid: "shallow" }, (n: number) => [middle(n)]);
 export const main = task("$.main", (n: number) => [middle(n), part(n), map(part, [n, n])]);
 `;
-    await using project = await Engine.start(store, flow(2));
+    await using project = await Engine.start(opened.store, flow(2));
     expect((await project.run("main", 1)).value).toEqual([2, [2], [[2], [2]]]);
     await project.edit(flow(5));
     expect(await project.run("main", 1)).toMatchObject({ value: [5, [5], [[5], [5]]], ran: ["leaf"] });
@@ -99,7 +93,7 @@ export const seen = task("$.seen", { context: ["price"] }, (_: number) => (conte
 export const inContext = task("$.inContext", { checkValid: "shallow" }, () => seen(1));
 export const main = task("$.main", () => [given(), withContext({ price: make(5) }, inContext()), plain(1)]);
 `;
-    await using project = await Engine.start(store, flow(10));
+    await using project = await Engine.start(opened.store, flow(10));
     expect((await project.run("main")).value).toEqual([110, 15, 1]);
     expect((await project.run("main")).jobs.map((job) => job.task).sort()).toEqual([
       "given",
@@ -117,7 +111,7 @@ export const main = task("$.main", () => [given(), withContext({ price: make(5) 
   });
 
   it("is not taken when a file in it is gone, whatever the code", async () => {
-    await using project = await Engine.start(store, {
+    await using project = await Engine.start(opened.store, {
       "flow.ts": `${IMPORT}
 export const name = task("$.name", () => "data.txt");
 export const main = task("$.main", { checkValid: "shallow" }, () => ({ file: file(name()) }));

@@ -43,6 +43,11 @@ def test_manifest_of_a_success(bench, spark):
     }
 
 
+def test_spark_jobs_are_grouped(bench, spark):
+    succeeded(bench.sql("SELECT id FROM range(3)", group={"id": "x1", "description": "whose"}))
+    assert len(spark.sparkContext.statusTracker().getJobIdsForGroup("x1")) > 0
+
+
 def test_manifest_of_a_failure(bench):
     manifest = bench.sql("SELECT nope")
     assert set(failed(manifest)) == {"class", "type", "message", "position", "traceback"}

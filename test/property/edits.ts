@@ -1,6 +1,6 @@
 /** Random edits of a program and of the world around it, as functions of a state. */
 
-import { Genes, growBody, growConstant, growHelper, growOptions } from "./grow.ts";
+import { Genes, growBody, growConstant, growHelper, growOptions, growUndecided } from "./grow.ts";
 import { DATA, FILES, type Program, type Pure, type State, type Task } from "./language.ts";
 import { taskCode } from "./oracle.ts";
 
@@ -12,9 +12,16 @@ const replaced = <T>(list: readonly T[], at: number, change: (item: T) => T): re
 
 type Change = (state: State, genes: Genes, history: readonly State[]) => State;
 
+/** The edit that leaves the program as it is, and takes away what it wrote. */
+export const DAMAGE = "damaged output";
+
 /** Each kind of edit with what a reader of a failure is told. */
 const CHANGES: readonly (readonly [string, Change])[] = [
   ["nothing", (state) => state],
+  [DAMAGE, (state) => state],
+  [DAMAGE, (state) => state],
+  ["code below a shallow result", (state, genes) => changeBelow(state, genes)],
+  ["code below a shallow result", (state, genes) => changeBelow(state, genes)],
   ["style", (state, genes) => withProgram(state, { style: 1 + genes.next(1000) })],
   ["literal", (state, genes) => changeLiteral(state, genes, (v) => (v + 1 + genes.next(3)) % 7)],
   ["constant", (state, genes) => changeConstant(state, genes, (old) => ({ ...growConstant(genes), file: old.file }))],
@@ -60,10 +67,22 @@ const CHANGES: readonly (readonly [string, Change])[] = [
     "data",
     (state, genes) => ({
       ...state,
-      data: replaced(state.data, genes.next(DATA), () => [3, null, 1, 4][genes.next(4)] ?? null),
+      data: replaced(state.data, genes.next(DATA.length), () => [3, null, 1, 4][genes.next(4)] ?? null),
     }),
   ],
+  [
+    "what is undecided",
+    (state, genes) => {
+      const { tasks, helpers } = state.program;
+      const at = genes.next(tasks.length + helpers.length);
+      const undecided = growUndecided(genes, 2);
+      return at < tasks.length
+        ? changeTask(state, at, ({ body }) => ({ body: { ...body, undecided } }))
+        : withProgram(state, { helpers: replaced(helpers, at - tasks.length, (old) => ({ ...old, undecided })) });
+    },
+  ],
   ["argument", (state, genes) => ({ ...state, argument: genes.next(7) })],
+  ["argument beside", (state, genes) => ({ ...state, beside: [null, state.argument, genes.next(7)][genes.next(3)]! })],
   ["revert", (_, genes, history) => genes.pick(history)],
   ["revert of the code", (state, genes, history) => ({ ...state, program: genes.pick(history).program })],
   [
@@ -149,6 +168,26 @@ function rewrite(state: State, genes: Genes): State {
     (node) => node.k === "lit" || node.k === "param" || node.k === "op" || node.k === "same",
     (node) => (node.k === "same" ? node.a : { k: "same", a: node }),
   );
+}
+
+/** Changes the body of a task that one with shallow results mentions; where there is none, makes a task's results shallow. */
+function changeBelow(state: State, genes: Genes): State {
+  const { tasks } = state.program;
+  const below = tasks.flatMap(({ options, body }, at) =>
+    options.shallow ? mentionedTasks(body).filter((one) => one !== at) : [],
+  );
+  if (below.length === 0)
+    return changeTask(state, genes.next(tasks.length), ({ options }) => ({
+      options: { ...options, cache: "store", shallow: true },
+    }));
+  const at = genes.pick(below);
+  return changeTask(state, at, () => ({ body: growBody(genes, at, tasks, sizeOf(state.program)) }));
+}
+
+function mentionedTasks(node: unknown): number[] {
+  if (typeof node !== "object" || node === null) return [];
+  const { task } = node as { readonly task?: unknown };
+  return [...(typeof task === "number" ? [task] : []), ...Object.values(node).flatMap(mentionedTasks)];
 }
 
 /** Changes one of those nodes of bodies and helpers that fit. */

@@ -5,10 +5,11 @@
 
 import {
   type Body,
+  CONTEXT,
   type Constant,
-  DATA,
   type Expr,
   FILES,
+  GLOBS,
   type Helper,
   type Options,
   type Parameter,
@@ -16,6 +17,7 @@ import {
   type Pure,
   type Task,
   type Type,
+  type Undecided,
 } from "./language.ts";
 
 /** Reads genes one after the other; behind the last one come zeros. */
@@ -50,7 +52,7 @@ export interface ProgramGenes {
   readonly constants: readonly (readonly number[])[];
 }
 
-export type Signature = Pick<Task, "params" | "result">;
+export type Signature = Pick<Task, "params" | "result" | "context">;
 
 interface Scope {
   readonly genes: Genes;
@@ -60,19 +62,30 @@ interface Scope {
   /** The task whose body it is; -1 in a helper. */
   readonly self: number;
   readonly params: readonly Parameter[];
+  readonly context: readonly number[];
   /** Types of the shared expressions so far. */
   readonly shared: readonly Type[];
 }
 
 const DEPTH = 5;
 const MESSAGES = ["odd", "bad luck", "no"] as const;
-const ROOT: Signature = { params: [{ type: "num" }], result: "list" };
-/** The last task, so that there is always one that can be given as a value. */
-const LAST: Signature = { params: [{ type: "num" }], result: "num" };
+const ROOT: Signature = { params: [{ type: "num" }], result: "list", context: [] };
+/** The last tasks, so that there is always one that can be given as a value, one that combines two numbers, and one that reads what another writes. */
+const LAST: Signature = { params: [{ type: "num" }], result: "num", context: [] };
+const WRITE: Signature = { params: [{ type: "num" }], result: "file", context: [] };
+const READ: Signature = { params: [{ type: "file" }], result: "num", context: [] };
+const COMBINE: Signature = { params: [{ type: "num" }, { type: "num" }], result: "num", context: [] };
 
 export function growProgram(from: ProgramGenes): Program {
   const genes = from.tasks.map((list) => new Genes(list));
-  const signatures = genes.map((own, at) => (at === 0 ? ROOT : at === genes.length - 1 ? LAST : growSignature(own)));
+  const fixed = new Map([
+    [genes.length - 4, READ],
+    [genes.length - 3, WRITE],
+    [genes.length - 2, COMBINE],
+    [genes.length - 1, LAST],
+    [0, ROOT],
+  ]);
+  const signatures = genes.map((own, at) => fixed.get(at) ?? growSignature(own));
   const size = { helpers: from.helpers.length, constants: from.constants.length };
   return {
     tasks: genes.map((own, at) => ({
@@ -90,15 +103,16 @@ export function growProgram(from: ProgramGenes): Program {
 }
 
 function growSignature(genes: Genes): Signature {
-  const result = genes.pick<Type>(["num", "num", "num", "num", "list", "rec", "bool", "file", "task", "num"]);
-  if (result === "num" && genes.next(6) === 5) return { params: [{ type: "error" }], result };
+  const result = genes.pick<Type>(["num", "num", "num", "num", "list", "rec", "bool", "file", "task", "num", "files"]);
+  const context = [[], [], [], [], [0], [1], [0, 1]][genes.next(7)]!;
+  if (result === "num" && genes.next(6) === 5) return { params: [{ type: "error" }], result, context };
   const first: Parameter = {
-    type: genes.pick<Type>(["num", "num", "num", "num", "list", "list", "file", "rec", "task"]),
+    type: genes.pick<Type>(["num", "num", "num", "num", "list", "list", "file", "rec", "task", "files", "dir", "num"]),
   };
   const more = genes.next(4);
-  if (more === 1) return { params: [first, { type: genes.pick<Type>(["num", "list"]) }], result };
-  if (more === 2) return { params: [first, { type: "num", default: genes.next(5) }], result };
-  return { params: [first], result };
+  if (more === 1) return { params: [first, { type: genes.pick<Type>(["num", "list"]) }], result, context };
+  if (more === 2) return { params: [first, { type: "num", default: genes.next(5) }], result, context };
+  return { params: [first], result, context };
 }
 
 export function growOptions(genes: Genes): Options {
@@ -106,7 +120,8 @@ export function growOptions(genes: Genes): Options {
   return {
     version: at === 10 ? 1 : null,
     cache: at === 11 ? "execution" : at === 9 ? "none" : "store",
-    shallow: at === 8,
+    shallow: at === 8 || at === 7,
+    executor: genes.pick(["inline", "inline", "inline", "inline", "inline", "thread", "thread", "process"] as const),
     idle: 0,
   };
 }
@@ -121,8 +136,19 @@ export function growConstant(genes: Genes): Constant {
 }
 
 export function growHelper(genes: Genes, size: { readonly helpers: number; readonly constants: number }): Helper {
-  const scope: Scope = { ...size, genes, signatures: [], self: -1, params: [{ type: "num" }], shared: [] };
-  return { body: pure(scope, 3), arrow: genes.next(2) === 0, file: genes.next(FILES) };
+  const scope: Scope = { ...size, genes, signatures: [], self: -1, params: [{ type: "num" }], context: [], shared: [] };
+  return {
+    body: pure(scope, 3),
+    arrow: genes.next(2) === 0,
+    file: genes.next(FILES),
+    undecided: growUndecided(genes, 16),
+  };
+}
+
+/** Once in so many times something that cannot be decided. */
+export function growUndecided(genes: Genes, seldom: number): Undecided {
+  const at = genes.next(seldom * 2);
+  return at === 1 ? "import" : at === 2 ? "state" : "no";
 }
 
 /** The body of the task `self`. */
@@ -132,8 +158,8 @@ export function growBody(
   signatures: readonly Signature[],
   size: { readonly helpers: number; readonly constants: number },
 ): Body {
-  const { params, result } = signatures[self]!;
-  const scope: Scope = { ...size, genes, signatures, self, params, shared: [] };
+  const { params, result, context } = signatures[self]!;
+  const scope: Scope = { ...size, genes, signatures, self, params, context, shared: [] };
   const shared: Expr[] = [];
   const types: Type[] = [];
   for (let left = genes.next(3); left > 0; left--) {
@@ -142,10 +168,14 @@ export function growBody(
     types.push(type);
   }
   const inner: Scope = { ...scope, shared: types };
+  // Two calls that wrote one file would take each other's result away.
+  const writes = result === "file" && context.length === 0 && !params.some(({ type }) => type === "task");
   const value: Expr =
-    self === 0
-      ? { k: "list", items: Array.from({ length: 1 + genes.next(4) }, () => expr(inner, "num", DEPTH)) }
-      : expr(inner, result, DEPTH - 1);
+    writes && genes.next(3) < 2
+      ? { k: "write", p: pure(scope, 2) }
+      : self === 0
+        ? { k: "list", items: Array.from({ length: 1 + genes.next(4) }, () => expr(inner, "num", DEPTH)) }
+        : expr(inner, result, DEPTH - 1);
   const fails = genes.next(7) === 6;
   return {
     shared,
@@ -154,6 +184,7 @@ export function growBody(
       ? { p: pure(scope, 2), kind: genes.pick(["RangeError", "TypeError"] as const), message: genes.pick(MESSAGES) }
       : null,
     async: genes.next(4) === 3,
+    undecided: growUndecided(genes, 14),
   };
 }
 
@@ -167,7 +198,10 @@ export function pure(scope: Scope, depth: number): Pure {
     () => ({ k: "lit", v: genes.next(7) }),
     ...indices(params, "num").map((i) => (): Pure => ({ k: "param", i })),
     ...indices(params, "list").flatMap((i) => [(): Pure => ({ k: "sum", i }), (): Pure => ({ k: "size", i })]),
-    ...indices(params, "file").map((i) => (): Pure => ({ k: "content", i })),
+    ...(["file", "files", "dir"] as const).flatMap((type) =>
+      indices(params, type).map((i) => (): Pure => ({ k: "content", i })),
+    ),
+    ...scope.context.map((key) => (): Pure => ({ k: "context", key, otherwise: genes.next(5) })),
     ...indices(params, "error").map((i) => (): Pure => ({ k: "message", i })),
     ...indices(params, "rec").map((i) => (): Pure => ({ k: "part", i })),
     () => ({ k: "const", id: genes.next(scope.constants) }),
@@ -196,8 +230,14 @@ function later(scope: Scope, type: Type, fits: (signature: Signature) => boolean
 }
 
 /** Can be called with one number. */
-const plain = ({ params }: Signature) =>
-  params[0]?.type === "num" && (params.length < 2 || params[1]?.default !== undefined);
+const plain = ({ params }: Signature) => takes("num", params);
+/** Can be called with one file. */
+const onFile = ({ params }: Signature) => takes("file", params);
+const takes = (type: Type, params: readonly Parameter[]) =>
+  params[0]?.type === type && (params.length < 2 || params[1]?.default !== undefined);
+
+/** Can be called with two numbers. */
+const pair = ({ params }: Signature) => params.length === 2 && params.every(({ type }) => type === "num");
 
 function expr(scope: Scope, type: Type, depth: number): Expr {
   const { genes } = scope;
@@ -233,11 +273,21 @@ function simplest(scope: Scope, type: Type): () => Expr {
     case "rec":
       return () => ({ k: "rec", a: { k: "pure", p: pure(scope, 1) }, b: { k: "list", items: [] } });
     case "file":
-      return () => ({ k: "file", file: genes.next(DATA) });
+      return () => ({ k: "file", file: genes.next(2) });
+    case "files":
+      return () => genes.pick<Expr>([...GLOBS.map((_, pattern): Expr => ({ k: "glob", pattern })), { k: "dirFiles" }]);
+    case "dir":
+      return () => ({ k: "dir" });
     case "task": {
       const tasks = later(scope, "num", plain);
       // The last task finds none after it: itself then, whose calls may go round; such programs are left out.
-      return () => ({ k: "task", task: tasks.length > 0 ? genes.pick(tasks) : scope.self });
+      const whole = (): Expr => ({ k: "task", task: tasks.length > 0 ? genes.pick(tasks) : scope.self });
+      const pairs = later(scope, "num", pair);
+      if (pairs.length === 0) return whole;
+      return () =>
+        genes.next(2) === 0
+          ? whole()
+          : { k: "partial", task: genes.pick(pairs), arg: { k: "pure", p: pure(scope, 1) } };
     }
     default:
       return () => ({ k: "pure", p: pure(scope, 2) });
@@ -263,6 +313,13 @@ function composite(
 ): void {
   const { genes } = scope;
   if (type !== "task") {
+    if (calls(scope, type, depth).length > 0)
+      add(2, () => ({
+        k: "under",
+        key: genes.next(CONTEXT),
+        value: genes.next(3) > 0 ? { k: "pure", p: pure(scope, 1) } : sub("num")(),
+        body: genes.pick(calls(scope, type, depth))(),
+      }));
     add(1, () => ({ k: "cond", c: sub("bool")(), a: sub(type)(), b: sub(type)() }));
     add(1, () => ({ k: "when", p: pure(scope, 1), a: sub(type)(), b: sub(type)() }));
   }
@@ -289,6 +346,13 @@ function composite(
       if (mappable.length > 0) add(1, () => ({ k: "apply", f: sub("task")(), arg: sub("num")() }));
       for (const i of indices(scope.params, "task"))
         add(2, () => ({ k: "apply", f: { k: "given", i }, arg: sub("num")() }));
+      for (const task of later(scope, "num", pair))
+        add(1, () => ({
+          k: "reduce",
+          task,
+          items: sub("list")(),
+          initial: genes.next(3) > 0 ? { k: "pure", p: pure(scope, 1) } : null,
+        }));
       add(1, () => ({ k: "ends", items: several(1) }));
       if (genes.next(4) === 3) add(1, () => ({ k: "raise", message: genes.pick(MESSAGES) }));
       recursions(scope, sub, add);
@@ -298,6 +362,9 @@ function composite(
       add(2, () => ({ k: "list", items: several(1) }));
       add(1, () => ({ k: "seq", items: several(1) }));
       if (mappable.length > 0) add(3, () => ({ k: "map", task: genes.pick(mappable), items: sub("list")() }));
+      for (const task of later(scope, "num", onFile)) add(3, () => ({ k: "map", task, items: sub("files")() }));
+      if (indices(scope.params, "task").length > 0 || genes.next(3) === 2)
+        add(2, () => ({ k: "each", f: sub("task")(), items: sub("list")() }));
       for (const task of later(scope, "list", plain)) add(2, () => ({ k: "flatMap", task, items: sub("list")() }));
       for (const task of later(scope, "bool", plain)) add(2, () => ({ k: "filter", task, items: sub("list")() }));
       add(1, () => ({ k: "field", of: lazyOf("rec", 1), key: "b" }));

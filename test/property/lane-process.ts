@@ -5,19 +5,22 @@
  * store said are durable), one call a line, with a line {@link PHASE} between what resumed executions did and what new ones did.
  */
 
-import { appendFileSync } from "node:fs";
-import { join } from "node:path";
+import { appendFileSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import type { CallRecord, Store } from "../../src/evaluate/ports.ts";
 import { decodeValue } from "../../src/hash/decode.ts";
 import { encodeProgram } from "../../src/hash/program.ts";
-import { openStore } from "../../src/record/store.ts";
+import { openStore, type StoreLocation } from "../../src/record/store.ts";
 import { Engine, type Run } from "../evaluate/engine.ts";
-import { type End, LAST_TASK, PHASE, type StepReply, type StepRequest } from "./lane.ts";
+import { type Change, type End, LAST_TASK, PHASE, type Runs, type StepReply, type StepRequest } from "./lane.ts";
 import { show } from "./show.ts";
 
-const real = await openStore({ kind: "embedded", directory: process.argv[2]! });
+const real = await openStore(JSON.parse(process.argv[2]!) as StoreLocation);
 let root = "";
 let eventsLeft = Number.POSITIVE_INFINITY;
+let onEvents: () => void = () => undefined;
+/** How many arguments each task takes that there ever was. */
+const arity = new Map<string, number>();
 
 function note(file: string, text: string): void {
   appendFileSync(join(root, file), `${text}\n`);
@@ -25,18 +28,17 @@ function note(file: string, text: string): void {
 
 function happened(events: number): void {
   eventsLeft -= events;
-  if (eventsLeft <= 0) process.kill(process.pid, "SIGKILL");
+  if (eventsLeft <= 0) onEvents();
 }
 
 /** As the body shows it: with arguments that are left out at the end. */
 function shown({ task, args }: CallRecord): string {
-  const count = engine!.code.tasks.get(task)?.parameters.length ?? 0;
+  const count = arity.get(task) ?? 0;
   return task + show(Array.from({ length: count }, (_, i) => args[i] && decodeValue(args[i].bytes)));
 }
 
 const store: Store = {
   ...real,
-  recordCall: (call, replace) => store.recordCalls([call], replace),
   recordCalls(calls, replace) {
     const lines = calls.map(shown).join("\n");
     happened(calls.length);
@@ -58,6 +60,7 @@ let engine: Engine | undefined;
 function endOf({ value, error, execution, jobs }: Run): End {
   return {
     task: execution.task,
+    given: Number((decodeValue(execution.args) as readonly unknown[])[0]),
     result: error
       ? { ok: false, code: error.code, name: error.name, message: error.message }
       : { ok: true, value: show(value) },
@@ -78,21 +81,65 @@ async function resume(): Promise<End[]> {
     .map(endOf);
 }
 
+async function load(): Promise<void> {
+  if (engine) await engine.edit({});
+  else engine = await Engine.start(store, {}, { root });
+  for (const { name, parameters } of engine.code.tasks.values()) arity.set(name, parameters.length);
+}
+
+const runAll = (runs: Runs): Promise<End[]> =>
+  Promise.all(runs.map(async ({ task, args }) => endOf(await run(task, args))));
+
+/** Runs something with the code that is loaded, and meanwhile changes the files and loads the code anew. */
+async function race({ runs, after, change }: NonNullable<StepRequest["race"]>): Promise<End[]> {
+  let loaded: Promise<void> | undefined;
+  onEvents = () => {
+    if (loaded) return;
+    apply(change);
+    loaded = load();
+  };
+  eventsLeft = after;
+  const ends = await runAll(runs);
+  onEvents();
+  await loaded;
+  return ends;
+}
+
+/** Each file in one step, as an editor or a copy does that takes care of readers. */
+function apply(change: Change): void {
+  for (const [path, text] of Object.entries(change)) {
+    const place = join(root, path);
+    if (text === null) rmSync(place, { force: true });
+    else {
+      mkdirSync(dirname(place), { recursive: true });
+      writeFileSync(join(root, "new"), text);
+      renameSync(join(root, "new"), place);
+    }
+  }
+}
+
 async function step(request: StepRequest): Promise<StepReply> {
-  if (request.root !== root) await engine?.[Symbol.asyncDispose]();
-  if (request.root !== root || !engine) {
+  eventsLeft = Number.POSITIVE_INFINITY;
+  if (request.root !== root) {
+    await engine?.[Symbol.asyncDispose]();
+    engine = undefined;
     root = request.root;
-    engine = await Engine.start(store, {}, { root });
-  } else await engine.edit({});
+  }
   // Bodies begin in the order in which they were asked for: when this one ran, none of those that nobody waits for can begin any more.
   const settle = () => run(LAST_TASK, []);
-  const resumed = request.resume ? await resume() : [];
+  let resumed: End[] = [];
+  if (request.race) resumed = await race(request.race);
+  else {
+    await load();
+    if (request.resume) resumed = await resume();
+  }
   if (resumed.length > 0) await settle();
   for (const file of ["ran.txt", "asked.txt", "durable.txt"]) note(file, PHASE);
+  onEvents = () => process.kill(-process.pid, "SIGKILL");
   eventsLeft = request.killAfter ?? Number.POSITIVE_INFINITY;
-  const ends = await Promise.all(request.runs.map(async ({ task, args }) => endOf(await run(task, args))));
+  const ends = await runAll(request.runs);
   await settle();
-  return { resumed, ends, failures: engine.failures.map((failure) => failure.message) };
+  return { resumed, ends, failures: engine!.failures.map((failure) => failure.message) };
 }
 
 process.on("message", (request: StepRequest) => {

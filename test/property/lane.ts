@@ -3,18 +3,26 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import type { StoreLocation } from "../../src/record/store.ts";
 
 /** A line between what resumed executions did and what new ones did. */
 export const PHASE = "--";
 /** A task that every project has, run last in each step. */
 export const LAST_TASK = "property.last";
 
-/** One version of a project: what is run of it. The files are on disk already. */
+/** Texts of files by path from the root; null where there is to be none. */
+export type Change = Readonly<Record<string, string | null>>;
+
+export type Runs = readonly { readonly task: string; readonly args: readonly number[] }[];
+
+/** One version of a project: what is run of it. The files are on disk already, unless they change in a race. */
 export interface StepRequest {
   readonly root: string;
-  readonly runs: readonly { readonly task: string; readonly args: readonly unknown[] }[];
+  readonly runs: Runs;
+  /** Runs these with the code before, and changes the files after so many calls were recorded. */
+  readonly race?: { readonly runs: Runs; readonly after: number; readonly change: Change };
   /** Goes on with the executions of the process before, first. */
   readonly resume: boolean;
   /** Dies after this many calls were recorded or became durable; undefined: not at all. */
@@ -24,6 +32,7 @@ export interface StepRequest {
 /** How an execution ended. */
 export interface End {
   readonly task: string;
+  readonly given: number;
   readonly result:
     | { readonly ok: true; readonly value: string }
     | { readonly ok: false; readonly code: string; readonly name: string; readonly message: string };
@@ -32,6 +41,7 @@ export interface End {
 }
 
 export interface StepReply {
+  /** Of executions of the process before, or of those that raced with the change. */
   readonly resumed: readonly End[];
   readonly ends: readonly End[];
   /** Executions whose end could not be recorded. */
@@ -56,19 +66,21 @@ const LOGS = ["ran", "asked", "durable"] as const;
 
 export class Lane implements AsyncDisposable {
   readonly #directory: string;
+  readonly #store: StoreLocation;
   #child: ChildProcess | undefined;
   #projects = 0;
   #killed = false;
 
-  /** `directory` is for the store and the projects. */
-  constructor(directory: string) {
+  /** `directory` is for the projects, and for the store where none is given. */
+  constructor(directory: string, store: StoreLocation = { kind: "embedded", directory: join(directory, "store") }) {
     this.#directory = directory;
+    this.#store = store;
   }
 
   /** An empty folder for a project. */
   newProject(): string {
     const root = join(this.#directory, `project${++this.#projects}`);
-    mkdirSync(root, { recursive: true });
+    mkdirSync(join(root, "out"), { recursive: true });
     return root;
   }
 
@@ -105,15 +117,19 @@ export class Lane implements AsyncDisposable {
     this.#child = undefined;
     if (!child || child.exitCode !== null || child.signalCode !== null) return;
     const exit = once(child, "exit");
-    child.kill("SIGKILL");
+    process.kill(-child.pid!, "SIGKILL");
     await exit;
   }
 
   async #started(): Promise<ChildProcess> {
     if (this.#child) return this.#child;
-    const child = fork(fileURLToPath(new URL("./lane-process.ts", import.meta.url)), [join(this.#directory, "store")], {
+    const child = fork(fileURLToPath(new URL("./lane-process.ts", import.meta.url)), [JSON.stringify(this.#store)], {
       stdio: ["ignore", "inherit", "inherit", "ipc"],
       execArgv: [],
+      // A group of its own: the kill also takes the processes in which bodies run, which would tell of a body after the next step has begun.
+      detached: true,
+      // Each version is a thread of its own that loads firesteel: what was compiled for the first one serves the others.
+      env: { ...process.env, NODE_COMPILE_CACHE: join(dirname(this.#directory), "firesteel-property-compiled") },
     });
     this.#child = child;
     if ((await nextMessage(child)) === null) throw new Error("the process under test did not start");

@@ -6,8 +6,8 @@
  */
 
 import { createHash } from "node:crypto";
-import { type Expr, type Program, type Pure, type Task, taskName } from "./language.ts";
-import type { Naive } from "./naive.ts";
+import { type Expr, keepsResult, type Program, type Pure, type Task, taskName } from "./language.ts";
+import type { Call, Naive } from "./naive.ts";
 
 /** How often a call must run at least and may run at most. */
 export interface Bounds {
@@ -20,8 +20,13 @@ export interface Observed {
   /** Calls whose results it asked the store to keep, and those of them that the store said are durable. */
   readonly asked: ReadonlySet<string>;
   readonly durable: ReadonlySet<string>;
+  /** It ended by itself: what had to be done is done. */
+  readonly complete: boolean;
   readonly killed: boolean;
 }
+
+/** Texts of the files that calls wrote, by path. */
+export type Outputs = ReadonlyMap<string, string>;
 
 /** The history of one program. */
 export class Oracle {
@@ -33,36 +38,55 @@ export class Oracle {
     this.#prefix = prefix;
   }
 
-  /** What must run now, by call. */
-  bounds(program: Program, { calls, trace }: Naive): Map<string, Bounds> {
+  /** What must run now, as bodies tell it, in executions at the same time. */
+  bounds(program: Program, naives: readonly Naive[], outputs: Outputs): Map<string, Bounds> {
     const codes = taskCodes(this.#prefix, program);
-    const found = new Map<string, Bounds>();
-    for (const [id, { task: at, shown }] of calls) {
-      const task = program.tasks[at]!;
-      const kept = keepsResult(task) ? this.#kept.get(`${codes[at]} ${shown}`) : undefined;
-      if (kept === "surely") continue;
-      const bounds = found.get(shown) ?? { least: 0, most: 0 };
-      found.set(shown, bounds);
-      bounds.most++;
-      if (trace.must.has(id) && kept === undefined) bounds.least++;
+    /** By what is one call in all executions. */
+    const found = new Map<string, Bounds & { readonly shown: string }>();
+    for (const { calls, trace } of naives)
+      for (const [id, call] of calls) {
+        const { task: at, shown, key, wrote, asked } = call;
+        const keeps = keepsResult(program, program.tasks[at]!);
+        // A result holds while the file that it names is there.
+        const valid = wrote === null || outputs.get(wrote.path) === wrote.text;
+        const kept = keeps && valid ? this.#kept.get(`${codes[at]} ${key}`) : undefined;
+        if (kept === "surely") continue;
+        const least = trace.must.has(id) && kept === undefined ? 1 : 0;
+        const before = found.get(keeps ? key : id) ?? { least: 0, most: 0, shown };
+        // Executions, and calls under several contexts, share a body while it runs, and its result. Who was told that there is none just before that was there runs it again.
+        found.set(keeps ? key : id, {
+          shown,
+          least: keeps ? Math.max(before.least, least) : before.least + least,
+          most: before.most + asked,
+        });
+      }
+    const bounds = new Map<string, Bounds>();
+    for (const { shown, least, most } of found.values()) {
+      const sum = bounds.get(shown) ?? { least: 0, most: 0 };
+      bounds.set(shown, { least: sum.least + least, most: sum.most + most });
     }
-    return found;
+    return bounds;
   }
 
   /** Takes note of what was done. */
-  record(program: Program, { calls, trace }: Naive, { asked, durable, killed }: Observed): void {
+  record(program: Program, naives: readonly Naive[], { asked, durable, complete, killed }: Observed): void {
     const codes = taskCodes(this.#prefix, program);
-    for (const [id, { task: at, shown, bodyOk }] of calls) {
-      if (!bodyOk || !keepsResult(program.tasks[at]!)) continue;
-      const key = `${codes[at]} ${shown}`;
-      if (killed ? durable.has(shown) : trace.must.has(id) || asked.has(shown)) this.#kept.set(key, "surely");
-      else if (killed && asked.has(shown) && !this.#kept.has(key)) this.#kept.set(key, "maybe");
+    const calls = naives.flatMap(({ calls: made, trace }) =>
+      [...made].map(([id, call]) => ({ ...call, must: trace.must.has(id) })),
+    );
+    // Several calls may be told in the same way: then it is not known which of them it was.
+    const alike = new Map<string, Set<string>>();
+    for (const { shown, key } of calls) alike.set(shown, (alike.get(shown) ?? new Set()).add(key));
+    const ambiguous = ({ shown }: Pick<Call, "shown">) => alike.get(shown)!.size > 1;
+    for (const call of calls) {
+      const { task: at, shown, key: what, bodyOk, must } = call;
+      if (!bodyOk || !keepsResult(program, program.tasks[at]!)) continue;
+      const key = `${codes[at]} ${what}`;
+      const told = killed ? durable.has(shown) : asked.has(shown);
+      if ((complete && must) || (told && !ambiguous(call))) this.#kept.set(key, "surely");
+      else if (asked.has(shown) && !this.#kept.has(key)) this.#kept.set(key, "maybe");
     }
   }
-}
-
-function keepsResult({ options }: Task): boolean {
-  return options.cache === "store";
 }
 
 const digest = (value: unknown): string => createHash("sha256").update(JSON.stringify(value)).digest("base64");
@@ -91,7 +115,9 @@ export function taskCodes(prefix: string, program: Program): readonly string[] {
 
 /** The code of a task as it is, whatever its version says. With `meaning`, two ways to write the same thing are one. */
 export function taskCode(prefix: string, program: Program, task: Task, meaning = false): string {
-  const helpers = program.helpers.map((helper) => piece(prefix, program, [helper.arrow, helper.body], meaning));
+  const helpers = program.helpers.map((helper) =>
+    piece(prefix, program, [helper.arrow, helper.undecided, helper.body], meaning),
+  );
   const constants = program.constants.map(({ form, value, extra }) =>
     digest(form === "object" ? { value, extra: meaning ? null : extra } : value),
   );

@@ -4,13 +4,17 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import {
   type Constant,
+  dataFolder,
   dataPath,
   type Expr,
+  GLOBS,
+  outFolder,
   type Program,
   type Pure,
   type Task,
   type Type,
   taskName,
+  type Undecided,
 } from "./language.ts";
 
 /** Texts by path from the project's root. */
@@ -29,6 +33,8 @@ const TYPES: Readonly<Record<Type, string>> = {
   list: "number[]",
   rec: "{ a: number; b: number[] }",
   file: "File",
+  files: "File[]",
+  dir: "Directory",
   task: "Task<[number], number>",
   error: "CaughtError",
 };
@@ -39,14 +45,21 @@ const FORMS = [
   "catchAll",
   "catchError",
   "cond",
+  "contextValue",
+  "directory",
   "file",
   "filter",
   "flatMap",
+  "glob",
   "map",
+  "partial",
   "raise",
   "readText",
+  "reduce",
   "seq",
   "task",
+  "withContext",
+  "writeFile",
 ] as const;
 
 /** Numbers that depend on the style and a place in it; the style 0 is the plain one. */
@@ -62,8 +75,8 @@ function vary(style: number, place: number, n: number): number {
 const folder = (prefix: string) => `code/${prefix}`;
 /** The path of one file of it, without the folder. */
 const fileName = (program: Program, file: number) => `m${program.files[file]}.ts`;
-/** The module that loads a program. */
-export const mainFile = (prefix: string): string => `${folder(prefix)}/main.ts`;
+/** The modules among some files. */
+export const modulesOf = (files: Files): readonly string[] => Object.keys(files).filter((path) => path.endsWith(".ts"));
 
 /** All files of code of a program. */
 export function printProgram(prefix: string, program: Program): Files {
@@ -71,7 +84,6 @@ export function printProgram(prefix: string, program: Program): Files {
   const used = new Set([...program.tasks, ...program.helpers, ...program.constants].map((thing) => thing.file));
   for (const file of used)
     files[`${folder(prefix)}/${fileName(program, file)}`] = new Printer(prefix, program, file).text();
-  files[mainFile(prefix)] = [...used].map((file) => `import "./${fileName(program, file)}";\n`).join("");
   return files;
 }
 
@@ -130,10 +142,12 @@ class Printer {
       ...here(helpers, (helper, id) => {
         const name = `${this.#names.helper}${id}`;
         const param = this.#names.param;
-        const body = this.#pure(helper.body, [param]);
+        const { before, effect } = printUndecided(helper.undecided, `state_${name}`, param);
+        const value = this.#pure(helper.body, [param]);
+        const body = effect === "" ? value : `(${effect}, ${value})`;
         return helper.arrow
-          ? `export const ${name} = (${this.#typed(param, "number")}) => ${body};`
-          : `export function ${name}(${this.#typed(param, "number")}) {${this.#space(7)}return ${body}; }`;
+          ? `${before}export const ${name} = (${this.#typed(param, "number")}) => ${body};`
+          : `${before}export function ${name}(${this.#typed(param, "number")}) {${this.#space(7)}return ${body}; }`;
       }),
       ...here(tasks, (task, id) => this.#task(task, id)),
     ];
@@ -141,10 +155,10 @@ class Printer {
     const forms = [...this.#forms, "task"].filter((name, i, all) => all.indexOf(name) === i);
     if (this.#vary(9, 2) === 1) forms.reverse();
     const specifiers = forms.map((name) => (this.#vary(6, 2) === 1 ? `${name} as fs_${name}` : name));
-    const types = this.#vary(10, 2) === 1 ? [] : ["type CaughtError", "type File", "type Task"];
+    const types = this.#vary(10, 2) === 1 ? [] : ["type CaughtError", "type Directory", "type File", "type Task"];
     return [
       `import { ${[...specifiers, ...types].join(", ")} } from "firesteel";`,
-      `import { ran } from "../../ran.ts";`,
+      `import { outName, ran } from "../../ran.ts";`,
       ...[...this.#imports].map(
         ([file, names]) => `import { ${[...names].join(", ")} } from "./${fileName(this.#program, file)}";`,
       ),
@@ -171,30 +185,40 @@ class Printer {
     return `export const ${this.#names.constant}${id} = ${written[form]};`;
   }
 
-  #task({ params, body, options }: Task, id: number): string {
+  #task({ params, body, options, context }: Task, id: number): string {
     const name = taskName(this.#prefix, this.#program.tasks[id]!);
     const names = params.map((_, i) => `${this.#names.param}${i}`);
-    const contents = params.flatMap((param, i) => (param.type === "file" ? [i] : []));
-    const asynchronous = body.async || contents.length > 0;
+    const contents = params.flatMap(({ type }, i) => {
+      const read = (of: string) => `Number(await ${this.#form("readText")}(${of}))`;
+      if (type === "file") return [`const content${i} = ${read(names[i]!)};`];
+      if (type !== "files" && type !== "dir") return [];
+      const files = type === "dir" ? `${names[i]}.files` : names[i];
+      return [`let content${i} = 0;`, `for (const one of ${files}) content${i} = (content${i} + ${read("one")}) % 7;`];
+    });
+    const asynchronous = body.async || contents.length > 0 || body.result.k === "write";
+    const { before, effect } = printUndecided(body.undecided, `state_t${id}`, names[0]!);
     const list = params.map(
       (param, i) =>
         this.#typed(names[i]!, TYPES[param.type]) + (param.default === undefined ? "" : ` = ${param.default}`),
     );
     const lines = [
       `ran(${JSON.stringify(name)}, [${names.join(", ")}]);`,
-      ...contents.map((i) => `const content${i} = Number(await ${this.#form("readText")}(${names[i]}));`),
+      ...(effect === "" ? [] : [`${effect};`]),
+      ...contents,
       ...(body.fail
         ? [
             `if (${this.#pure(body.fail.p, names)} > 0) throw new ${body.fail.kind}(${JSON.stringify(body.fail.message)});`,
           ]
         : []),
       ...body.shared.map((shared, slot) => `const shared${slot} = ${this.#expr(shared, names)};`),
-      `return ${this.#expr(body.result, names)};`,
+      body.result.k === "write"
+        ? `return ${this.#form("writeFile")}(\`${outFolder(this.#prefix)}/\${outName(${JSON.stringify(name)}, [${names.join(", ")}])}\`, String(${this.#pure(body.result.p, names)}));`
+        : `return ${this.#expr(body.result, names)};`,
     ];
     const space = this.#space(12);
-    const given = printOptions(options);
+    const given = printOptions(options, context);
     const type = this.#vary(10, 2) === 1 ? "" : `: ${asynchronous ? "Promise<unknown>" : "unknown"}`;
-    return `export const ${this.#names.task}${id} = ${this.#form("task")}(${JSON.stringify(name)}, ${given === "" ? "" : `${given}, `}${asynchronous ? "async " : ""}(${list.join(", ")})${type} => {${space}${lines.join(space.includes("\n") ? space : "\n  ")}\n});`;
+    return `${before}export const ${this.#names.task}${id} = ${this.#form("task")}(${JSON.stringify(name)}, ${given === "" ? "" : `${given}, `}${asynchronous ? "async " : ""}(${list.join(", ")})${type} => {${space}${lines.join(space.includes("\n") ? space : "\n  ")}\n});`;
   }
 
   #pure(at: Pure, params: readonly string[]): string {
@@ -222,6 +246,8 @@ class Printer {
         return `${params[at.i]}.length`;
       case "content":
         return `content${at.i}`;
+      case "context":
+        return `${this.#form("contextValue")}("c${at.key}", ${at.otherwise})`;
       case "message":
         return `(${params[at.i]}.message.length % 7)`;
       case "part":
@@ -257,6 +283,10 @@ class Printer {
       case "flatMap":
       case "filter":
         return `${this.#form(at.k)}(${this.#use("task", at.task)}, ${sub(at.items)})`;
+      case "each":
+        return `${this.#form("map")}(${sub(at.f)}, ${sub(at.items)})`;
+      case "reduce":
+        return `${this.#form("reduce")}(${[this.#use("task", at.task), sub(at.items), ...(at.initial ? [sub(at.initial)] : [])].join(", ")})`;
       case "ends":
         return `${this.#form("catchAll")}(${list(at.items)}).length`;
       case "list":
@@ -281,14 +311,38 @@ class Printer {
         return `${this.#form("raise")}(${JSON.stringify(at.message)})`;
       case "file":
         return `${this.#form("file")}(${JSON.stringify(dataPath(this.#prefix, at.file))})`;
+      case "glob":
+        return `${this.#form("glob")}(${JSON.stringify(`${dataFolder(this.#prefix)}/${GLOBS[at.pattern]![0]}`)})`;
+      case "dir":
+      case "dirFiles":
+        return `${this.#form("directory")}(${JSON.stringify(dataFolder(this.#prefix))})${at.k === "dir" ? "" : ".files"}`;
+      case "partial":
+        return `${this.#form("partial")}(${this.#use("task", at.task)}, ${sub(at.arg)})`;
+      case "under":
+        return `${this.#form("withContext")}({ c${at.key}: ${sub(at.value)} }, ${sub(at.body)})`;
+      case "write":
+        throw new Error("only the result of a body writes");
     }
   }
 }
 
-function printOptions({ version, cache, shallow, idle }: Task["options"]): string {
+/** What makes code undecided, and the declaration that it needs. */
+function printUndecided(
+  undecided: Undecided,
+  state: string,
+  param: string,
+): { readonly before: string; readonly effect: string } {
+  if (undecided === "no") return { before: "", effect: "" };
+  if (undecided === "state") return { before: `let ${state} = 0;\n`, effect: `${state}++` };
+  return { before: "", effect: `${param} === undefined ? void import(\`./\${${param}}.ts\`) : 0` };
+}
+
+function printOptions({ version, cache, shallow, executor, idle }: Task["options"], context: Task["context"]): string {
   const parts = [
     ...(version === null ? [] : [`version: "v${version}"`]),
     ...(cache === "store" ? [] : [`cache: "${cache}"`]),
+    ...(executor === "inline" ? [] : [`executor: "${executor}"`]),
+    ...(context.length === 0 ? [] : [`context: [${context.map((key) => `"c${key}"`).join(", ")}]`]),
     ...(shallow ? ['checkValid: "shallow"'] : []),
     ...(["", 'description: "some"', 'tags: ["nightly"]', "timeoutMs: 600_000", 'cache: "store"'][idle] ?? "")
       .split("\n")

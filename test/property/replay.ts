@@ -4,25 +4,33 @@ import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Lane } from "./lane.ts";
-import { Project, type Step } from "./runner.ts";
+import { Project } from "./project.ts";
+import type { Step } from "./runner.ts";
 
 /** Runs each step and prints what came of it beside what should have. Exits with 1 when they differ. */
 export async function replay(steps: readonly Step[]): Promise<void> {
   await using lane = new Lane(mkdtempSync(join(tmpdir(), "firesteel-property-")));
   const root = lane.newProject();
   const prefix = steps[0]!.task.split(".")[0]!;
-  const project = new Project(root, [prefix]);
-  for (const [at, { edit, files, data, task, argument, result, calls, killed }] of steps.entries()) {
-    project.replace(prefix, { ...files, ...data });
+  const project = new Project(root, true);
+  for (const [at, step] of steps.entries()) {
+    const { edit, files, data, task, given, results, calls, killed, damage, race } = step;
+    project.apply(damage);
+    const change = project.files(prefix, { ...files, ...data });
+    if (race === null) project.apply(change);
+    const before = steps[at - 1]?.task ?? task;
     const { reply, fresh } = await lane.step({
       root,
-      runs: [{ task, args: [argument] }],
+      runs: given.map((argument) => ({ task, args: [argument] })),
       ...(killed ? { killAfter: 1 + at } : {}),
+      ...(race === null ? {} : { race: { runs: [{ task: before, args: [race] }], after: 1 + at, change } }),
     });
     if (killed && reply) await lane.kill();
-    const end = reply?.ends[0]?.result;
-    const got = end ? (end.ok ? end.value : `${end.name}: ${end.message}`) : "killed";
-    console.log(`step ${at} (${edit}): ${got}, expected ${result}`);
+    for (const [i, expected] of results.entries()) {
+      const end = reply?.ends[i]?.result;
+      const got = end ? (end.ok ? end.value : `${end.name}: ${end.message}`) : "killed";
+      console.log(`step ${at} (${edit}): ${got}, expected ${expected}`);
+    }
     for (const call of new Set([...fresh.ran, ...calls.map(([call]) => call)])) {
       const times = fresh.ran.filter((other) => other === call).length;
       const { least, most } = calls.find(([other]) => other === call)?.[1] ?? { least: 0, most: 0 };

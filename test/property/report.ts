@@ -26,7 +26,8 @@ function describeStep(step: Step, before: Step | undefined, at: number): string 
     (path) => !(path in { ...step.files, ...step.data }),
   );
   return [
-    `--- step ${at}: ${step.edit}; ${step.task}(${step.argument}) gives ${step.result}${step.killed ? "; killed midway" : ""}`,
+    `--- step ${at}: ${step.edit}; ${step.given.map((argument, i) => `${step.task}(${argument}) gives ${step.results[i]}`).join(", ")}${step.killed ? "; killed midway" : ""}${step.race === null ? "" : `; the code before ran meanwhile with ${step.race}`}`,
+    ...Object.entries(step.damage).map(([path, text]) => `    ${path} was ${text === null ? "deleted" : "changed"}`),
     `    runs: ${step.calls.map(([call, { least, most }]) => `${call}${least === most ? "" : ` (${least} to ${most} times)`}`).join(", ") || "nothing"}`,
     ...changed.map(([path, text]) => `// ${path}\n${text}`),
     ...gone.map((path) => `// ${path} is gone`),

@@ -1,4 +1,4 @@
-/** A text for every value that occurs, equal only for equal values. The same text is made in bodies, in the evaluator's process and by the oracle. Its source is part of the programs under test, so it imports nothing. */
+/** A text for every value that occurs, equal only for equal values. The same text is made in bodies, in the evaluator's process and by the oracle. Its source is part of the programs under test, so it imports nothing. Of a partial task it tells the task only. */
 export function show(value: unknown): string {
   if (value === undefined) return "undefined";
   if (typeof value === "number") return Object.is(value, -0) ? "-0" : String(value);
@@ -12,4 +12,11 @@ export function show(value: unknown): string {
       .join(",")}}`;
   }
   return JSON.stringify(value);
+}
+
+/** The name of the file that a call writes. */
+export function outName(task: string, args: readonly unknown[]): string {
+  let x = 0x811c9dc5;
+  for (const char of show(args)) x = Math.imul(x ^ char.charCodeAt(0), 0x01000193);
+  return `${task}-${(x >>> 0).toString(16)}.txt`;
 }

@@ -52,7 +52,7 @@ function* simplifications(versions: Versions): Generator<Simplification> {
   const every =
     (change: (state: State) => State): Simplification =>
     (before) => {
-      const after = before.map(({ edit, state }) => ({ edit, state: pinVersions(change(state)) }));
+      const after = before.map((version) => ({ ...version, state: pinVersions(change(version.state)) }));
       return JSON.stringify(after).length < JSON.stringify(before).length ? after : before;
     };
   const task = (at: number, change: (task: Task) => Partial<Task>) =>
@@ -66,14 +66,18 @@ function* simplifications(versions: Versions): Generator<Simplification> {
   const { program } = versions[0]!.state;
   for (const [at, { result }] of program.tasks.entries()) {
     if (result !== "task")
-      yield task(at, () => ({ body: { async: false, fail: null, shared: [], result: simplest(result) } }));
+      yield task(at, () => ({
+        body: { async: false, undecided: "no", fail: null, shared: [], result: simplest(result) },
+      }));
   }
   for (const at of program.tasks.keys()) {
-    yield task(at, () => ({ options: { version: null, cache: "store", shallow: false, idle: 0 } }));
+    yield task(at, () => ({ options: { version: null, cache: "store", shallow: false, executor: "inline", idle: 0 } }));
+    yield task(at, ({ body }) => ({ body: { ...body, undecided: "no" } }));
     yield task(at, ({ body }) => ({ body: { ...body, fail: null } }));
     yield task(at, ({ body }) => ({ body: { ...body, async: false } }));
   }
   yield every((state) => ({ ...state, program: { ...state.program, style: 0 } }));
+  yield every((state) => ({ ...state, beside: null }));
   for (const kind of ["tasks", "helpers", "constants"] as const)
     yield every((state) => ({
       ...state,
@@ -122,7 +126,10 @@ function typeOf(at: Expr | Pure, task: Task | null, tasks: readonly Task[]): Typ
     case "pure":
     case "apply":
     case "catch":
+    case "reduce":
       return "num";
+    case "under":
+      return typeOf(at.body, task, tasks);
     case "even":
       return "bool";
     case "given":
@@ -137,13 +144,22 @@ function typeOf(at: Expr | Pure, task: Task | null, tasks: readonly Task[]): Typ
     case "list":
     case "seq":
     case "map":
+    case "each":
     case "flatMap":
     case "filter":
       return "list";
     case "rec":
     case "file":
+    case "dir":
     case "task":
       return at.k;
+    case "partial":
+      return "task";
+    case "write":
+      return "file";
+    case "glob":
+    case "dirFiles":
+      return "files";
     case "all":
       return typeOf(at.of, task, tasks);
     case "field":
@@ -169,6 +185,10 @@ function simplest(type: Type): Expr {
       return { k: "rec", a: zero, b: { k: "list", items: [] } };
     case "file":
       return { k: "file", file: 0 };
+    case "files":
+      return { k: "glob", pattern: 0 };
+    case "dir":
+      return { k: "dir" };
     default:
       return zero;
   }

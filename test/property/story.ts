@@ -1,7 +1,7 @@
 /** Stories: a program, and what happens to it. */
 
 import fc from "fast-check";
-import { type EditGenes, edit, pinVersions } from "./edits.ts";
+import { DAMAGE, type EditGenes, edit, pinVersions } from "./edits.ts";
 import { growProgram, type ProgramGenes } from "./grow.ts";
 import type { State } from "./language.ts";
 import { evaluate, type Naive, Unfit } from "./naive.ts";
@@ -10,6 +10,7 @@ import { evaluate, type Naive, Unfit } from "./naive.ts";
 export interface Story {
   readonly program: ProgramGenes;
   readonly argument: number;
+  readonly beside: number;
   readonly edits: readonly EditGenes[];
 }
 
@@ -25,11 +26,12 @@ const plain = fc.noBias;
 export const stories: fc.Arbitrary<Story> = plain(
   fc.record({
     program: fc.record({
-      tasks: fc.array(genes(30, 120), { minLength: 4, maxLength: 9, size: "max" }),
+      tasks: fc.array(genes(30, 120), { minLength: 5, maxLength: 10, size: "max" }),
       helpers: fc.array(genes(0, 8), { minLength: 3, maxLength: 3 }),
       constants: fc.array(genes(0, 4), { minLength: 3, maxLength: 3 }),
     }),
     argument: fc.nat(6),
+    beside: fc.nat(15),
     edits: fc.array(genes(0, 30), { maxLength: EDITS, minLength: EDITS }),
   }),
 );
@@ -43,16 +45,27 @@ export function storyOf(seed: number): Story {
 export interface Version {
   readonly edit: string;
   readonly state: State;
+  /** Set: one of the files that tasks wrote is deleted before, or changed; which one and how this number tells. */
+  readonly damage?: number;
 }
 
 /** The states of a story, one after the other. Edits whose results cannot serve do nothing; null when the first one cannot. */
-export function versionsOf({ program, argument, edits }: Story): readonly Version[] | null {
-  const first = pinVersions({ program: growProgram(program), data: [3, 1], argument });
+export function versionsOf({ program, argument, beside, edits }: Story): readonly Version[] | null {
+  const first = pinVersions({
+    program: growProgram(program),
+    data: [3, 1, null, 4],
+    argument,
+    beside: beside < 7 ? beside : null,
+  });
   if (!naive("p", first)) return null;
   const versions: Version[] = [{ edit: "first", state: first }];
   for (const genes of edits) {
     const history = versions.map(({ state }) => state);
     const { kind, state } = edit(history.at(-1)!, genes, history);
+    if (kind === DAMAGE) {
+      versions.push({ edit: kind, state, damage: genes.at(-1)! });
+      continue;
+    }
     if (naive("p", state) && oneWorld([...history, state])) versions.push({ edit: kind, state });
     else versions.push({ edit: `nothing (${kind} makes it unfit)`, state: history.at(-1)! });
   }
@@ -65,10 +78,11 @@ function oneWorld(history: readonly State[]): boolean {
   return shallow.every(({ data }) => String(data) === String(shallow[0]?.data));
 }
 
-/** What the naive evaluator says; null for a state that cannot serve. */
-export function naive(prefix: string, state: State): Naive | null {
+/** What the naive evaluator says of each execution of the root; null for a state that cannot serve. */
+export function naive(prefix: string, state: State): readonly Naive[] | null {
   try {
-    return evaluate(prefix, state);
+    const beside = state.beside === null ? [] : [evaluate(prefix, { ...state, argument: state.beside })];
+    return [evaluate(prefix, state), ...beside];
   } catch (error) {
     if (error instanceof Unfit) return null;
     throw error;

@@ -21,7 +21,7 @@ describe.each([
     db =
       location.kind === "embedded"
         ? await openPGlite(location.directory)
-        : openPostgres({ url: location.url, onNotice: () => undefined });
+        : openPostgres({ url: location.url, onNotice: () => undefined }).db;
   });
   afterAll(async () => {
     await db?.destroy();

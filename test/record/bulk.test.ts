@@ -77,10 +77,25 @@ describe.each([
     await Promise.all([store.recordCalls([]), store.recordJobs([])]);
   });
 
+  it("finds the same by few look-ups as by many at once, wherever results are kept", async () => {
+    const sizes = [0, 1, 100, 300, 70_000];
+    const calls = Array.from({ length: 25 }, (_, i) => sized(`few ${i}`, sizes[i % sizes.length]!, 10));
+    await store.recordCalls(calls);
+    const hashes = [...calls.map((call) => call.evalHash), digest("not there")];
+    const many = await store.findCalls(hashes);
+    expect(plain([...many.values()].map((call) => call.outcome))).toEqual(plain(calls.map((call) => call.outcome)));
+    for (const size of [1, 2, 20]) {
+      const found = new Map<string, unknown>();
+      for (let at = 0; at < hashes.length; at += size)
+        for (const [evalHash, call] of await store.findCalls(hashes.slice(at, at + size))) found.set(evalHash, call);
+      expect(plain(found)).toEqual(plain(many));
+    }
+  });
+
   it("records all but the one that is refused, and says so once", async () => {
     const calls = Array.from({ length: 1_500 }, (_, i) => sampleCall(`refused ${i}`));
     const bad = { ...(calls[700] as CallRecord), code: "no digest" };
-    const after = store.recordCall(sampleCall("after the refused"));
+    const after = store.recordCalls([sampleCall("after the refused")]);
     await expect(store.recordCalls(calls.with(700, bad))).rejects.toMatchObject({ code: "invalid_argument" });
     await after;
     await expect(store.flushed()).rejects.toMatchObject({ code: "invalid_argument" });
@@ -99,9 +114,9 @@ describe.each([
     ]);
     const error = { code: "unknown", name: "Error", message: "m\0", stack: "s", path: ["a", "b"] };
     const end = ended("slow", "moved", { state: "failed", parentId: "quick", error, submissionId: "s-1" });
-    await store.recordJob(end);
+    await store.recordJobs([end]);
     expect(await store.listJobs("moved")).toEqual([ended("quick", "moved"), end]);
-    await store.recordJob(running);
+    await store.recordJobs([running]);
     expect(await store.listJobs("moved")).toEqual([ended("quick", "moved"), end]);
     expect(await store.listJobs("unknown")).toEqual([]);
   });
@@ -131,13 +146,16 @@ describe.each([
       sized("sizes 3", 65_536, 5_000),
       sized("sizes 4", 65_537, 65_537, 300_000, 0),
     ];
+    const stored = async () =>
+      (await readdir(folder, { recursive: true })).filter((file) => /[0-9a-f]{64}$/.test(file));
+    const before = new Set(await stored());
     await store.recordCalls(calls);
     const found = await store.findCalls(calls.map((call) => call.evalHash));
     for (const call of calls) {
       expect(plain(found.get(call.evalHash)?.outcome)).toEqual(plain(call.outcome));
       expect(plain(await store.findCallRecord(call.evalHash))).toEqual(plain(call));
     }
-    const files = (await readdir(folder, { recursive: true })).filter((file) => /[0-9a-f]{64}$/.test(file));
+    const files = (await stored()).filter((file) => !before.has(file));
     expect(new Set(files.map((file) => file.slice(-64)))).toEqual(
       new Set(
         calls
@@ -168,14 +186,14 @@ describe.each([
       expect(await store.findCallRecord(call.evalHash)).toBeNull();
       // The body gave something else this time: the record that cannot be read must not win.
       const again = { ...call, outcome: sized("else", 90_000).outcome };
-      await store.recordCall(again);
+      await store.recordCalls([again]);
       expect(plain((await store.findCalls([call.evalHash])).get(call.evalHash)?.outcome)).toEqual(plain(again.outcome));
     },
   );
 
   it("finds damage that leaves the length when it is asked to verify, and the next write mends it", async () => {
     const call = sized("damaged", 70_000);
-    await store.recordCall(call);
+    await store.recordCalls([call]);
     const { digest: key, bytes } = call.outcome;
     await writeFile(fileOf(key), Buffer.alloc(70_000));
     expect(await store.openValue(key)).not.toBeNull();
@@ -190,7 +208,7 @@ describe.each([
     const bare = await openFresh(backend);
     try {
       const call = sized("bare", 100_000, 200_000);
-      await bare.recordCall(call);
+      await bare.recordCalls([call]);
       expect(plain(await bare.findCallRecord(call.evalHash))).toEqual(plain(call));
       const bytes = Buffer.alloc(100_000, "put");
       await bare.putValue(digestValue(bytes), [bytes.subarray(0, 7), bytes.subarray(7)]);

@@ -43,17 +43,18 @@ describe("lease", () => {
       await former!.createSubmission(sampleSubmission("s"));
       await expireAllBut(client, 1);
       expect((await next!.adoptExecutions()).map((execution) => execution.id)).toEqual(["e"]);
-      expect((await next!.adoptSubmissions()).map((submission) => submission.id)).toEqual(["s"]);
+      expect(await next!.claimCluster("local")).toBe(true);
+      expect((await next!.takeSubmissions(["local"])).map(({ submission }) => submission.id)).toEqual(["s"]);
       const refused = [
         former!.updateExecution("e", { state: "failed" }),
         former!.updateSubmission("s", { state: "failed" }),
-        former!.recordJob(sampleJob("j")),
+        former!.recordJobs([sampleJob("j")]),
         former!.claimCall(digest("c")),
       ];
       for (const write of refused) await expect(write).rejects.toMatchObject({ code: "aborted" });
       expect(await former!.lost).toMatchObject({ code: "aborted" });
       await expect(former!.flushed()).rejects.toMatchObject({ code: "aborted" });
-      await expect(former!.recordJob(sampleJob("later"))).rejects.toMatchObject({ code: "aborted" });
+      await expect(former!.recordJobs([sampleJob("later")])).rejects.toMatchObject({ code: "aborted" });
       expect((await next!.findExecution("e"))?.state).toBe("running");
       expect((await next!.findSubmission("s"))?.state).toBe("planned");
       expect(await next!.listJobs("execution-1")).toEqual([]);
@@ -63,7 +64,7 @@ describe("lease", () => {
   it("lets an owner that was silent go on when nobody took over", async () => {
     await withStores(1, async ([store], client) => {
       await expireAllBut(client, 0);
-      await store!.recordJob(sampleJob("j"));
+      await store!.recordJobs([sampleJob("j")]);
       expect(await store!.listJobs("execution-1")).toHaveLength(1);
     });
   });
@@ -118,19 +119,25 @@ describe("lease", () => {
     });
   });
 
-  it("hands each execution and submission of a dead owner to one caller", async () => {
+  it("hands each execution of a dead owner to one caller, and its submissions to the keeper of their cluster", async () => {
     await withStores(4, async ([dead, ...others], client) => {
       const ids = Array.from({ length: 200 }, (_, i) => `x${String(i).padStart(3, "0")}`);
       for (const id of ids) {
         void dead!.createExecution(sampleExecution(id));
         void dead!.createSubmission(sampleSubmission(id));
+        void others[1]!.createSubmission(sampleSubmission(`not kept ${id}`), false);
       }
-      await dead!.flushed();
+      expect(await dead!.claimCluster("local")).toBe(true);
+      expect(await others[0]!.claimCluster("local")).toBe(false);
+      await Promise.all([dead, ...others].map((store) => store!.flushed()));
       await expireAllBut(client, 3);
       const executions = await Promise.all(others.map((store) => store.adoptExecutions()));
-      const submissions = await Promise.all(others.map((store) => store.adoptSubmissions()));
+      const keeps = await Promise.all(others.map((store) => store.claimCluster("local")));
+      expect(keeps.filter((one) => one)).toHaveLength(1);
+      const submissions = await Promise.all(others.map((store) => store.takeSubmissions(["local", "other"])));
+      expect(submissions.map((taken) => taken.length > 0)).toEqual(keeps);
       for (const store of others)
-        expect([await store.adoptExecutions(), await store.adoptSubmissions()]).toEqual([[], []]);
+        expect([await store.adoptExecutions(), await store.takeSubmissions(["local"])]).toEqual([[], []]);
       expect(
         executions
           .flat()
@@ -140,9 +147,9 @@ describe("lease", () => {
       expect(
         submissions
           .flat()
-          .map((submission) => submission.id)
+          .map(({ submission }) => submission.id)
           .sort(),
-      ).toEqual(ids);
+      ).toEqual([...ids.map((id) => `not kept ${id}`), ...ids]);
     });
   });
 

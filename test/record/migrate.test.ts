@@ -38,7 +38,7 @@ describe("migrations", () => {
     const location = await embedded.fresh();
     if (location.kind !== "embedded") throw new Error("not embedded");
     for (const db of [
-      openPostgres({ url: (await postgres.fresh()).url, onNotice: () => undefined }),
+      openPostgres({ url: (await postgres.fresh()).url, onNotice: () => undefined }).db,
       await openPGlite(location.directory),
     ]) {
       try {
@@ -52,13 +52,14 @@ describe("migrations", () => {
 
   it("run once when 20 installs run at once", async () => {
     const { url } = await postgres.fresh();
-    const databases = Array.from({ length: 20 }, () =>
-      openPostgres({ url, connections: 2, onNotice: () => undefined }),
+    const databases = Array.from(
+      { length: 20 },
+      () => openPostgres({ url, connections: 2, onNotice: () => undefined }).db,
     );
     try {
       await Promise.all(databases.map((db) => migrate(db)));
       const { rows } = await sql<{ name: string }>`select name from kysely_migration`.execute(databases[0]!);
-      expect(rows.map(({ name }) => name).sort()).toEqual(["0001-initial", "0002-task-versions"]);
+      expect(rows.map(({ name }) => name).sort()).toEqual(["0001-initial", "0002-task-versions", "0003-sharing"]);
     } finally {
       await Promise.all(databases.map((db) => db.destroy()));
     }
@@ -77,7 +78,7 @@ describe("migrations", () => {
   it("refuse a database of a newer version", async () => {
     const location = await postgres.fresh();
     await (await openStore(location))[Symbol.asyncDispose]();
-    const db = openPostgres({ url: location.url, onNotice: () => undefined });
+    const { db } = openPostgres({ url: location.url, onNotice: () => undefined });
     await sql`insert into kysely_migration (name, timestamp) values ('9999-future', '')`.execute(db);
     await db.destroy();
     await expect(openStore(location)).rejects.toMatchObject({

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import type { CallRecord, JobRecord } from "../../src/evaluate/ports.ts";
 import { digestValue } from "../../src/hash/digest.ts";
 import { ByteReader, ByteWriter } from "../../src/record/bytes.ts";
-import { eachOutside, readCallBody, readOutcome, type ValuePlace, writeCallBody } from "../../src/record/call-body.ts";
+import { eachOutside, type PlaceValue, readCallBody, readOutcome, writeCallBody } from "../../src/record/call-body.ts";
 import { packJobs, unpackJobs } from "../../src/record/job-block.ts";
 import { digest, plain } from "./samples.ts";
 
@@ -52,7 +52,7 @@ describe("body of a call", () => {
     startedAt: time,
     endedAt: time,
   });
-  const placeOf = (length: number, taken: number): ValuePlace =>
+  const placeOf = (length: number, taken: number): ReturnType<PlaceValue> =>
     length > 40 ? "file" : length + taken > 50 ? "row" : "inline";
 
   it("gives every value back, or names it and tells of it", () => {

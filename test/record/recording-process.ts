@@ -10,8 +10,8 @@ process.stdout.write("open\n");
 for (let i = 0; process.stdin.readable; i++) {
   const number = String(i).padStart(8, "0");
   void store.appendLog("crash", [number]);
-  void store.recordCall(sampleCall(number));
-  void store.recordJob(sampleJob(number, { executionId: "crash" })).then(() => process.stdout.write(`${number}\n`));
+  void store.recordCalls([sampleCall(number)]);
+  void store.recordJobs([sampleJob(number, { executionId: "crash" })]).then(() => process.stdout.write(`${number}\n`));
   if (i % 50 === 0) await new Promise((resolve) => setImmediate(resolve));
   if (i % 500 === 0) await store.flushed();
 }

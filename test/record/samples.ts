@@ -93,6 +93,9 @@ export function sampleSubmission(id: string, change: Partial<SubmissionRecord> =
     startedAt: null,
     endedAt: null,
     confirmedAt: null,
+    note: "",
+    cancelRequested: null,
+    goneAt: null,
     ...change,
   };
 }

@@ -17,6 +17,11 @@ claim.taken_at timestamp with time zone not null default now()
 claim constraint claim_pkey PRIMARY KEY (kind, key)
 CREATE INDEX claim_owner ON public.claim USING btree (owner)
 CREATE UNIQUE INDEX claim_pkey ON public.claim USING btree (kind, key)
+cluster.name text not null
+cluster.status json not null
+cluster.told_at timestamp with time zone not null
+cluster constraint cluster_pkey PRIMARY KEY (name)
+CREATE UNIQUE INDEX cluster_pkey ON public.cluster USING btree (name)
 code_text.digest bytea not null
 code_text.text text not null
 code_text constraint code_text_pkey PRIMARY KEY (digest)
@@ -141,8 +146,12 @@ submission.submitted_at timestamp with time zone
 submission.started_at timestamp with time zone
 submission.ended_at timestamp with time zone
 submission.confirmed_at timestamp with time zone
-submission.owner uuid not null
+submission.owner uuid
 submission.adoption uuid
+submission.followed boolean not null default false
+submission.note text not null default ''::text
+submission.cancel_requested text
+submission.gone_at timestamp with time zone
 submission constraint submission_livy_name_key UNIQUE (livy_name)
 submission constraint submission_pkey PRIMARY KEY (id)
 submission constraint submission_seq_key UNIQUE (seq)

@@ -25,7 +25,7 @@ describe.each([
 
   it("finds a call at once, and after it is durable", async () => {
     const call = sampleCall("pending");
-    const written = store.recordCall(call);
+    const written = store.recordCalls([call]);
     const early = await store.findCalls([call.evalHash, digest("unknown")]);
     await written;
     const late = await store.findCalls([call.evalHash, digest("unknown")]);
@@ -41,12 +41,12 @@ describe.each([
     const [first, second, third] = ["1", "2", "3"].map((result) => sampleCall("same", result));
     const result = async (): Promise<string> =>
       Buffer.from((await store.findCalls([first!.evalHash])).get(first!.evalHash)!.outcome.bytes).toString();
-    await store.recordCall(first!);
-    const second$ = store.recordCall(second!);
+    await store.recordCalls([first!]);
+    const second$ = store.recordCalls([second!]);
     expect(await result()).toBe("1");
     await second$;
     expect(await result()).toBe("1");
-    const third$ = store.recordCall(third!, true);
+    const third$ = store.recordCalls([third!], true);
     expect(await result()).toBe("3");
     await third$;
     expect(await result()).toBe("3");
@@ -63,7 +63,7 @@ describe.each([
       ...sampleCall("empty"),
       outcome: { kind: "value" as const, bytes: new Uint8Array(), digest: digest("empty") },
     };
-    await Promise.all([store.recordCall(call), store.recordCall(empty)]);
+    await Promise.all([store.recordCalls([call]), store.recordCalls([empty])]);
     const found = await store.findCalls([call.evalHash, empty.evalHash]);
     expect(found.get(call.evalHash)?.outcome.kind).toBe("expression");
     expect(Buffer.compare(found.get(call.evalHash)!.outcome.bytes, large)).toBe(0);
@@ -87,8 +87,8 @@ describe.each([
             endedAt: 1_700_000_000_999,
             cached: true,
           });
-          store.recordJob(sampleJob("texts", { executionId: "texts" }));
-          await store.recordJob(job);
+          store.recordJobs([sampleJob("texts", { executionId: "texts" })]);
+          await store.recordJobs([job]);
           expect(await store.listJobs("texts")).toEqual([{ ...job, note: stored, task: 'a,b {"c"} \\ NULL' }]);
         },
       ),
@@ -120,7 +120,7 @@ describe.each([
       cancelRequested: true,
     } as const;
     const unknown = store.updateExecution("nobody", { state: "failed" });
-    const beside = store.recordJob(sampleJob("beside", { executionId: "beside" }));
+    const beside = store.recordJobs([sampleJob("beside", { executionId: "beside" })]);
     await store.updateExecution("change", change);
     await expect(unknown).rejects.toMatchObject({ code: "not_found" });
     await beside;
@@ -274,12 +274,12 @@ describe.each([
   it("finds a call whose result first came with a record that lost against another one of its batch", async () => {
     const [value, other] = ["result of a loser", "result of a winner"];
     await Promise.all([
-      store.recordCall(sampleCall("raced", other)),
-      store.recordCall(sampleCall("raced", value)),
-      store.recordCall(sampleCall("before", other)),
+      store.recordCalls([sampleCall("raced", other)]),
+      store.recordCalls([sampleCall("raced", value)]),
+      store.recordCalls([sampleCall("before", other)]),
     ]);
     const later = sampleCall("later", value);
-    await store.recordCall(later);
+    await store.recordCalls([later]);
     expect((await store.findCalls([later.evalHash])).get(later.evalHash)?.outcome).toMatchObject({
       digest: later.outcome.digest,
     });
@@ -323,10 +323,10 @@ describe.each([
           if (step.kind === "job") {
             // An end is final.
             if (jobs.get(step.name) !== "succeeded") jobs.set(step.name, step.state);
-            ask(store.recordJob(sampleJob(id(step.name), { executionId: id("run"), state: step.state })), undefined);
+            ask(store.recordJobs([sampleJob(id(step.name), { executionId: id("run"), state: step.state })]), undefined);
           } else if (step.kind === "call") {
             if (step.replace || !calls.has(step.name)) calls.set(step.name, String(step.result));
-            ask(store.recordCall(sampleCall(id(step.name), String(step.result)), step.replace), undefined);
+            ask(store.recordCalls([sampleCall(id(step.name), String(step.result))], step.replace), undefined);
           } else if (step.kind === "result") {
             const before = results.get(step.name);
             const wins = before === undefined || before === step.by || before === step.replaces;
@@ -375,14 +375,15 @@ describe.each([
     expect(await first.claimWork(digest("w"))).toBe(true);
     expect(await first.adoptExecutions()).toEqual([]);
     await first[Symbol.asyncDispose]();
-    await expect(first.recordJob(sampleJob("late"))).rejects.toMatchObject({ code: "failed_precondition" });
+    await expect(first.recordJobs([sampleJob("late")])).rejects.toMatchObject({ code: "failed_precondition" });
     const second = await openStore(place);
     try {
       expect(second.storeId).toBe(first.storeId);
       expect(second.storeId).toMatch(/^[0-9a-f]{8}$/);
       expect((await second.adoptExecutions()).map((execution) => execution.id)).toEqual(["left"]);
-      expect((await second.adoptSubmissions()).map((submission) => submission.id)).toEqual(["left"]);
-      expect([await second.adoptExecutions(), await second.adoptSubmissions()]).toEqual([[], []]);
+      expect(await second.claimCluster("local")).toBe(true);
+      expect((await second.takeSubmissions(["local"])).map(({ submission }) => submission.id)).toEqual(["left"]);
+      expect([await second.adoptExecutions(), await second.takeSubmissions(["local"])]).toEqual([[], []]);
       expect(await second.claimWork(digest("w"))).toBe(true);
       await second.ping();
     } finally {

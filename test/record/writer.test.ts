@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openStore } from "../../src/record/store.ts";
@@ -14,7 +15,7 @@ describe("writer", () => {
   it("makes callers wait while the queue is long, and loses none of it", async () => {
     const store = await openStore(await backend.fresh());
     const total = 60_000;
-    for (let i = 0; i < total; i++) store.recordJob(sampleJob(String(i)));
+    for (let i = 0; i < total; i++) store.recordJobs([sampleJob(String(i))]);
     const order: string[] = [];
     await Promise.all([
       Promise.resolve(store.room()).then(() => order.push("room")),
@@ -31,14 +32,32 @@ describe("writer", () => {
     const location = await backend.fresh();
     const store = await openStore(location);
     for (let i = 0; i < 3_000; i++) {
-      store.recordCall(sampleCall(String(i)));
-      store.recordJob(sampleJob(String(i)));
+      store.recordCalls([sampleCall(String(i))]);
+      store.recordJobs([sampleJob(String(i))]);
     }
     await store.flushed();
     const client = new pg.Client({ connectionString: location.url });
     await client.connect();
     const { rows } = await client.query("select batch::int from owner");
     expect(rows[0].batch).toBeLessThanOrEqual(7);
+    await client.end();
+    await store[Symbol.asyncDispose]();
+  });
+
+  it("lets records that nobody waits for gather", async () => {
+    const location = await backend.fresh();
+    const store = await openStore(location);
+    const start = performance.now();
+    for (let i = 0; i < 60; i++) {
+      store.recordJobs([sampleJob(String(i))]);
+      await sleep(2);
+    }
+    await store.flushed();
+    const most = (performance.now() - start) / 50 + 3;
+    const client = new pg.Client({ connectionString: location.url });
+    await client.connect();
+    const { rows } = await client.query("select batch::int from owner");
+    expect(rows[0].batch).toBeLessThanOrEqual(most);
     await client.end();
     await store[Symbol.asyncDispose]();
   });
@@ -68,7 +87,8 @@ describe("writer", () => {
     const store = await openStore(location);
     const outcomes: Promise<string>[] = [];
     for (let i = 0; i < 1_000; i++) {
-      const write = i === 437 ? store.updateExecution("nobody", { resumes: 1 }) : store.recordJob(sampleJob(String(i)));
+      const write =
+        i === 437 ? store.updateExecution("nobody", { resumes: 1 }) : store.recordJobs([sampleJob(String(i))]);
       outcomes.push(
         write.then(
           () => "done",
@@ -86,11 +106,11 @@ describe("writer", () => {
   it("stops for good when the database cannot be written any more, and says so", async () => {
     const location = await backend.fresh();
     const store = await openStore(location);
-    await store.recordJob(sampleJob("before"));
+    await store.recordJobs([sampleJob("before")]);
     const client = new pg.Client({ connectionString: location.url });
     await client.connect();
     await client.query("alter table job rename to gone");
-    await expect(store.recordJob(sampleJob("after"))).rejects.toMatchObject({
+    await expect(store.recordJobs([sampleJob("after")])).rejects.toMatchObject({
       code: "failed_precondition",
       details: { sqlstate: "42P01" },
     });
@@ -106,8 +126,8 @@ describe("writer", () => {
     const store = await openStore(await backend.fresh());
     const bad = { ...sampleCall("bad"), code: "not a digest" };
     const good = sampleCall("good");
-    const refused = store.recordCall(bad);
-    const written = store.recordCall(good);
+    const refused = store.recordCalls([bad]);
+    const written = store.recordCalls([good]);
     await expect(refused).rejects.toMatchObject({ code: "invalid_argument" });
     await written;
     expect([...(await store.findCalls([bad.evalHash, good.evalHash])).keys()]).toEqual([good.evalHash]);

@@ -25,6 +25,8 @@ export interface BenchOptions {
   /** Folder of the warehouse; a temporary one when not given. */
   readonly folder?: string;
   readonly database?: MemoryDatabase;
+  /** Others live on the same database at the same time. @default false */
+  readonly shared?: boolean;
   readonly patience?: Partial<Patience>;
   readonly harness?: string;
   /** Stands between the gateway and the warehouse's files. */
@@ -66,7 +68,7 @@ export async function createBench(options: BenchOptions): Promise<Bench> {
   await chmod(folder, 0o755);
   const warehouse = pathToFileURL(folder).href;
   const database = options.database ?? new MemoryDatabase();
-  const store = new MemoryStore(database);
+  const store = new MemoryStore(database, options.shared);
   const files = createFileStorage();
   const storage = options.storage?.(files) ?? files;
   const stagingOptions = {

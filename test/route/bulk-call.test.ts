@@ -11,17 +11,17 @@ import { createStaging } from "../../src/route/livy/staging.ts";
 import { createSparkExecutor } from "../../src/route/spark-executor.ts";
 import { createFileStorage } from "../../src/route/storage/file-storage.ts";
 import { Engine } from "../evaluate/engine.ts";
-import { FakeLivy } from "./fake-livy.ts";
+import { type Served, serveDouble } from "../livy/serve.ts";
 
 const cleanup = new AsyncDisposableStack();
 let folder: string;
 let store: RecordStore;
-let livy: FakeLivy;
+let livy: Served;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "firesteel-bulk-call-"));
   cleanup.defer(() => rm(folder, { recursive: true, force: true }));
   store = cleanup.use(await openStore({ kind: "embedded", directory: join(folder, "db") }));
-  livy = cleanup.use(await new FakeLivy().up());
+  livy = cleanup.use(await serveDouble({ master: "local" }));
 });
 afterAll(() => cleanup.disposeAsync());
 
@@ -60,7 +60,7 @@ export const main = task("$.main", (n: number) => after(job(n)));
   const run = async () => {
     const { value, error, ran } = await project.run("main", 1);
     expect([value, error]).toEqual([64, null]);
-    return { ran, submitted: livy.started.length };
+    return { ran, submitted: livy.double.taken.length };
   };
   expect(await run()).toEqual({ ran: ["after", "job", "main"], submitted: 1 });
   expect(await run()).toEqual({ ran: [], submitted: 1 });
@@ -83,12 +83,12 @@ export const job = task("$.job", { tags: ["bulk-data"] }, (euros: number) => sql
   await using project = await Engine.start(store, flow("euros * 100", "{}"), {
     spark: (host, root) => spark(host, root, (gateway) => gateways.use(gateway)),
   });
-  const before = livy.started.length;
+  const before = livy.double.taken.length;
   const { value } = await project.run("job", 50);
-  expect(livy.started.length).toBe(before + 1);
+  expect(livy.double.taken.length).toBe(before + 1);
   await project.edit(flow("euros * 50 * 2", '{ executorMemory: "2g", queue: "other" }'));
   expect(await project.run("job", 50)).toMatchObject({ value, ran: ["job"] });
-  expect(livy.started.length).toBe(before + 1);
+  expect(livy.double.taken.length).toBe(before + 1);
   expect((await project.run("job", 51)).ran).toEqual(["job"]);
-  expect(livy.started.length).toBe(before + 2);
+  expect(livy.double.taken.length).toBe(before + 2);
 });

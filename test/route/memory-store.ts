@@ -9,9 +9,11 @@ import type {
   BulkResult,
   DatasetRecord,
   DatasetStore,
+  StoreChange,
   SubmissionRecord,
   SubmissionStore,
   SubmissionTransition,
+  TakenSubmission,
 } from "../../src/evaluate/ports.ts";
 
 const ENDS = new Set(["succeeded", "failed", "killed", "cancelled"]);
@@ -19,11 +21,13 @@ const ENDS = new Set(["succeeded", "failed", "killed", "cancelled"]);
 /** What is durable. */
 export class MemoryDatabase {
   readonly submissions = new Map<string, SubmissionRecord>();
-  readonly owners = new Map<string, MemoryStore>();
+  readonly owners = new Map<string, MemoryStore | null>();
   readonly transitions: SubmissionTransition[] = [];
   readonly logs = new Map<string, string[]>();
   readonly results = new Map<string, BulkResult>();
   readonly claims = new Map<string, MemoryStore>();
+  readonly keepers = new Map<string, MemoryStore>();
+  readonly listeners = new Set<(change: StoreChange) => void>();
   readonly datasets: DatasetRecord[] = [];
 }
 
@@ -33,9 +37,12 @@ export class MemoryStore implements SubmissionStore, DatasetStore {
   readonly database: MemoryDatabase;
   #last: Promise<unknown> = Promise.resolve();
   alive = true;
+  readonly shared: boolean;
 
-  constructor(database: MemoryDatabase = new MemoryDatabase()) {
+  /** @param shared other owners may live at the same time */
+  constructor(database: MemoryDatabase = new MemoryDatabase(), shared = false) {
     this.database = database;
+    this.shared = shared;
   }
 
   #write<T>(action: () => T): Promise<T> {
@@ -48,10 +55,15 @@ export class MemoryStore implements SubmissionStore, DatasetStore {
     return written;
   }
 
-  createSubmission(record: SubmissionRecord): Promise<void> {
+  #tell(kind: "wish" | "submission", id: string): void {
+    if (this.shared) for (const listener of this.database.listeners) listener({ kind, id });
+  }
+
+  createSubmission(record: SubmissionRecord, kept = true): Promise<void> {
     return this.#write(() => {
       this.database.submissions.set(record.id, record);
-      this.database.owners.set(record.id, this);
+      this.database.owners.set(record.id, kept ? this : null);
+      if (!kept) this.#tell("wish", record.id);
       this.database.transitions.push({
         submissionId: record.id,
         at: record.createdAt,
@@ -76,6 +88,7 @@ export class MemoryStore implements SubmissionStore, DatasetStore {
         });
       }
       this.database.submissions.set(id, { ...before, ...change });
+      this.#tell(change.cancelRequested != null && change.state === undefined ? "wish" : "submission", id);
     });
   }
 
@@ -83,12 +96,17 @@ export class MemoryStore implements SubmissionStore, DatasetStore {
     return this.database.submissions.get(id) ?? null;
   }
 
-  async listSubmissions({ work, state, cluster }: Parameters<SubmissionStore["listSubmissions"]>[0]) {
+  async findSubmissions(ids: readonly string[]) {
+    return [...this.database.submissions.values()].filter(({ id }) => ids.includes(id));
+  }
+
+  async listSubmissions({ work, state, cluster, live }: Parameters<SubmissionStore["listSubmissions"]>[0]) {
     const rows = [...this.database.submissions.values()].filter(
       (one) =>
         (work === undefined || one.work === work) &&
         (state === undefined || one.state === state) &&
-        (cluster === undefined || one.cluster === cluster),
+        (cluster === undefined || one.cluster === cluster) &&
+        (live === undefined || live !== ENDS.has(one.state)),
     );
     return { rows: rows.reverse(), nextCursor: null };
   }
@@ -97,14 +115,46 @@ export class MemoryStore implements SubmissionStore, DatasetStore {
     return this.database.transitions.filter((one) => one.submissionId === id);
   }
 
-  adoptSubmissions(): Promise<readonly SubmissionRecord[]> {
+  takeSubmissions(clusters: readonly string[]): Promise<readonly TakenSubmission[]> {
     return this.#write(() => {
-      const orphans = [...this.database.submissions.values()].filter(
-        (one) => !ENDS.has(one.state) && !this.database.owners.get(one.id)?.alive,
+      const { submissions, owners, keepers } = this.database;
+      const free = [...submissions.values()].filter(
+        (one) =>
+          !ENDS.has(one.state) &&
+          !owners.get(one.id)?.alive &&
+          (keepers.get(one.cluster) === this || !clusters.includes(one.cluster)),
       );
-      for (const { id } of orphans) this.database.owners.set(id, this);
-      return orphans;
+      for (const { id } of free) owners.set(id, this);
+      return free.map((submission) => ({ submission, asked: this.#isClaimed(submission.work) }));
     });
+  }
+
+  claimCluster(cluster: string): Promise<boolean> {
+    return this.#write(() => {
+      const keeper = this.database.keepers.get(cluster);
+      if (keeper !== undefined && keeper !== this && keeper.alive) return false;
+      this.database.keepers.set(cluster, this);
+      return true;
+    });
+  }
+
+  async tellCluster() {}
+
+  #isClaimed(work: string): boolean {
+    return this.database.claims.get(work)?.alive === true;
+  }
+
+  async isWorkClaimed(work: string) {
+    return this.#isClaimed(work);
+  }
+
+  async confirmLease() {
+    if (!this.alive) throw new FiresteelError("aborted", "lease was lost");
+  }
+
+  onChange(listener: (change: StoreChange) => void): () => void {
+    this.database.listeners.add(listener);
+    return () => this.database.listeners.delete(listener);
   }
 
   claimWork(work: string): Promise<boolean> {

@@ -439,6 +439,9 @@ export function submissionRecord(change: Partial<SubmissionRecord> & { readonly 
     startedAt: null,
     endedAt: null,
     confirmedAt: START + 2,
+    note: "",
+    cancelRequested: null,
+    goneAt: null,
     ...change,
   };
 }

@@ -115,7 +115,7 @@ function oneDecimal(value: number): number {
 export const main = task(
   "flights.main",
   { description: "Late routes and growing delays, month by month" },
-  (atLeast: number = 10_000) => {
+  (atLeast = 10_000) => {
     const flights = clean(flightsData());
     const airports = withRegions(airportsData(), regionsData());
     const months = fullMonths(countMonths(flights), atLeast);

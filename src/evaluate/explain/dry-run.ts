@@ -19,6 +19,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
+import { Code, FiresteelError } from "../../errors.ts";
 import { findExternals } from "../../hash/scan.ts";
 import { type Bodies, type BodyRequest, invocationOf, mentionsExternals } from "../bodies.ts";
 import { keepsResult, UNKNOWN } from "../calls.ts";
@@ -27,8 +28,8 @@ import { Evaluation, type Frame } from "../evaluation.ts";
 import { errorRecord } from "../failure.ts";
 import type { Inputs, InputsContext } from "../inputs.ts";
 import type { Settled } from "../job.ts";
-import type { DatasetRecord, Digest, ErrorRecord, JobRecord, Plan, Store } from "../ports.ts";
-import { invalidPlaces } from "./invalid-result.ts";
+import type { DatasetRecord, ErrorRecord, JobRecord, Plan, Store } from "../ports.ts";
+import { StoredReader } from "../stored-values.ts";
 import { readOnlyStore } from "./read-only-store.ts";
 import type { Reason, UnexplainedCall } from "./reasons.ts";
 import { type WaitingCalls, waitingCalls } from "./waiting.ts";
@@ -36,7 +37,7 @@ import { type WaitingCalls, waitingCalls } from "./waiting.ts";
 /** What a dry run needs. */
 export interface DryRunContext {
   readonly store: Store;
-  readonly bodies: Pick<Bodies, "stillValid">;
+  readonly bodies: Pick<Bodies, "stillValid" | "invalidPlaces">;
   readonly inputs: InputsContext;
   readonly code: FlowCode;
   readonly user: string;
@@ -76,9 +77,10 @@ export async function dryRun(
         store: readOnly.store,
         bodies: {
           stillValid: (bytes, seen) => bodies.stillValid(bytes, seen),
+          invalidPlaces: (bytes, seen) => bodies.invalidPlaces(bytes, seen),
           start(request) {
             const planned = plan(request, signal);
-            missed.push(describe({ request, planned, context: inputs, store: readOnly.store }));
+            missed.push(describe(request, planned, store));
             planned.then(
               (known) =>
                 request.ended(known?.outcome ? { ok: true, value: known.outcome } : { ok: false, error: UNKNOWN }),
@@ -130,17 +132,9 @@ async function argumentDatasets(args: readonly Uint8Array[], inputs: Inputs): Pr
   return found.filter((record) => record !== null);
 }
 
-interface Missed {
-  readonly request: BodyRequest;
-  readonly context: InputsContext;
-  readonly store: Store;
-  readonly planned: Promise<Plan | null>;
-}
-
-async function describe(missed: Missed): Promise<UnexplainedCall> {
-  const { request, planned } = missed;
+async function describe(request: BodyRequest, planned: Promise<Plan | null>, store: Store): Promise<UnexplainedCall> {
   // Now: a job that has ended holds them no longer.
-  const { task, evalHash, args, argDigests } = request.job;
+  const { task, evalHash, args, argDigests, invalid } = request.job;
   let work: UnexplainedCall["work"] = null;
   let failure: ErrorRecord | null = null;
   try {
@@ -157,11 +151,21 @@ async function describe(missed: Missed): Promise<UnexplainedCall> {
     parameters: task.parameters,
     reads: task.options.reads ?? [],
     context: task.options.context ?? [],
-    args: async () => args,
-    reason: request.replace ? await invalidResult(evalHash, missed) : withoutCache(task),
+    args: async () => wholeArguments(args, store),
+    reason: request.replace ? { kind: "invalidResult", places: invalid ?? [] } : withoutCache(task),
     work,
     failure,
   };
+}
+
+/** Arguments to be shown; null where a stored value among them is lost. */
+async function wholeArguments(args: readonly Uint8Array[], store: Store): Promise<readonly Uint8Array[] | null> {
+  try {
+    return await new StoredReader(store.stored).wholeOf(args);
+  } catch (error) {
+    if (error instanceof FiresteelError && error.code === Code.dataLoss) return null;
+    throw error;
+  }
 }
 
 /** Why no result of a task is ever found; null where one can be. */
@@ -171,12 +175,4 @@ export function withoutCache(task: TaskInfo): Reason | null {
   return cache === "none" || cache === "execution"
     ? { kind: "noCache", option: cache }
     : { kind: "notCacheable", places: task.undecided };
-}
-
-async function invalidResult(evalHash: Digest, { request: { inputs }, store, context }: Missed): Promise<Reason> {
-  const call = (await store.findCalls([evalHash])).get(evalHash);
-  return {
-    kind: "invalidResult",
-    places: call ? await invalidPlaces(call.outcome.bytes, { inputs, context, store }) : [],
-  };
 }

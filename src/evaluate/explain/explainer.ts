@@ -8,8 +8,8 @@ import type { FlowCode } from "../code.ts";
 import { requestedTask, type StartRequest } from "../executions.ts";
 import type { InputsContext } from "../inputs.ts";
 import type { Digest, EpochMs, ErrorRecord, ExecutionRecord, JobRecord, Store } from "../ports.ts";
+import { datasetNames } from "./dataset-names.ts";
 import { dryRun, withoutCache } from "./dry-run.ts";
-import { datasetNames } from "./invalid-result.ts";
 import type { ExplainStore, RecordedCall } from "./ports.ts";
 import { type CallGroup, type ComparedWith, explainCalls, type UnexplainedCall } from "./reasons.ts";
 import type { WaitingCalls } from "./waiting.ts";
@@ -23,7 +23,7 @@ const CLOCKS_MS = 86_400_000;
 export interface ExplainerContext {
   readonly store: Store;
   readonly history: ExplainStore;
-  readonly bodies: Pick<Bodies, "stillValid">;
+  readonly bodies: Pick<Bodies, "stillValid" | "invalidPlaces">;
   readonly inputs: InputsContext;
   /** The code of now. */
   readonly code: () => FlowCode;
@@ -96,7 +96,7 @@ export class Explainer {
   /**
    * Why the jobs of a past execution ran, as far as what is recorded tells.
    *
-   * A job without a recorded result (it failed, or its task keeps none) has left no arguments: its reason is told only by the task as it is now. Which file had made a result invalid is not recorded.
+   * A job without a recorded result (it failed, or its task keeps none) has left no arguments: its reason is told only by the task as it is now.
    *
    * @throws FiresteelError `not_found` when there is none of this id
    */
@@ -163,7 +163,11 @@ export class Explainer {
       reads: task?.options.reads ?? [],
       context: task?.options.context ?? [],
       args: async () => (call ? await this.#context.history.findArguments(job.evalHash) : null),
-      reason: call ? null : (current && withoutCache(task)) || { kind: "notKept" },
+      reason: job.invalid
+        ? { kind: "invalidResult", places: job.invalid }
+        : call
+          ? null
+          : (current && withoutCache(task)) || { kind: "notKept" },
       work: null,
       failure: job.error,
     };

@@ -15,17 +15,10 @@ export interface ReadOnlyStore {
 export function readOnlyStore(store: Store): ReadOnlyStore {
   const jobs = new Map<string, JobRecord>();
   const datasets = new Map<string, DatasetRecord[]>();
-  const instead: Pick<
-    Store,
-    "recordJob" | "recordJobs" | "recordCall" | "recordCalls" | "recordShallow" | "recordDataset" | "findDataset"
-  > = {
-    recordJob: async (job) => {
-      jobs.set(job.id, job);
-    },
+  const instead: Pick<Store, "recordJobs" | "recordCalls" | "recordShallow" | "recordDataset" | "findDataset"> = {
     recordJobs: async (records) => {
       for (const job of records) jobs.set(job.id, job);
     },
-    recordCall: async () => {},
     recordCalls: async () => {},
     recordShallow: async () => {},
     recordDataset: async (dataset) => {

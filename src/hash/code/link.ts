@@ -4,6 +4,7 @@ import { isBuiltin } from "node:module";
 import { relative, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Edge, GraphNode } from "./components.ts";
+import { exportVersion } from "./own-exports.ts";
 import {
   exportNames,
   type GraphModule,
@@ -184,6 +185,9 @@ export function createLinker(graph: ModuleGraph, oracles: Oracles, root: string 
         const plain = from.name.replace(/^node:/, "");
         return leaf("builtin", `node:${plain} ${name}`, codeDigest("builtin", [plain, name]));
       }
+      const ownVersion = from.name === "firesteel" && from.subpath === "" ? exportVersion(name) : undefined;
+      if (ownVersion !== undefined)
+        return leaf("package", `firesteel.${name}@${ownVersion} ${name}`, codeDigest("own export", [name, ownVersion]));
       const label = `${from.name}${from.subpath === "" ? "" : `/${from.subpath}`}@${from.version} ${name}`;
       return leaf("package", label, codeDigest("package", [from.name, from.version, from.subpath, name]));
     }

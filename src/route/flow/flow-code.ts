@@ -5,6 +5,7 @@
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { StorageConfig } from "../../config.ts";
+import type { ValueFolder } from "../../data/value-folder.ts";
 import { Code, FiresteelError } from "../../errors.ts";
 import type { FlowCode, TaskInfo } from "../../evaluate/code.ts";
 import { FINGERPRINT_TASK, fingerprintBody } from "../../evaluate/fingerprint.ts";
@@ -25,12 +26,16 @@ export interface FlowCodeOptions {
   readonly modules: readonly string[];
   /** Threads, and processes, at most. */
   readonly workers: number;
+  /** Where workers put large results; null or left out: results are given whole. */
+  readonly values?: ValueFolder | null;
   /** The version before: what is the same is not parsed and taken apart again. */
   readonly before?: LoadedFlowCode;
   /** Makes the executor for tasks tagged `bulk-data`, whose bodies run on `host`; null where no cluster is configured. */
   readonly spark: (host: Executor) => Executor | null;
   /** Makes the executors of third parties, by name. */
   readonly executors?: ReadonlyMap<string, MakeExecutor>;
+  /** The limits that are configured; a task that names another one is refused. Not checked when not given. */
+  readonly limits?: readonly string[];
 }
 
 /** Makes an executor of one version of the code. */
@@ -55,17 +60,40 @@ function modulesRead(tasks: readonly TaskInfo[], root: string): string[] {
     .map((read) => pathToFileURL(resolve(root, read)).href);
 }
 
+/** Refuses a task whose options name an executor or a limit that there is not. */
+function refuseUnknown(task: TaskInfo, executors: readonly string[], limits: readonly string[] | undefined): void {
+  const refuse = (key: "executor" | "limit", name: string, known: string) => {
+    throw new FiresteelError(
+      Code.invalidArgument,
+      `${key} of task ${task.name} (${task.module}:${task.line}) is not known (${known}): ${name}`,
+      { details: { task: task.name, [key]: name } },
+    );
+  };
+  const { executor, limits: wanted = [] } = task.options;
+  if (executor !== undefined && !executors.includes(executor))
+    refuse(
+      "executor",
+      executor,
+      `there are: ${[...executors].sort().join(", ")}; others are named under \`executors\` in firesteel.config.ts`,
+    );
+  const limit = limits && wanted.find((name) => !limits.includes(name));
+  if (limit !== undefined)
+    refuse("limit", limit, `\`limits\` in firesteel.config.ts has: ${limits?.join(", ") || "none"}`);
+}
+
 /** Loads the code of a project. Rejects with what is wrong with it; then nothing is left behind. */
 export async function loadFlowCode({
   root,
   storage,
   modules,
   workers,
+  values,
   before,
   spark,
   executors: custom = new Map(),
+  limits,
 }: FlowCodeOptions): Promise<LoadedFlowCode> {
-  const request: LoadRequest = { root, modules, ...(storage === undefined ? {} : { storage }) };
+  const request: LoadRequest = { root, modules, ...(storage ? { storage } : {}), ...(values ? { values } : {}) };
   const host = await FlowHost.start(
     before ? { ...request, index: before.index, known: new Set([...before.tasks.values()].map(versionKey)) } : request,
   );
@@ -81,21 +109,15 @@ export async function loadFlowCode({
     await Promise.all([...executors.values()].map((executor) => executor[Symbol.asyncDispose]()));
   };
   try {
-    for (const [name, make] of custom) executors.set(name, await make(pinned));
+    // Their workers may be anywhere.
+    const { values: _, ...portable } = pinned;
+    for (const [name, make] of custom) executors.set(name, await make(portable));
+    for (const task of host.tasks) refuseUnknown(task, [...executors.keys()], limits);
   } catch (error) {
     await closeAll();
     throw error;
   }
   const router = createRouter(executors);
-  const unknown = host.tasks.find(({ options }) => options.executor !== undefined && !executors.has(options.executor));
-  if (unknown) {
-    await closeAll();
-    throw new FiresteelError(
-      Code.invalidArgument,
-      `executor of task ${unknown.name} (${unknown.module}:${unknown.line}) is not known (there are: ${[...executors.keys()].sort().join(", ")}; others are named under \`executors\` in firesteel.config.ts): ${unknown.options.executor}`,
-      { details: { task: unknown.name, executor: unknown.options.executor } },
-    );
-  }
   const fingerprints = spark(fingerprintBody);
   const tasks = new Map(host.tasks.map((task) => [task.name, task]));
   let users = 0;

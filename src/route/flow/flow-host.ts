@@ -42,6 +42,7 @@ interface Asked {
 /** The thread behind one version of the code. */
 export class FlowHost implements DirectExecutor {
   readonly name = "inline";
+  readonly takesStored = true;
   readonly #request: LoadRequest;
   #code: LoadedCode | undefined;
   /** Where each task is in the list of codes. */
@@ -333,11 +334,12 @@ export class FlowHost implements DirectExecutor {
   /** Starts the thread again, and gives it all that was asked of the old one. */
   #restart(): void {
     this.#unsent = [];
+    const { root, modules, storage, values } = this.#request;
+    const request = { root, modules, pinned: this.pinned };
     this.#restarting = this.#startWorker({
-      root: this.#request.root,
-      modules: this.#request.modules,
-      pinned: this.pinned,
-      ...(this.#request.storage === undefined ? {} : { storage: this.#request.storage }),
+      ...request,
+      ...(storage ? { storage } : {}),
+      ...(values ? { values } : {}),
     }).then(
       () => {
         this.#restarting = undefined;

@@ -3,6 +3,7 @@
  */
 
 import type { StorageConfig } from "../../config.ts";
+import type { ValueFolder } from "../../data/value-folder.ts";
 import type { ModuleArrows } from "../../define/arrow.ts";
 import type { CodeWarning, TaskInfo } from "../../evaluate/code.ts";
 import type { TaskVersion } from "../../evaluate/explain/ports.ts";
@@ -22,6 +23,8 @@ export interface LoadRequest {
   readonly index?: SavedCodeIndex;
   /** Versions of tasks (`versionKey`) that were taken apart before, so that only new ones are. */
   readonly known?: ReadonlySet<string>;
+  /** Where large results are put; without one they are given whole. */
+  readonly values?: ValueFolder;
   /** Set for workers that must run exactly what was identified elsewhere. */
   readonly pinned?: PinnedCode;
 }

@@ -99,6 +99,7 @@ export function createProcessExecutor(request: LoadRequest, workers: number): Ex
   let nextId = 1;
   return {
     name: "process",
+    takesStored: true,
     async run({ task, code, args, context, datasets, options }, signal) {
       const stop = AbortSignal.any([signal, closing.signal]);
       if (stop.aborted) throw FiresteelError.from(stop.reason, Code.cancelled);

@@ -6,6 +6,7 @@ import { relative } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { setBodyStorages } from "../../data/body-storages.ts";
 import { setProjectRoot } from "../../data/project-root.ts";
+import { readValue, type ValueFolder, valueLost, writeValue } from "../../data/value-folder.ts";
 import { schemaVendors } from "../../define/argument-schemas.ts";
 import { originalStack } from "../../define/arrow.ts";
 import { instanceOf } from "../../define/codec.ts";
@@ -16,17 +17,19 @@ import { definedTasks, type TaskDefinition, taskByName, taskNameOf } from "../..
 import { Code, FiresteelError } from "../../errors.ts";
 import type { TaskInfo } from "../../evaluate/code.ts";
 import { errorRecord } from "../../evaluate/failure.ts";
-import type { ErrorRecord } from "../../evaluate/ports.ts";
+import type { ErrorRecord, Outcome } from "../../evaluate/ports.ts";
 import { createCodeIndex, type TaskCode } from "../../hash/code/identify.ts";
 import { installLoader, type Loader } from "../../hash/code/loader.ts";
-import { decodeValue } from "../../hash/decode.ts";
-import { digestOf, digestValue } from "../../hash/digest.ts";
-import { encodeProgram } from "../../hash/program.ts";
+import { decodeValue, type OpenStored } from "../../hash/decode.ts";
+import { digestOf, digestValue, valueHash } from "../../hash/digest.ts";
+import { encodeResult } from "../../hash/program.ts";
 import { codecsIn } from "../../hash/scan.ts";
+import { encodeStored } from "../../hash/stored.ts";
 import { encodeValue } from "../../hash/value.ts";
 import { codeExtension, packageVersion } from "../../package-info.ts";
 import { checkKnownArguments, parseArguments, schemaParameters } from "./argument-check.ts";
 import { identifyCodecs } from "./codec-code.ts";
+import { collectLarge, noteLarge } from "./garbage.ts";
 import type { LoadedCode, LoadRequest, PinnedCode, RunItem, RunResult } from "./messages.ts";
 import { taskVersions } from "./task-versions.ts";
 
@@ -76,7 +79,18 @@ export async function loadRuntime(request: LoadRequest): Promise<Runtime> {
   const code = index ? identify(request, loader, index) : null;
   const { codes } = code ? code.pinned : request.pinned!;
   const byName = new Map(codes);
-  return { code, codes, run: (item) => runItem(item, byName), check };
+  const { values = null } = request;
+  const openStored: OpenStored = (stored) => {
+    if (values === null) throw valueLost(stored);
+    noteLarge(stored.length);
+    return readValue(values, stored);
+  };
+  const run = async (item: RunItem): Promise<RunResult> => {
+    const result = await runItem(item, { codes: byName, values, openStored });
+    collectLarge();
+    return "written" in result ? resultOf(item, result.written) : result;
+  };
+  return { code, codes, run, check };
 }
 
 /** The error with places as seen from the root. */
@@ -244,7 +258,19 @@ function isPromise(value: unknown): value is PromiseLike<unknown> {
   return typeof then === "function" && !("taskName" in then);
 }
 
-async function runItem(item: RunItem, codes: ReadonlyMap<string, string>): Promise<RunResult> {
+interface Surroundings {
+  /** Name and code of each task. */
+  readonly codes: ReadonlyMap<string, string>;
+  readonly values: ValueFolder | null;
+  readonly openStored: OpenStored;
+}
+
+/** A result that waits for the disk, and nothing else of its body: neither arguments nor result are held meanwhile. */
+interface Writing {
+  readonly written: Promise<Outcome>;
+}
+
+async function runItem(item: RunItem, { codes, values, openStored }: Surroundings): Promise<RunResult | Writing> {
   const { id, task } = item;
   try {
     const definition = definedTasks().get(task);
@@ -254,17 +280,41 @@ async function runItem(item: RunItem, codes: ReadonlyMap<string, string>): Promi
       });
     }
     for (const dataset of item.datasets) rememberDataset(dataset.identity, dataset);
-    const given = item.args.map((bytes) => decodeValue(bytes, taskByName, instanceOf));
+    const given = item.args.map((bytes) => decodeValue(bytes, taskByName, instanceOf, openStored));
     // Without schemas nothing is awaited: the synchronous part of the body belongs to this turn.
     const args = definition.args === undefined ? given : await parseArguments(definition, given);
     const body = () => definition.body(...(args as never[]));
     const returned = item.context ? runInContext(bodyContext(task, item.context), body) : body();
     const result: unknown = isPromise(returned) ? await returned : returned;
-    const { kind, bytes } = encodeProgram(result, `result of ${task}`);
+    const encoded = encodeResult(result, `result of ${task}`, values?.fileBytes ?? Number.POSITIVE_INFINITY);
+    if (encoded.kind === "pieces") return { written: store(values!, encoded.pieces, encoded.length) };
+    const { kind, bytes } = encoded;
     return { id, ok: true, outcome: { kind, bytes, digest: digestValue(bytes) } };
   } catch (error) {
-    const record = errorRecord(error instanceof FiresteelError ? error : FiresteelError.from(error, Code.unknown));
-    const shown = definedTasks().get(task)?.arrow && record.stack !== undefined;
-    return { id, ok: false, error: shown ? { ...record, stack: originalStack(record.stack) } : record };
+    return failed(item, error);
   }
+}
+
+async function resultOf(item: RunItem, outcome: Promise<Outcome>): Promise<RunResult> {
+  try {
+    return { id: item.id, ok: true, outcome: await outcome };
+  } catch (error) {
+    return failed(item, error);
+  }
+}
+
+function failed({ id, task }: RunItem, error: unknown): RunResult {
+  const record = errorRecord(error instanceof FiresteelError ? error : FiresteelError.from(error, Code.unknown));
+  const shown = definedTasks().get(task)?.arrow && record.stack !== undefined;
+  return { id, ok: false, error: shown ? { ...record, stack: originalStack(record.stack) } : record };
+}
+
+/** Makes a stored value of a large result. */
+function store(values: ValueFolder, pieces: readonly Uint8Array[], length: number): Promise<Outcome> {
+  noteLarge(length);
+  const hash = valueHash();
+  for (const piece of pieces) hash.update(piece);
+  const digest = hash.digest("hex");
+  const outcome: Outcome = { kind: "value", bytes: encodeStored({ digest, length }), digest };
+  return writeValue(values, { digest, length }, pieces).then(() => outcome);
 }

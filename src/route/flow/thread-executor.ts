@@ -29,6 +29,7 @@ export function createThreadExecutor(request: LoadRequest, workers: number): Exe
   });
   return {
     name: "thread",
+    takesStored: true,
     async run({ task, code, args, context, datasets, options }, signal) {
       const item: RunItem = { id: nextId++, task, code, args, context, datasets };
       const stop = AbortSignal.any([signal, closing.signal]);

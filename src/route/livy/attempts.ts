@@ -6,7 +6,7 @@ import { Code, FiresteelError } from "../../errors.ts";
 import type { BulkResult, Invocation, Progress, SubmissionFailure, SubmissionStore } from "../../evaluate/ports.ts";
 import type { Gateway } from "./gateway.ts";
 import type { PreparedWork } from "./prepare.ts";
-import type { Ended, Submission } from "./submission.ts";
+import type { Ended, Followed } from "./submission.ts";
 import { Backoff, pause } from "./waiting.ts";
 
 /** Attempts at one piece of work before a failure of the cluster is the caller's. */
@@ -22,16 +22,19 @@ export interface AttemptsOptions {
   readonly signal: AbortSignal;
 }
 
-/** Runs attempts until one is committed or a failure is final. A submission for this work that lives already (taken up after a restart) is the first attempt. */
+/** Runs attempts until one is committed or a failure is final. A submission for this work that lives already (another process asked for it and died) is the first attempt. */
 export async function runAttempts(options: AttemptsOptions): Promise<BulkResult> {
   const { prepared, gateway, signal, tell } = options;
   const backoff = new Backoff(1_000, 30_000);
   for (let tries = 1; ; tries++) {
     signal.throwIfAborted();
-    const submission = gateway.findLive(prepared.key) ?? (await submit(options));
+    const submission = (await gateway.findLive(prepared.key)) ?? (await submit(options));
+    // Of an asker before us; two applications of one piece of work must not live at once.
+    const leaving = submission.cancelled;
     const ended = await follow(submission, signal, tell);
     if (ended.state === "succeeded") return ended.result;
     if (ended.state === "cancelled") {
+      if ((ended.withdrawn || leaving) && !signal.aborted) continue;
       if (!signal.aborted)
         throw new FiresteelError(Code.cancelled, `submission ${submission.record.id} was cancelled: ${ended.cause}`);
       throw signal.reason;
@@ -48,7 +51,7 @@ export async function runAttempts(options: AttemptsOptions): Promise<BulkResult>
   }
 }
 
-async function submit({ prepared, invocation, gateway, store }: AttemptsOptions): Promise<Submission> {
+async function submit({ prepared, invocation, gateway, store }: AttemptsOptions): Promise<Followed> {
   const { rows } = await store.listSubmissions({ work: prepared.key }, { limit: 100 });
   const replaced = await store.findResult(prepared.key);
   return gateway.submit({
@@ -59,13 +62,14 @@ async function submit({ prepared, invocation, gateway, store }: AttemptsOptions)
     jobId: invocation.jobId,
     user: invocation.user,
     tags: invocation.options.tags,
+    evalHash: invocation.evalHash,
     cluster: prepared.cluster,
     request: prepared.request,
     spec: (attempt, base) => prepared.spec(attempt, base, replaced?.submissionId ?? null),
   });
 }
 
-async function follow(submission: Submission, signal: AbortSignal, tell: Progress): Promise<Ended> {
+async function follow(submission: Followed, signal: AbortSignal, tell: Progress): Promise<Ended> {
   const unlisten = submission.listen((line) => tell(line, submission.record.id));
   const cancel = () =>
     submission.cancel(signal.reason instanceof Error ? signal.reason.message : "nobody waits for it any more");
@@ -81,7 +85,7 @@ async function follow(submission: Submission, signal: AbortSignal, tell: Progres
 
 /** The caller's error for a failed submission: what the job or the cluster said, with everything needed to look further. */
 export function errorOf(
-  submission: Submission,
+  submission: Followed,
   { failure, error }: Extract<Ended, { readonly state: "failed" | "killed" }>,
 ): FiresteelError {
   if (error !== null && error.details["kind"] === "inputChanged") return error;

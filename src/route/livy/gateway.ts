@@ -1,30 +1,35 @@
 /**
- * The gateway: all clusters and all live submissions of this process.
+ * The gateway: all clusters, and the submissions that this process keeps (`keeping.ts`) or follows (`followed.ts`).
  */
 
 import { randomBytes } from "node:crypto";
 import { Code, FiresteelError } from "../../errors.ts";
-import type { DatasetStore, Digest, Storage, SubmissionRecord, SubmissionStore } from "../../evaluate/ports.ts";
+import type {
+  DatasetStore,
+  Digest,
+  Storage,
+  SubmissionRecord,
+  SubmissionStore,
+  Surroundings,
+} from "../../evaluate/ports.ts";
+import { attributed, jobGroupOf, livyNameOf, type Origin } from "./attribution.ts";
 import type { LivyBatchRequest } from "./client.ts";
 import { Cluster, type ClusterConfig, type ClusterStatus } from "./cluster.ts";
-import { fromHadoopPath, toHadoopPath } from "./hadoop-path.ts";
+import { FollowedSubmissions, isLeaving } from "./followed.ts";
+import { toHadoopPath } from "./hadoop-path.ts";
+import { Keeping } from "./keeping.ts";
 import { PATIENCE, type Patience } from "./patience.ts";
-import { readSpec, type SparkSpec } from "./spec.ts";
+import type { SparkSpec } from "./spec.ts";
 import type { Staging } from "./staging.ts";
-import { Submission } from "./submission.ts";
+import type { Followed, Submission } from "./submission.ts";
+import { atMost } from "./waiting.ts";
 import { rowConf } from "./work-key.ts";
 
 /** What is to be submitted: one attempt at a piece of work. */
-export interface AttemptPlan {
+export interface AttemptPlan extends Origin {
   readonly work: Digest;
   /** 1 for the first attempt at this work. */
   readonly attempt: number;
-  readonly task: string;
-  readonly executionId: string;
-  readonly jobId: string;
-  readonly user: string;
-  /** Those of the task and of its caller's `withTags`; for people, in the application's configuration. */
-  readonly tags: readonly string[];
   readonly cluster: Cluster;
   /** Without name and arguments. */
   readonly request: LivyBatchRequest;
@@ -37,13 +42,13 @@ export interface Gateway extends AsyncDisposable {
   clusters(): readonly ClusterStatus[];
   /** The cluster for a new piece of work: the one asked for, else the least loaded of those that are not known to be down. */
   choose(name?: string): Cluster;
-  /** Makes the durable row and starts the submission's life. */
-  submit(plan: AttemptPlan): Promise<Submission>;
-  /** Takes up the live submissions of dead owners; returns how many. Called once, before work is asked for. */
-  adopt(): Promise<number>;
-  /** The live submission for a piece of work. */
-  findLive(work: Digest): Submission | null;
-  /** All live submissions. */
+  /** Makes the durable row, and starts the submission's life or leaves it to the keeper of the cluster. */
+  submit(plan: AttemptPlan): Promise<Followed>;
+  /** Becomes the keeper of clusters that have none, and takes up the live submissions there; returns how many. Called before work is asked for, and whenever there was a look around. */
+  tend(around?: Surroundings): Promise<number>;
+  /** The live submission for a piece of work, whoever keeps it; one whose end was asked for only when there is no other. */
+  findLive(work: Digest): Promise<Followed | null>;
+  /** All live submissions that are kept here. */
   live(): readonly Submission[];
   /** Asks every cluster once whether it is there. */
   probe(): Promise<void>;
@@ -59,7 +64,12 @@ export interface GatewayOptions {
   readonly patience?: Partial<Patience>;
   /** Told about a submission that went on without anybody waiting for it and could not be finished. */
   readonly onError?: (error: FiresteelError) => void;
+  /** Told when a submission changed that another process keeps and somebody here waits for. */
+  readonly onFollowed?: (submission: SubmissionRecord) => void;
 }
+
+/** How long closing waits for what is being written. */
+const CLOSE_MS = 5_000;
 
 /** Makes the gateway; nothing is asked of a cluster before there is work. */
 export function createGateway(options: GatewayOptions): Gateway {
@@ -72,28 +82,16 @@ export function createGateway(options: GatewayOptions): Gateway {
   }
   const stop = new AbortController();
   const patience: Patience = { ...PATIENCE, ...options.patience };
-  const live = new Set<Submission>();
-  const ending = new Set<Promise<unknown>>();
-
-  function start(cluster: Cluster, record: SubmissionRecord, spec: SparkSpec): Submission {
-    const submission = new Submission({ store, storage, patience, stop: stop.signal }, cluster, record, spec);
-    live.add(submission);
-    // Somebody may wait for `ended` and hear of its failure; nobody needs to.
-    const end = submission.ended.then(
-      () => {},
-      (error: unknown) => {
-        if (!stop.signal.aborted) options.onError?.(FiresteelError.from(error));
-      },
-    );
-    track(end.then(() => live.delete(submission)));
-    track(submission.gone);
-    return submission;
-  }
-
-  function track(promise: Promise<unknown>): void {
-    ending.add(promise);
-    void promise.finally(() => ending.delete(promise));
-  }
+  const keeping = new Keeping({
+    clusters,
+    store,
+    storage,
+    patience,
+    stop: stop.signal,
+    onError: (error) => options.onError?.(FiresteelError.from(error)),
+  });
+  let closing: Promise<void> | null = null;
+  const followed = new FollowedSubmissions(store, stop.signal, (record) => options.onFollowed?.(record));
 
   function choose(name?: string): Cluster {
     if (name !== undefined) {
@@ -112,33 +110,23 @@ export function createGateway(options: GatewayOptions): Gateway {
       );
     // Only those where the same work is the same: otherwise what ran there yesterday would not be found today.
     const alike = [first, ...others.filter((one) => one.sparkMajor === first.sparkMajor && sameRows(one, first))];
-    const load = (one: Cluster) => (one.status.state === "down" ? 1e6 : 0) + one.admission.live + one.admission.waiting;
+    const load = (one: Cluster) => {
+      const { name, state, live, waiting } = keeping.statusOf(one);
+      // What was just asked for may not be in what the keeper told last.
+      return (state === "down" ? 1e6 : 0) + Math.max(live + waiting, followed.count(name));
+    };
     return alike.reduce((best, one) => (load(one) < load(best) ? one : best));
   }
 
-  async function submit(plan: AttemptPlan): Promise<Submission> {
-    const { cluster, spec: specOf, request, tags: taskTags, ...about } = plan;
+  async function submit(plan: AttemptPlan): Promise<Followed> {
+    const { cluster, spec: specOf, request, tags, evalHash, ...about } = plan;
+    const origin: Origin = { ...about, tags, evalHash };
     const id = newAttemptId();
     const location = `${warehouse}/attempts/${id}`;
-    const livyName = `${store.storeId}-${id}`.toLowerCase();
-    const spec = specOf(id, location);
+    const livyName = livyNameOf(plan.task, store.storeId, id);
+    const spec: SparkSpec = { ...specOf(id, location), group: jobGroupOf(origin) };
     const { uri } = await staging.put(`${id}.json`, new TextEncoder().encode(JSON.stringify(spec)));
-    const tags = [request.conf?.["spark.yarn.tags"], livyName].filter((tag) => tag).join(",");
-    const body: LivyBatchRequest = {
-      ...request,
-      name: livyName,
-      args: [toHadoopPath(uri)],
-      conf: {
-        "spark.app.name": `${about.task} ${about.executionId}`,
-        "spark.firesteel.task": about.task,
-        "spark.firesteel.execution": about.executionId,
-        "spark.firesteel.tags": taskTags.join(","),
-        ...request.conf,
-        "spark.yarn.tags": tags,
-        // A second start of the driver would only race with an attempt of ours.
-        "spark.yarn.maxAppAttempts": "1",
-      },
-    };
+    const body = attributed({ ...request, args: [toHadoopPath(uri)] }, livyName, origin);
     const record: SubmissionRecord = {
       ...about,
       id,
@@ -158,55 +146,49 @@ export function createGateway(options: GatewayOptions): Gateway {
       startedAt: null,
       endedAt: null,
       confirmedAt: null,
+      note: "",
+      cancelRequested: null,
+      goneAt: null,
     };
-    await store.createSubmission(record);
-    return start(cluster, record, spec);
+    const kept = await keeping.keeps(cluster.config.name);
+    await store.createSubmission(record, kept);
+    return kept ? keeping.start(cluster, record, spec) : followed.follow(record);
   }
 
-  async function adopt(): Promise<number> {
-    const records = await store.adoptSubmissions();
-    for (const record of records) {
-      const cluster = clusters.get(record.cluster);
-      const now = { endedAt: Date.now() };
-      if (record.state === "planned") {
-        // Nothing was posted; whoever needs it asks again, and under the code of today.
-        await store.updateSubmission(record.id, {
-          ...now,
-          state: "cancelled",
-          cause: "it was never submitted before the orchestrator was started again",
-        });
-      } else if (cluster === undefined) {
-        const message = `cluster ${record.cluster} is not configured any more`;
-        await store.updateSubmission(record.id, {
-          ...now,
-          state: "failed",
-          cause: message,
-          failure: { class: "cluster", type: "ClusterUnknown", message },
-        });
-      } else {
-        const [uri] = record.request["args"] as readonly string[];
-        start(cluster, record, await readSpec(storage, fromHadoopPath(uri ?? "")));
-      }
-    }
-    return records.length;
+  async function findLive(work: Digest): Promise<Followed | null> {
+    const kept = keeping.live.filter((one) => one.record.work === work);
+    const staying = kept.find((one) => !one.cancelled);
+    if (staying !== undefined) return staying;
+    if (!store.shared) return kept[0] ?? null;
+    const { rows } = await store.listSubmissions({ work, live: true }, { limit: 10 });
+    const [record] = rows.toSorted((a, b) => Number(isLeaving(a)) - Number(isLeaving(b)));
+    if (record === undefined) return null;
+    return kept.find((one) => one.record.id === record.id) ?? followed.follow(record);
   }
 
   return {
-    clusters: () => [...clusters.values()].map(({ status }) => status),
+    clusters: () => [...clusters.values()].map((cluster) => keeping.statusOf(cluster)),
     choose,
     submit,
-    adopt,
-    findLive: (work) => [...live].find((one) => one.record.work === work && !one.cancelled) ?? null,
-    live: () => [...live],
+    tend: (around) => keeping.tend(around),
+    findLive,
+    live: () => keeping.live,
     probe: async () => {
       await Promise.all([...clusters.values()].map((cluster) => cluster.probe()));
     },
-    [Symbol.asyncDispose]: async () => {
-      stop.abort();
-      await Promise.all([...clusters.values()].map((cluster) => cluster[Symbol.asyncDispose]()));
-      await Promise.allSettled(ending);
+    [Symbol.asyncDispose]: () => {
+      closing ??= close();
+      return closing;
     },
   };
+
+  async function close(): Promise<void> {
+    stop.abort();
+    await Promise.all([...clusters.values()].map((cluster) => cluster[Symbol.asyncDispose]()));
+    await followed[Symbol.asyncDispose]();
+    // Who waits for a database that is away is left: the store's closing ends that.
+    await atMost(CLOSE_MS, keeping.ended());
+  }
 }
 
 function sameRows(a: Cluster, b: Cluster): boolean {

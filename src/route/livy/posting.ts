@@ -3,6 +3,9 @@
  *
  * The batch's name is unique and Livy refuses a second one of the same name while it holds the first. So after any answer that leaves a doubt Livy is asked by name, and only when it has not got the batch for
  * a while, and YARN has no application with our tag, the same batch is posted again.
+ *
+ * A refused POST can leave a batch that never starts. One that Livy is still working on looks the same (a proxy may have given up on it), and its application would live on after a DELETE. But Livy works through
+ * POSTs one after another: when a second one is refused for its name, the first is over.
  */
 
 import { Code, FiresteelError } from "../../errors.ts";
@@ -63,7 +66,7 @@ export async function post(
       return { kind: "refused", error };
     default:
       row.tell(`waiting: it is not known whether ${cluster.config.name} took the batch: ${wordsOf(error)}`);
-      return resolvePost(cluster, row, wordsOf(error), patience, signal);
+      return resolvePost(cluster, row, request, wordsOf(error), patience, signal);
   }
 }
 
@@ -71,6 +74,7 @@ export async function post(
 export async function resolvePost(
   cluster: Cluster,
   row: SubmissionRow,
+  request: LivyBatchRequest,
   why: string,
   patience: Patience,
   signal: AbortSignal,
@@ -87,6 +91,12 @@ export async function resolvePost(
       if (batch !== null) {
         blankSince ??= Date.now();
         if (Date.now() - blankSince > patience.zombieMs) {
+          const appId = await findOnYarn(cluster, name, signal);
+          if (appId !== null) return { kind: "onYarn", appId };
+          const made = await awaitPosts(cluster, request);
+          if (made?.name === name) return { kind: "made", batch: made };
+          const still = await cluster.client.findBatch(name, signal);
+          if (still === null || !isZombie(still)) continue;
           await cluster.client.deleteBatch(name, signal);
           return { kind: "again", why: `${why}; the batch it left never started and was deleted`, counts: true };
         }
@@ -107,6 +117,17 @@ export async function resolvePost(
       );
     }
     await pause(patience.askMs, signal);
+  }
+}
+
+/** Returns when no earlier POST is under way in Livy, told by the refusal of the same one; the batch, where that was taken after all. Rejects when there was no such answer. */
+async function awaitPosts(cluster: Cluster, request: LivyBatchRequest): Promise<LivyBatch | null> {
+  try {
+    return await cluster.client.createBatch(request);
+  } catch (error) {
+    const failure = livyFailureOf(error);
+    if (failure === LivyFailure.duplicateName || failure === LivyFailure.tooManySessions) return null;
+    throw error;
   }
 }
 

@@ -7,6 +7,7 @@ import type { StructType } from "../../define/schema.ts";
 import type { OutputOptions, SparkWork, SqlParameter } from "../../define/work.ts";
 import { Code, FiresteelError } from "../../errors.ts";
 import type { DatasetRecord, Storage } from "../../evaluate/ports.ts";
+import type { JobGroup } from "./attribution.ts";
 import { toHadoopPath } from "./hadoop-path.ts";
 
 /** One dataset that an attempt reads. */
@@ -65,6 +66,8 @@ export interface SparkSpec {
   readonly outputs: readonly SpecOutput[];
   readonly conf: Readonly<Record<string, string>>;
   readonly check: SpecCheck;
+  /** Shown with every Spark job; no part of the work. */
+  readonly group?: JobGroup;
 }
 
 /** What all attempts at one piece of work have in common. */

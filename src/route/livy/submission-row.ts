@@ -13,6 +13,8 @@ export type RowChange = Parameters<SubmissionStore["updateSubmission"]>[1];
 const REFRESH_MS = 10_000;
 /** Livy keeps this many lines. */
 const WHOLE_LOG = 200;
+/** What is told is stored so much later: reasons to wait can change quickly. */
+const NOTE_MS = 300;
 
 /** One submission's row. */
 export class SubmissionRow {
@@ -22,11 +24,15 @@ export class SubmissionRow {
   readonly #listeners = new Set<(line: string) => void>();
   #record: SubmissionRecord;
   #told = "";
+  readonly #followed: boolean;
+  #noteTimer: NodeJS.Timeout | null = null;
 
-  constructor(store: SubmissionStore, cluster: Cluster, record: SubmissionRecord) {
+  /** @param followed what is told is stored too, for other processes */
+  constructor(store: SubmissionStore, cluster: Cluster, record: SubmissionRecord, followed: boolean) {
     this.#store = store;
     this.#cluster = cluster;
     this.#record = record;
+    this.#followed = followed;
   }
 
   get record(): SubmissionRecord {
@@ -50,6 +56,19 @@ export class SubmissionRow {
     if (line === this.#told) return;
     this.#told = line;
     for (const listener of this.#listeners) listener(line);
+    if (this.#followed) this.#noteTimer ??= setTimeout(() => this.#note(), NOTE_MS);
+  }
+
+  /** Stores nothing more of what is told. */
+  close(): void {
+    if (this.#noteTimer !== null) clearTimeout(this.#noteTimer);
+    this.#noteTimer = null;
+  }
+
+  #note(): void {
+    this.#noteTimer = null;
+    // A failed store ends the orchestrator by itself.
+    if (this.#told !== this.#record.note) this.change({ note: this.#told }).catch(() => {});
   }
 
   /** Changes fields; settles when that is durable. */

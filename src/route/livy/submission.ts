@@ -44,7 +44,8 @@ import { type Claim, judge } from "./verdict.ts";
 export type Ended =
   | { readonly state: "succeeded"; readonly result: BulkResult }
   | { readonly state: "failed" | "killed"; readonly failure: SubmissionFailure; readonly error: FiresteelError | null }
-  | { readonly state: "cancelled"; readonly cause: string };
+  /** `withdrawn`: nobody had asked for that, but nobody seemed to need it any more. */
+  | { readonly state: "cancelled"; readonly cause: string; readonly withdrawn: boolean };
 
 /** What a submission needs of the world. */
 export interface SubmissionWorld {
@@ -57,8 +58,25 @@ export interface SubmissionWorld {
 
 class CancelRequest extends Error {}
 
-/** One submission; it runs by itself from the moment it is made. */
-export class Submission {
+/** A submission as it looks to those who wait for its work: kept by this process or by another. */
+export interface Followed {
+  readonly record: SubmissionRecord;
+  /** The last lines of the log. */
+  readonly logTail: readonly string[];
+  /** Settles with the end; rejects when the store fails or this process stops. */
+  readonly ended: Promise<Ended>;
+  /** Settles when the application is gone too, or nothing more can be done about it. */
+  readonly gone: Promise<void>;
+  /** Whether its end was asked for. */
+  readonly cancelled: boolean;
+  /** Tells a listener what it waits for or does; returns what ends that. */
+  listen(listener: (line: string) => void): () => void;
+  /** Asks for its end; `ended` tells when it is certain. */
+  cancel(reason: string): void;
+}
+
+/** One submission that this process keeps; it runs by itself from the moment it is made. */
+export class Submission implements Followed {
   readonly #world: SubmissionWorld;
   readonly #cluster: Cluster;
   readonly #spec: SparkSpec;
@@ -72,22 +90,35 @@ export class Submission {
   /** When Livy first claimed an end that is not proven, or stopped answering. */
   #doubtSince: number | null = null;
   #askedAt = 0;
-  /** Settles with the end; rejects when the store fails or this process stops. */
+  readonly #followed: boolean;
   readonly ended: Promise<Ended>;
-  /** Settles when the application is gone too, or nothing more can be done about it. */
   readonly gone: Promise<void>;
 
-  constructor(world: SubmissionWorld, cluster: Cluster, record: SubmissionRecord, spec: SparkSpec) {
+  /** @param followed other processes may wait for it through the store */
+  constructor(
+    world: SubmissionWorld,
+    cluster: Cluster,
+    record: SubmissionRecord,
+    spec: SparkSpec,
+    followed: boolean = false,
+  ) {
     this.#world = world;
     this.#cluster = cluster;
     this.#spec = spec;
-    this.#row = new SubmissionRow(world.store, cluster, record);
+    this.#followed = followed;
+    this.#row = new SubmissionRow(world.store, cluster, record, followed);
+    // Asked for before anybody kept it.
+    if (record.cancelRequested !== null) this.cancel(record.cancelRequested);
     this.#signal = AbortSignal.any([world.stop, this.#cancel.signal]);
     this.ended = this.#live();
     this.gone = this.ended.then(
-      (end) => (end.state === "cancelled" ? undefined : linger(cluster, this.#row, world.patience, world.stop)),
+      async (end) => {
+        if (end.state !== "cancelled") await linger(cluster, this.#row, world.patience, world.stop);
+        if (followed) await this.#row.change({ goneAt: Date.now() });
+      },
       () => {},
     );
+    this.gone.catch(() => {}); // A store that fails ends the orchestrator by itself.
   }
 
   get record(): SubmissionRecord {
@@ -98,17 +129,14 @@ export class Submission {
     return this.#row.logTail;
   }
 
-  /** Whether its end was asked for. */
   get cancelled(): boolean {
     return this.#cancel.signal.aborted;
   }
 
-  /** Tells a listener what it waits for or does; returns what ends that. */
   listen(listener: (line: string) => void): () => void {
     return this.#row.listen(listener);
   }
 
-  /** Asks for its end; `ended` tells when it is certain. */
   cancel(reason: string): void {
     this.#cancel.abort(new CancelRequest(reason));
   }
@@ -129,6 +157,7 @@ export class Submission {
       return await this.#stopForCertain(asked);
     } finally {
       this.#slot?.[Symbol.dispose]();
+      this.#row.close();
     }
   }
 
@@ -160,7 +189,11 @@ export class Submission {
     const { patience } = this.#world;
     for (let posts = 0; ; ) {
       this.#slot = await this.#admission.admit((reason) => this.#row.tell(`waiting: ${reason}`), this.#signal);
+      // Whoever asked may have died meanwhile; who takes its execution over and asks again finds no live one then, and makes a new attempt.
+      if (this.#followed && !(await this.#world.store.isWorkClaimed(this.record.work))) return this.#withdraw();
       await this.#row.to("submitting", `POST to ${this.#cluster.config.name}`);
+      // A process that was paused here may not be the keeper any more, and must not post what the new one posts.
+      await this.#world.store.confirmLease();
       const posted = await post(
         this.#cluster,
         this.#row,
@@ -187,11 +220,18 @@ export class Submission {
     }
   }
 
+  async #withdraw(): Promise<Ended> {
+    const cause = "nobody waits for it any more; it was never submitted";
+    await this.#row.to("cancelled", cause, { endedAt: Date.now() });
+    return { state: "cancelled", cause, withdrawn: true };
+  }
+
   /** After a restart in the middle of a POST. */
   async #resubmit(): Promise<Ended | null> {
     const posted = await resolvePost(
       this.#cluster,
       this.#row,
+      this.record.request as unknown as LivyBatchRequest,
       "the orchestrator was started again during the POST",
       this.#world.patience,
       this.#signal,
@@ -386,8 +426,8 @@ export class Submission {
     const { patience, stop } = this.#world;
     const before: SubmissionState = this.record.state;
     const end = async (cause: string): Promise<Ended> => {
-      await this.#row.to("cancelled", cause, { endedAt: Date.now(), confirmedAt: Date.now() });
-      return { state: "cancelled", cause };
+      await this.#row.to("cancelled", cause, { endedAt: Date.now(), confirmedAt: Date.now(), cancelRequested: reason });
+      return { state: "cancelled", cause, withdrawn: false };
     };
     if (before === "planned") return end(`${reason}; it was never submitted`);
     if (before !== "cancelling") await this.#row.to("cancelling", reason);

@@ -18,6 +18,17 @@ export async function pause(ms: number, signal?: AbortSignal): Promise<void> {
   });
 }
 
+/** Settles with a promise, or when a time is over. */
+export async function atMost(ms: number, promise: Promise<void>): Promise<void> {
+  const { promise: over, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, ms);
+  try {
+    await Promise.race([promise, over]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 /** Delays that double from `firstMs` up to `mostMs`, each shortened by up to a fifth at random so that many waiters spread out. */
 export class Backoff {
   readonly #firstMs: number;

@@ -1,7 +1,8 @@
 /** Random programs and edits: what a dry run says would run is what then runs first. */
 import fc from "fast-check";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { Explained, openExplainStore } from "./explained.ts";
+import { expect, test } from "vitest";
+import { useTemporaryStore } from "../temporary-store.ts";
+import { Explained } from "./explained.ts";
 
 /** A call in the root's body: of task `task` with a number or the result of another call. */
 type Expression = { readonly task: number; readonly of: number | Expression };
@@ -65,11 +66,7 @@ function remember({ roots, nested }: Program, versions: readonly number[], known
   roots.map(evaluate);
 }
 
-let opened: Awaited<ReturnType<typeof openExplainStore>>;
-beforeAll(async () => {
-  opened = await openExplainStore();
-});
-afterAll(() => opened[Symbol.asyncDispose]());
+const opened = useTemporaryStore();
 
 test("the calls that would run are the first of those that then run", { timeout: 300_000 }, async () => {
   await fc.assert(

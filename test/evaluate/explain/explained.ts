@@ -1,28 +1,12 @@
 /** A project that can be explained. */
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { Bodies } from "../../../src/evaluate/bodies.ts";
 import { Explainer, type Explanation } from "../../../src/evaluate/explain/explainer.ts";
 import type { Reason } from "../../../src/evaluate/explain/reasons.ts";
 import { Limits } from "../../../src/evaluate/limits.ts";
 import { encodeProgram } from "../../../src/hash/program.ts";
-import { openStore, type RecordStore } from "../../../src/record/store.ts";
+import type { RecordStore } from "../../../src/record/store.ts";
 import { createFileStorage } from "../../../src/route/storage/file-storage.ts";
 import { Engine, type Files, type Run } from "../engine.ts";
-
-/** A store in a folder of its own. */
-export async function openExplainStore(): Promise<{ readonly store: RecordStore } & AsyncDisposable> {
-  const directory = await mkdtemp(join(tmpdir(), "firesteel-explain-"));
-  const store = await openStore({ kind: "embedded", directory });
-  return {
-    store,
-    async [Symbol.asyncDispose]() {
-      await store[Symbol.asyncDispose]();
-      await rm(directory, { recursive: true, force: true });
-    },
-  };
-}
 
 /** What a dry run says of a task, in short. */
 export interface Short {

@@ -1,16 +1,13 @@
 import { rm, stat } from "node:fs/promises";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test } from "vitest";
 import { DatasetValue, FileValue } from "../../../src/define/external.ts";
 import type { Explanation } from "../../../src/evaluate/explain/explainer.ts";
 import type { Reason } from "../../../src/evaluate/explain/reasons.ts";
 import type { Files } from "../engine.ts";
-import { Explained, openExplainStore, short } from "./explained.ts";
+import { useTemporaryStore } from "../temporary-store.ts";
+import { Explained, short } from "./explained.ts";
 
-let opened: Awaited<ReturnType<typeof openExplainStore>>;
-beforeAll(async () => {
-  opened = await openExplainStore();
-});
-afterAll(() => opened[Symbol.asyncDispose]());
+const opened = useTemporaryStore();
 
 let project: Explained;
 afterEach(() => project[Symbol.asyncDispose]());
@@ -222,6 +219,12 @@ export const main = task("$.main", { version: "1" }, (by: number) => [1, 2, 3, 4
     expect((await project.dryRun("pass", file)).groups).toEqual([]);
     await project.engine.write("data.txt", "two");
     expect(only(await project.dryRun("pass", file))).toEqual([
+      { kind: "invalidResult", places: ["file data.txt has another content"] },
+    ]);
+    const run = await project.run("pass", file);
+    expect(run.ran).toEqual(["pass"]);
+    await project.engine.write("data.txt", "three");
+    expect(only(await project.execution(run.execution.id))).toEqual([
       { kind: "invalidResult", places: ["file data.txt has another content"] },
     ]);
     await rm(`${project.engine.root}/data.txt`);

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { createCodeIndex, identifyModules } from "../../../src/hash/code/identify.ts";
+import { exportVersion } from "../../../src/hash/code/own-exports.ts";
 import { type Files, flow, identify, identifyOne, modulesOf, tasksOf } from "./project.ts";
 
 const digest = (files: Files | string, options?: Parameters<typeof identifyOne>[1]) =>
@@ -178,6 +179,24 @@ describe("what a task reaches", () => {
     expect(digest(flow("() => read()", 'import { readFile as read } from "node:fs/promises";'))).not.toBe(
       digest(flow("() => read()", 'import { rm as read } from "node:fs/promises";')),
     );
+  });
+
+  it("counts an export of firesteel by a version of its own, so that a release leaves results as they are", () => {
+    const at = (firesteel: string, names: string) =>
+      digest(
+        flow(`() => [${names}]`, `import { add, sub, nothing } from "firesteel"; import * as f from "firesteel";`),
+        {
+          versions: { firesteel },
+        },
+      );
+    expect(at("2.0.0", "add, f.add")).toBe(at("1.0.0", "add, f.add"));
+    expect(at("2.0.0", "f")).toBe(at("1.0.0", "f"));
+    expect(at("1.0.0", "sub")).not.toBe(at("1.0.0", "add"));
+    expect(at("1.0.0", "f")).not.toBe(at("1.0.0", "f.add"));
+    // What firesteel does not export may come with any release.
+    expect(at("2.0.0", "nothing")).not.toBe(at("1.0.0", "nothing"));
+    expect(exportVersion("add")).toMatch(/^\d+$/);
+    expect(exportVersion("toString")).toBeUndefined();
   });
 
   it("counts JSON by content and CommonJS by text", () => {

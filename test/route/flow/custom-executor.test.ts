@@ -7,6 +7,10 @@ import { expect, it, onTestFinished } from "vitest";
 import { loadExecutors } from "../../../src/custom-executors.ts";
 import type { Invocation } from "../../../src/evaluate/ports.ts";
 import { decodeValue } from "../../../src/hash/decode.ts";
+import { digestValue } from "../../../src/hash/digest.ts";
+import { encodeStored } from "../../../src/hash/stored.ts";
+import { encodeValue } from "../../../src/hash/value.ts";
+import { createCustomExecutor } from "../../../src/route/custom-executor.ts";
 import { loadFlowCode } from "../../../src/route/flow/flow-code.ts";
 import { startBench, testExecutor } from "./executor.suite.ts";
 
@@ -38,6 +42,23 @@ export const dies = task("dies", () => { console.log("last words"); process.exit
   await expect(bench.call("dies", [])).rejects.toMatchObject({
     message: "task dies ended its process: exit code 9\nlast words",
     details: { exitCode: 9, signal: null },
+  });
+});
+
+it("gives whole values: one that only names a stored value is refused, although its digest is the value's", async () => {
+  const value = encodeValue("far away");
+  const digest = digestValue(value);
+  const executor = await createCustomExecutor(
+    () => ({
+      name: "forger",
+      run: async () => ({ kind: "value", bytes: encodeStored({ digest, length: value.length }), digest }),
+      [Symbol.asyncDispose]: async () => undefined,
+    }),
+    { name: "forger", flow: { root: "/", modules: [] }, workers: 1, options: {} },
+  );
+  await expect(executor.run({ task: "t" } as Invocation, new AbortController().signal)).rejects.toMatchObject({
+    code: "internal",
+    message: expect.stringContaining("executor forger gave no outcome of task t"),
   });
 });
 

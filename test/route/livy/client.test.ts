@@ -4,8 +4,7 @@ import type { AddressInfo } from "node:net";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { FiresteelError } from "../../../src/errors.ts";
 import { createLivyClient, type LivyClientOptions } from "../../../src/route/livy/client.ts";
-import { testCluster } from "../../cluster.ts";
-import { FakeLivy } from "../fake-livy.ts";
+import { serveDouble } from "../../livy/serve.ts";
 
 const failure = (promise: Promise<unknown>) =>
   promise.then(
@@ -152,9 +151,9 @@ describe("answers of the server", () => {
 
 describe("no answer", () => {
   it("that no connection was made is told apart from a broken one", async () => {
-    const livy = await new FakeLivy().up();
+    const livy = await serveDouble();
     await using client = createLivyClient({ name: "c", url: livy.url });
-    livy.fault("GET /version", { kind: "loseReply" });
+    livy.double.faults.script("GET /version", { when: "after", does: "drop" });
     expect(await failure(client.version())).toMatchObject({
       code: "unavailable",
       retryable: true,
@@ -180,55 +179,6 @@ describe("no answer", () => {
     } finally {
       server.closeAllConnections();
       server.close();
-    }
-  });
-});
-
-const real = await testCluster();
-const servers: readonly (readonly [
-  string,
-  () => Promise<{ readonly url: string; readonly close: () => Promise<void> }>,
-])[] = [
-  [
-    "a Livy in this process",
-    async () => {
-      const livy = await new FakeLivy().up();
-      return { url: livy.url, close: () => livy[Symbol.asyncDispose]() };
-    },
-  ],
-  ...(real === null ? [] : ([["real Livy", async () => ({ url: real.livyUrl, close: async () => {} })]] as const)),
-  ...(real?.livy09Url === undefined
-    ? []
-    : ([["real Livy 0.9", async () => ({ url: real.livy09Url ?? "", close: async () => {} })]] as const)),
-];
-
-describe.each(servers)("batches on %s", (_, open) => {
-  it("are made, found by name and id, listed, and deleted", async () => {
-    const { url, close } = await open();
-    try {
-      await using client = createLivyClient({ name: "c", url });
-      expect(await client.version()).toMatch(/^\d+\.\d+/);
-      const name = `client-test-${Date.now().toString(36)}`;
-      // A file that is not there: the batch exists, and spark-submit fails without starting anything.
-      const made = await client.createBatch({ file: "hdfs://nowhere.invalid/x.py", name });
-      expect(made).toMatchObject({ name, appId: null });
-      expect((await client.findBatch(name))?.id).toBe(made.id);
-      expect((await client.findBatch(made.id))?.name).toBe(name);
-      expect(await client.batchState(made.id)).toBeTypeOf("string");
-      expect((await client.batchLog(name, 10))?.lines).toBeInstanceOf(Array);
-      const { total } = await client.listBatches(0, 1);
-      const { batches } = await client.listBatches(Math.max(0, total - 50), 100);
-      expect(batches.map((one) => one.name)).toContain(name);
-      expect(await failure(client.createBatch({ file: "hdfs://nowhere.invalid/x.py", name }))).toMatchObject({
-        details: { kind: "duplicateName" },
-      });
-      expect(await client.deleteBatch(name)).toBe(true);
-      expect(await client.deleteBatch(name)).toBe(false);
-      expect(await client.findBatch(name)).toBeNull();
-      expect(await client.batchState(name)).toBeNull();
-      expect(await client.batchLog(name, 10)).toBeNull();
-    } finally {
-      await close();
     }
   });
 });

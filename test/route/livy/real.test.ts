@@ -63,6 +63,8 @@ describe.skipIf(cluster === null)("bulk work on real Livy and YARN", { timeout: 
     expect(first).toMatchObject({ state: "succeeded", failure: null });
     expect(first?.appId).toMatch(/^application_/);
     expect((await yarn.findByTag(first?.livyName ?? "")).map(({ id }) => id)).toEqual([first?.appId]);
+    const ofExecution = await yarn.findByTag(`execution:${first?.executionId}`);
+    expect(ofExecution.map(({ id }) => id)).toContain(first?.appId);
   });
 
   it("runs a Python file with named outputs", async () => {
@@ -140,7 +142,7 @@ describe.skipIf(cluster === null)("bulk work on real Livy and YARN", { timeout: 
     await before;
     const again = await start(bench.database);
     try {
-      expect(await again.gateway.adopt()).toBe(1);
+      expect(await again.gateway.tend()).toBe(1);
       await again.run(work);
       expect(submissions().map(({ state }) => state)).toEqual(["succeeded"]);
       expect(await yarn.findByTag(submissions()[0]?.livyName ?? "")).toHaveLength(1);

@@ -6,30 +6,34 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { DatasetValue } from "../../../src/define/external.ts";
 import { sql } from "../../../src/define/spark.ts";
 import { Code, FiresteelError } from "../../../src/errors.ts";
+import type { Double } from "../../livy/double.ts";
+import { TRACEBACK } from "../../livy/job.ts";
+import { type Served, serveDouble } from "../../livy/serve.ts";
 import { type Bench, type BenchOptions, createBench } from "../bench.ts";
-import { FakeLivy } from "../fake-livy.ts";
 
 const QUICK = { askMs: 20, manifestMs: 20, postMs: 300, zombieMs: 150, endMs: 200, lostMs: 800, lingerMs: 500 };
 
-let livy: FakeLivy;
+let served: Served;
+let livy: Double;
 let bench: Bench;
 
 async function start(options: Partial<BenchOptions> & { readonly maxLive?: number } = {}): Promise<Bench> {
   const { maxLive, ...rest } = options;
   return createBench({
-    clusters: [{ name: "local", url: livy.url, tickMs: 40, whenDown: "start it", ...(maxLive ? { maxLive } : {}) }],
+    clusters: [{ name: "local", url: served.url, tickMs: 40, whenDown: "start it", ...(maxLive ? { maxLive } : {}) }],
     patience: QUICK,
     ...rest,
   });
 }
 
 beforeEach(async () => {
-  livy = await new FakeLivy().up();
+  served = await serveDouble({ master: "local" });
+  livy = served.double;
   bench = await start();
 });
 afterEach(async () => {
   await bench[Symbol.asyncDispose]();
-  await livy[Symbol.asyncDispose]();
+  await served[Symbol.asyncDispose]();
 });
 
 const work = (n: number) => sql`SELECT ${n} AS id`;
@@ -46,7 +50,7 @@ async function until(condition: () => boolean): Promise<void> {
 describe("a submission", () => {
   it("is durable before it is visible, and runs once", async () => {
     const seen: string[] = [];
-    livy.job = ({ name }) => {
+    livy.plan = ({ name }) => {
       seen.push(
         ...[...bench.database.submissions.values()].filter((one) => one.livyName === name).map(({ state }) => state),
       );
@@ -55,7 +59,7 @@ describe("a submission", () => {
     const result = await bench.run(work(1));
     expect(seen).toEqual(["submitting"]);
     expect(await bench.run(work(1))).toEqual(result);
-    expect(livy.started).toHaveLength(1);
+    expect(livy.taken).toHaveLength(1);
     expect(states().slice(0, 3)).toEqual(["planned", "submitting", "starting"]);
     expect(states().at(-1)).toBe("succeeded");
   });
@@ -63,20 +67,20 @@ describe("a submission", () => {
   it("is planned without a trace: what is done already is told with its result", async () => {
     const before = await bench.plan(work(1));
     expect(before.result).toBeNull();
-    expect(livy.started).toHaveLength(0);
+    expect(livy.taken).toHaveLength(0);
     await expect(readdir(join(bench.folder, "staging"))).rejects.toThrow("ENOENT");
     const result = await bench.run(work(1));
     expect(await bench.plan(work(1))).toEqual({ work: before.work, result });
     expect((await bench.plan(work(2))).result).toBeNull();
-    expect(livy.started).toHaveLength(1);
+    expect(livy.taken).toHaveLength(1);
   });
 
   it("carries its name, its tag and its task", async () => {
     await bench.run(work(1));
-    const [{ request, name } = expect.unreachable()] = livy.started;
-    expect(name).toMatch(/^mem-[a-z0-9]+$/);
+    const [{ request, name } = expect.unreachable()] = livy.taken;
+    expect(name).toMatch(/^test.task-mem-[a-z0-9]+$/);
     expect(request.conf).toMatchObject({
-      "spark.yarn.tags": name,
+      "spark.yarn.tags": `${name},firesteel,execution:test-execution,user:tester,task:test.task`,
       "spark.yarn.maxAppAttempts": "1",
       "spark.firesteel.tags": "bulk-data",
       "spark.app.name": "test.task test-execution",
@@ -86,29 +90,33 @@ describe("a submission", () => {
   it("is shared by all who ask for the same work at once", async () => {
     const results = await Promise.all([bench.run(work(1)), bench.run(work(1)), bench.run(work(1))]);
     expect(new Set(results.map((one) => JSON.stringify(one))).size).toBe(1);
-    expect(livy.started).toHaveLength(1);
+    expect(livy.taken).toHaveLength(1);
   });
 
   it.each([
-    ["the reply is lost", { kind: "loseReply" }],
-    ["the server did it and answers 500", { kind: "answer", status: 500, body: '{"msg":"boom"}', handled: true }],
+    ["the reply is lost", { when: "after", does: "drop" }],
+    ["the server did it and answers 500", { when: "after", does: "answer", status: 500, body: '{"msg":"boom"}' }],
     [
       "a proxy answers with a page",
-      { kind: "answer", status: 502, body: "<html><h1>Bad Gateway</h1></html>", type: "text/html", handled: true },
+      { when: "after", does: "answer", status: 502, body: "<html><h1>Bad Gateway</h1></html>", type: "text/html" },
     ],
-    ["the answer is no JSON", { kind: "answer", status: 201, body: "OK", handled: true }],
-    ["the answer is empty", { kind: "answer", status: 500, body: "", handled: true }],
+    ["the answer is no JSON", { when: "after", does: "answer", status: 201, body: "OK" }],
+    ["the answer is empty", { when: "after", does: "answer", status: 500, body: "" }],
   ] as const)("is found by name and not posted again when %s", async (_, fault) => {
-    livy.fault("POST /batches", fault);
+    livy.faults.script("POST /batches", fault);
     await bench.run(work(1));
     expect(livy.count("POST /batches")).toBe(1);
-    expect(livy.started).toHaveLength(1);
+    expect(livy.taken).toHaveLength(1);
   });
 
   it("is posted again only after a look by name when the request was lost", async () => {
-    livy.fault("POST /batches", { kind: "loseRequest" }, { kind: "answer", status: 500, body: "" });
+    livy.faults.script(
+      "POST /batches",
+      { when: "before", does: "drop" },
+      { when: "before", does: "answer", status: 500, body: "" },
+    );
     await bench.run(work(1));
-    expect(livy.started).toHaveLength(1);
+    expect(livy.taken).toHaveLength(1);
     const posts = livy.requests.flatMap((request, i) => (request === "POST /batches" ? [i] : []));
     expect(posts).toHaveLength(3);
     for (const [i, at] of posts.slice(1).entries())
@@ -116,9 +124,12 @@ describe("a submission", () => {
   });
 
   it("gives up after a server refused five times with 500, with its words", async () => {
-    livy.fault(
+    livy.faults.script(
       "POST /batches",
-      ...Array.from({ length: 15 }, () => ({ kind: "answer", status: 500, body: '{"msg":"disk is full"}' }) as const),
+      ...Array.from(
+        { length: 15 },
+        () => ({ when: "before", does: "answer", status: 500, body: '{"msg":"disk is full"}' }) as const,
+      ),
     );
     await bench[Symbol.asyncDispose]();
     bench = await start({ patience: { ...QUICK, postMs: 10, posts: 2 } });
@@ -128,82 +139,95 @@ describe("a submission", () => {
   });
 
   it("deletes the batch that a refused request leaves behind", async () => {
-    livy.fault("POST /batches", { kind: "zombie", status: 400 });
+    livy.faults.script("POST /batches", { when: "before", does: "zombie", status: 400 });
     const error = await failure(bench.run(work(1)));
     expect(error).toMatchObject({ code: "invalid_argument", retryable: false, details: { class: "submit" } });
     expect(error.message).toContain("Rejected, Reason: no");
-    expect(livy.batches).toEqual([]);
+    expect([...livy.batches.values()]).toEqual([]);
   });
 
   it("gets rid of a zombie after a 500 and is posted again", async () => {
-    livy.fault("POST /batches", { kind: "zombie", status: 500 });
+    livy.faults.script("POST /batches", { when: "before", does: "zombie", status: 500 });
     await bench.run(work(1));
-    expect(livy.started).toHaveLength(1);
-    expect(livy.batches.filter(({ log }) => log.length === 0)).toEqual([]);
+    expect(livy.taken).toHaveLength(1);
+    expect([...livy.batches.values()].filter(({ monitored }) => !monitored)).toEqual([]);
+  });
+
+  it("is not taken for a zombie while Livy is still about to start it", async () => {
+    await bench[Symbol.asyncDispose]();
+    await served[Symbol.asyncDispose]();
+    served = await serveDouble({ timings: { postMs: 600 } });
+    livy = served.double;
+    bench = await start();
+    livy.faults.script("POST /batches", { when: "during", does: "answer", status: 504, body: "" });
+    await bench.run(work(1));
+    expect(livy.taken).toHaveLength(1);
+    expect(livy.ledger.count("accepted")).toBe(1);
   });
 
   it("waits while Livy creates too many sessions", async () => {
-    livy.fault("POST /batches", {
-      kind: "answer",
+    livy.faults.script("POST /batches", {
+      when: "before",
+      does: "answer",
       status: 400,
       body: '{"msg":"Rejected, too many sessions are being created!"}',
     });
     await bench.run(work(1));
     expect(states()).toEqual(expect.arrayContaining(["planned", "submitting", "planned", "submitting", "succeeded"]));
     expect(bench.lines.join("\n")).toContain("too many sessions");
-    expect(livy.started).toHaveLength(1);
+    expect(livy.taken).toHaveLength(1);
   });
 
   it("waits while the cluster is down, says why, and goes on by itself", async () => {
-    await livy.down();
+    await served.disconnect();
     const running = bench.run(work(1));
     await until(() => bench.lines.some((line) => line.includes("is down since")));
     expect(bench.lines.at(-1)).toMatch(
       /^waiting: cluster local at http:\/\/127\.0\.0\.1:\d+ is down since .*: connect ECONNREFUSED.*; start it$/,
     );
     expect(bench.gateway.clusters()[0]).toMatchObject({ state: "down", waiting: 1, live: 0 });
-    await livy.up();
+    await served.reconnect();
     await running;
     expect(bench.gateway.clusters()[0]).toMatchObject({ state: "up", waiting: 0 });
-    expect(livy.started).toHaveLength(1);
+    expect(livy.taken).toHaveLength(1);
   });
 
   it("survives errors while it is looked at", async () => {
-    livy.job = () => ({ runs: "ok", afterMs: 200 });
-    livy.fault(
+    livy.plan = () => ({ runs: "ok", ms: 200 });
+    livy.faults.script(
       "GET /batches",
-      ...Array.from({ length: 3 }, () => ({ kind: "answer", status: 500, body: "x" }) as const),
+      ...Array.from({ length: 3 }, () => ({ when: "before", does: "answer", status: 500, body: "x" }) as const),
     );
     await bench.run(work(1));
-    expect(livy.started).toHaveLength(1);
+    expect(livy.taken).toHaveLength(1);
   });
 
   it("is not confused with a stranger that has its id after a restart", async () => {
-    livy.job = () => ({ runs: "ok", afterMs: 300 });
+    livy.plan = () => ({ runs: "ok", ms: 300 });
     const running = bench.run(work(1));
     await until(() => states().includes("starting"));
-    livy.forgetAll();
+    livy.start({ recovery: false });
     const stranger = livy.add("somebody-else", "dead");
-    expect(stranger.id).toBe(livy.started[0]?.id);
+    expect(stranger.id).toBe(livy.taken[0]?.id);
     await running;
     expect(states()).toContain("lost");
     expect(states().at(-1)).toBe("succeeded");
-    expect(livy.started).toHaveLength(1);
+    expect(livy.taken).toHaveLength(1);
   });
 
   it("is tried again under a new name when it is lost for good", async () => {
     let first = true;
-    livy.job = () => {
+    livy.plan = () => {
       const job = first ? ({ runs: "forever" } as const) : ({ runs: "ok" } as const);
       first = false;
       return job;
     };
     const running = bench.run(work(1));
     await until(() => states().includes("running"));
-    livy.forgetAll();
+    livy.start({ recovery: false });
     await running;
-    expect(livy.started).toHaveLength(2);
-    expect(new Set(livy.started.map(({ name }) => name)).size).toBe(2);
+    expect(livy.taken).toHaveLength(2);
+    expect(new Set(livy.taken.map(({ name }) => name)).size).toBe(2);
     expect([...bench.database.submissions.values()].map(({ attempt, state }) => [attempt, state])).toEqual([
       [1, "failed"],
       [2, "succeeded"],
@@ -211,22 +235,22 @@ describe("a submission", () => {
   });
 
   it("takes a state that it does not know for no end", async () => {
-    livy.job = () => ({ runs: "ok", afterMs: 250 });
+    livy.plan = () => ({ runs: "ok", ms: 250 });
     const running = bench.run(work(1));
-    await until(() => livy.batches.length > 0);
-    livy.batches[0]!.state = "recovering";
+    await until(() => livy.batches.size > 0);
+    livy.lie("0", "recovering");
     await running;
     expect(states().at(-1)).toBe("succeeded");
   });
 
   it("succeeds when its manifest is there, though Livy says dead", async () => {
-    livy.job = () => ({ runs: "ok", afterMs: 60 });
+    livy.plan = () => ({ runs: "ok", ms: 60 });
     const running = bench.run(work(1));
-    await until(() => livy.batches.length > 0);
-    livy.batches[0]!.state = "dead";
+    await until(() => livy.batches.size > 0);
+    livy.lie("0", "dead");
     await running;
     expect(states().at(-1)).toBe("succeeded");
-    expect(livy.started).toHaveLength(1);
+    expect(livy.taken).toHaveLength(1);
   });
 
   it.each(["list", "stat"] as const)(
@@ -245,7 +269,7 @@ describe("a submission", () => {
           [call]: (...args: Parameters<typeof files.list>) => (isDown ? refuse() : files[call](...(args as [string]))),
         }),
       });
-      livy.job = () => ({ runs: "ok", afterMs: 300 });
+      livy.plan = () => ({ runs: "ok", ms: 300 });
       await writeFile(join(bench.folder, "input"), "12");
       const file = { path: "input", bytes: 2 };
       const location = pathToFileURL(bench.folder).href;
@@ -254,48 +278,48 @@ describe("a submission", () => {
       const running = bench.run(sql`SELECT * FROM ${new DatasetValue(identity)}`, {
         datasets: [{ ...record, files: [file] }],
       });
-      await until(() => livy.batches.length > 0);
+      await until(() => livy.batches.size > 0);
       isDown = true;
       await until(() => asked > 0);
-      livy.batches[0]!.state = "dead";
+      livy.lie("0", "dead");
       // As long as Livy's word would be enough after.
       await sleep(2 * QUICK.lostMs);
       expect(bench.lines).toContain("waiting: storage is away");
       isDown = false;
       await running;
-      expect(livy.started).toHaveLength(1);
+      expect(livy.taken).toHaveLength(1);
       expect(states().at(-1)).toBe("succeeded");
     },
   );
 
   it("gives a failure of the job to the caller, and does not try it again", async () => {
-    livy.job = () => ({ runs: "fails" });
+    livy.plan = () => ({ runs: "fails" });
     const error = await failure(bench.run(work(1)));
     expect(error).toMatchObject({
       code: "unknown",
       message: "ValueError: column price is missing (line 3, column 7)",
-      details: { class: "user", name: "ValueError", traceback: "Traceback ..." },
+      details: { class: "user", name: "ValueError", traceback: TRACEBACK },
     });
-    expect(livy.started).toHaveLength(1);
+    expect(livy.taken).toHaveLength(1);
   });
 
   it("is tried three times when the cluster fails it", { timeout: 20_000 }, async () => {
-    livy.job = () => ({ runs: "dies" });
+    livy.plan = () => ({ runs: "throws" });
     const error = await failure(bench.run(work(1)));
     expect(error).toMatchObject({ code: "unavailable", details: { class: "cluster" } });
-    expect(livy.started).toHaveLength(3);
+    expect(livy.taken).toHaveLength(3);
   });
 
   it("keeps to the limit of live submissions, in the order asked for", async () => {
     await bench[Symbol.asyncDispose]();
     bench = await start({ maxLive: 2 });
     let most = 0;
-    livy.job = () => {
-      most = Math.max(most, livy.batches.filter(({ state }) => state !== "success").length);
-      return { runs: "ok", afterMs: 60 };
+    livy.plan = () => {
+      most = Math.max(most, livy.taken.length + 1 - livy.ledger.count("manifest"));
+      return { runs: "ok", ms: 60 };
     };
     await Promise.all(Array.from({ length: 8 }, (_, i) => bench.run(work(i))));
-    expect(livy.started).toHaveLength(8);
+    expect(livy.taken).toHaveLength(8);
     expect(most).toBeLessThanOrEqual(2);
   });
 
@@ -303,9 +327,9 @@ describe("a submission", () => {
     await bench[Symbol.asyncDispose]();
     bench = await start({ maxLive: 150 });
     for (let i = 0; i < 250; i++) livy.add(null, "success");
-    livy.job = () => ({ runs: "ok", afterMs: 400 });
+    livy.plan = () => ({ runs: "ok", ms: 400 });
     await Promise.all(Array.from({ length: 120 }, (_, i) => bench.run(work(i))));
-    expect(livy.started).toHaveLength(120);
+    expect(livy.taken).toHaveLength(120);
     expect(livy.count("GET /batches/x")).toBe(0);
     expect(livy.count("GET /batches/x/state")).toBe(0);
   });
@@ -322,18 +346,18 @@ describe("a submission", () => {
 
 describe("cancelling", () => {
   it("stops the application before it rejects", async () => {
-    livy.job = () => ({ runs: "forever" });
+    livy.plan = () => ({ runs: "forever" });
     const controller = new AbortController();
     const running = bench.run(work(1), { signal: controller.signal });
     await until(() => states().includes("running"));
     controller.abort();
     expect(await failure(running)).toMatchObject({ code: "cancelled" });
-    expect(livy.batches).toEqual([]);
+    expect([...livy.batches.values()]).toEqual([]);
     expect(states().slice(-2)).toEqual(["cancelling", "cancelled"]);
   });
 
   it("goes on while somebody else waits, and the one who leaves is let go at once", async () => {
-    livy.job = () => ({ runs: "ok", afterMs: 150 });
+    livy.plan = () => ({ runs: "ok", ms: 150 });
     const controller = new AbortController();
     const leaving = bench.run(work(1), { signal: controller.signal });
     const staying = bench.run(work(1));
@@ -345,7 +369,7 @@ describe("cancelling", () => {
   });
 
   it("submits nothing when it comes before the POST", async () => {
-    await livy.down();
+    await served.disconnect();
     const controller = new AbortController();
     const running = bench.run(work(1), { signal: controller.signal });
     await until(() => bench.lines.some((line) => line.includes("down")));
@@ -355,32 +379,32 @@ describe("cancelling", () => {
   });
 
   it("keeps trying while Livy is down, and says so", async () => {
-    livy.job = () => ({ runs: "forever" });
+    livy.plan = () => ({ runs: "forever" });
     const controller = new AbortController();
     const running = failure(bench.run(work(1), { signal: controller.signal }));
     await until(() => states().includes("running"));
-    await livy.down();
+    await served.disconnect();
     controller.abort();
     await until(() => [...bench.database.submissions.values()][0]?.cause.includes("trying again") ?? false);
-    await livy.up();
+    await served.reconnect();
     expect(await running).toMatchObject({ code: "cancelled" });
-    expect(livy.batches).toEqual([]);
+    expect([...livy.batches.values()]).toEqual([]);
     expect(states().at(-1)).toBe("cancelled");
   });
 
   it("of a batch whose POST is not answered leaves none behind", async () => {
-    livy.job = () => ({ runs: "forever" });
-    livy.fault("POST /batches", { kind: "loseReply" });
-    livy.fault(
+    livy.plan = () => ({ runs: "forever" });
+    livy.faults.script("POST /batches", { when: "after", does: "drop" });
+    livy.faults.script(
       "GET /batches/x",
-      ...Array.from({ length: 5 }, () => ({ kind: "answer", status: 500, body: "" }) as const),
+      ...Array.from({ length: 5 }, () => ({ when: "before", does: "answer", status: 500, body: "" }) as const),
     );
     const controller = new AbortController();
     const running = failure(bench.run(work(1), { signal: controller.signal }));
-    await until(() => livy.started.length > 0);
+    await until(() => livy.taken.length > 0);
     controller.abort();
     expect(await running).toMatchObject({ code: "cancelled" });
-    expect(livy.batches).toEqual([]);
+    expect([...livy.batches.values()]).toEqual([]);
   });
 });
 
@@ -388,18 +412,18 @@ describe("after a restart of the orchestrator", () => {
   it.each(["submitting", "starting", "running"] as const)(
     "a submission that was %s is taken up, joined and not posted again",
     async (state) => {
-      livy.job = () => ({ runs: "ok", afterMs: 400 });
-      if (state === "submitting") livy.fault("POST /batches", { kind: "loseReply" });
+      livy.plan = () => ({ runs: "ok", ms: 400 });
+      if (state === "submitting") livy.faults.script("POST /batches", { when: "after", does: "drop" });
       const running = failure(bench.run(work(1)));
-      await until(() => livy.started.length > 0 && states().includes(state));
+      await until(() => livy.taken.length > 0 && states().includes(state));
       await bench.kill();
       await running;
       const folder = bench.folder;
       const again = await start({ database: bench.database, folder });
       try {
-        expect(await again.gateway.adopt()).toBe(1);
+        expect(await again.gateway.tend()).toBe(1);
         await again.run(work(1));
-        expect(livy.started).toHaveLength(1);
+        expect(livy.taken).toHaveLength(1);
         expect(livy.count("POST /batches")).toBe(1);
         expect([...bench.database.submissions.values()].map((one) => one.state)).toEqual(["succeeded"]);
       } finally {
@@ -409,14 +433,14 @@ describe("after a restart of the orchestrator", () => {
   );
 
   it("a submission that nobody asks for finishes and is recorded", async () => {
-    livy.job = () => ({ runs: "ok", afterMs: 200 });
+    livy.plan = () => ({ runs: "ok", ms: 200 });
     const running = failure(bench.run(work(1)));
     await until(() => states().includes("starting"));
     await bench.kill();
     await running;
     const again = await start({ database: bench.database, folder: bench.folder });
     try {
-      await again.gateway.adopt();
+      await again.gateway.tend();
       await until(() => bench.database.results.size === 1);
     } finally {
       await again[Symbol.asyncDispose]();
@@ -424,20 +448,20 @@ describe("after a restart of the orchestrator", () => {
   });
 
   it("a cancellation under way goes on", async () => {
-    livy.job = () => ({ runs: "forever" });
+    livy.plan = () => ({ runs: "forever" });
     const controller = new AbortController();
     const running = failure(bench.run(work(1), { signal: controller.signal }));
     await until(() => states().includes("running"));
-    livy.fault("DELETE /batches/x", { kind: "loseRequest" });
+    livy.faults.script("DELETE /batches/x", { when: "before", does: "drop" });
     controller.abort();
     await until(() => states().includes("cancelling") && livy.count("DELETE /batches/x") > 0);
     await bench.kill();
     await running;
     const again = await start({ database: bench.database, folder: bench.folder });
     try {
-      expect(await again.gateway.adopt()).toBe(1);
+      expect(await again.gateway.tend()).toBe(1);
       await until(() => states().at(-1) === "cancelled");
-      expect(livy.batches).toEqual([]);
+      expect([...livy.batches.values()]).toEqual([]);
     } finally {
       await again[Symbol.asyncDispose]();
     }

@@ -371,7 +371,7 @@ export const NewArgumentsSchema: GenMessage<NewArguments> = /*@__PURE__*/
  */
 export type InvalidResult = Message<"firesteel.v1.InvalidResult"> & {
   /**
-   * What is not as it was, in words. Empty for past executions, of which that is not recorded.
+   * What is not as it was, in words. Empty where that could not be told.
    *
    * @generated from field: repeated string places = 1;
    */

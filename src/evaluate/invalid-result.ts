@@ -4,11 +4,9 @@
 
 import { isAbsolute, relative, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { findExternals } from "../../hash/scan.ts";
-import { mentionsExternals } from "../bodies.ts";
-import type { Inputs, InputsContext } from "../inputs.ts";
-import type { DatasetRecord, DatasetStore } from "../ports.ts";
-import type { DatasetNames } from "./argument-change.ts";
+import { findExternals } from "../hash/scan.ts";
+import type { Inputs, InputsContext } from "./inputs.ts";
+import type { DatasetRecord, DatasetStore } from "./ports.ts";
 
 /** How files and datasets are looked at. */
 export interface Look {
@@ -68,26 +66,8 @@ async function changeOf(record: DatasetRecord, { storages }: Look["context"]): P
   return first ?? "it changed while it was looked at";
 }
 
-/** Names for the datasets in these encodings: the places where they were verified last. */
-export async function datasetNames(
-  encodings: readonly (readonly Uint8Array[])[],
-  store: DatasetStore,
-  root: string,
-): Promise<DatasetNames> {
-  const names = new Map<string, string>();
-  for (const bytes of encodings.flat()) {
-    if (!mentionsExternals(bytes)) continue;
-    for (const { identity } of findExternals(bytes).datasets) {
-      if (names.has(identity)) continue;
-      const [last] = await store.findDataset(identity);
-      if (last) names.set(identity, shownPlace(last.location, root));
-    }
-  }
-  return names;
-}
-
 /** A location from the project's root where it is below it. */
-function shownPlace(location: string, root: string): string {
+export function shownPlace(location: string, root: string): string {
   if (!location.startsWith("file:")) return location;
   const path = fileURLToPath(location);
   const below = relative(root, path);

@@ -1,0 +1,153 @@
+/** Submissions: bulk work on clusters. */
+
+import type { Digest } from "../../hash/digest.ts";
+import type { DatasetRecord } from "./datasets.ts";
+import type { Page, PageRequest } from "./paging.ts";
+import type { StoreChange } from "./sharing.ts";
+import type { EpochMs } from "./time.ts";
+
+export const SubmissionState = {
+  planned: "planned",
+  submitting: "submitting",
+  starting: "starting",
+  running: "running",
+  succeeded: "succeeded",
+  failed: "failed",
+  killed: "killed",
+  cancelling: "cancelling",
+  cancelled: "cancelled",
+  lost: "lost",
+} as const;
+/** `planned` (row exists) -> `submitting` (POST under way or its answer unknown) -> `starting` -> `running` -> an end; `lost` is provisional until manifest and ResourceManager were asked. */
+export type SubmissionState = (typeof SubmissionState)[keyof typeof SubmissionState];
+
+/** Whose fault a failed submission is: `user` and `submit` are not retried, `cluster` is. */
+export type FailureClass = "user" | "cluster" | "submit";
+
+export interface SubmissionFailure {
+  readonly class: FailureClass;
+  readonly type: string;
+  readonly message: string;
+  readonly position?: { readonly line: number; readonly column: number } | null;
+  readonly traceback?: string;
+}
+
+/** One Livy batch that we own. */
+export interface SubmissionRecord {
+  /** The attempt id. */
+  readonly id: string;
+  readonly work: Digest;
+  /** 1 for the first attempt at this work, then 2, ... */
+  readonly attempt: number;
+  readonly task: string;
+  readonly executionId: string;
+  readonly jobId: string;
+  readonly user: string;
+  readonly cluster: string;
+  /** Unique Livy name: store id + attempt id. */
+  readonly livyName: string;
+  readonly state: SubmissionState;
+  /** Why it is in this state, in words. */
+  readonly cause: string;
+  readonly batchId: number | null;
+  readonly appId: string | null;
+  /** URI of the attempt's folder, no trailing slash. */
+  readonly location: string;
+  /** The body POSTed to Livy, as JSON, for people. */
+  readonly request: Readonly<Record<string, unknown>>;
+  readonly sparkUiUrl: string | null;
+  readonly driverLogUrl: string | null;
+  readonly failure: SubmissionFailure | null;
+  readonly createdAt: EpochMs;
+  readonly submittedAt: EpochMs | null;
+  readonly startedAt: EpochMs | null;
+  readonly endedAt: EpochMs | null;
+  /** When Livy, a manifest or the ResourceManager last confirmed the state. */
+  readonly confirmedAt: EpochMs | null;
+  /** What it waits for or does, in words; written only where another process may read it. */
+  readonly note: string;
+  /** Why its end was asked for by a process that does not keep it. */
+  readonly cancelRequested: string | null;
+  /** When its application was gone too, after its end; null also where nobody else needs to know. */
+  readonly goneAt: EpochMs | null;
+}
+
+/** A submission that this process has just begun to keep. */
+export interface TakenSubmission {
+  readonly submission: SubmissionRecord;
+  /** Somebody works on the piece of work right now, and so waits for it. */
+  readonly asked: boolean;
+}
+
+/** How a cluster is, as its keeper tells it to the other processes: plain JSON. */
+export interface ClusterNote {
+  readonly name: string;
+  readonly status: Readonly<Record<string, unknown>>;
+}
+
+export interface SubmissionTransition {
+  readonly submissionId: string;
+  readonly at: EpochMs;
+  readonly from: SubmissionState | null;
+  readonly to: SubmissionState;
+  readonly cause: string;
+}
+
+/** The outputs of bulk work: output name to dataset. */
+export interface BulkResult {
+  readonly work: Digest;
+  readonly submissionId: string;
+  readonly outputs: Readonly<Record<string, DatasetRecord>>;
+}
+
+/** Submissions and the results of bulk work. Every write carries this process's lease epoch; a stale one is refused with code `aborted`. */
+export interface SubmissionStore {
+  /** Short id of this store, part of every Livy name. */
+  readonly storeId: string;
+  /** Other processes may have the store open. */
+  readonly shared: boolean;
+  /** Creates it; `kept: false` leaves it to the keeper of its cluster. */
+  createSubmission(submission: SubmissionRecord, kept?: boolean): Promise<void>;
+  /** Changes fields; where `state` changes, writes the transition too. */
+  updateSubmission(
+    id: string,
+    change: Partial<Omit<SubmissionRecord, "id" | "work" | "attempt" | "livyName">>,
+  ): Promise<void>;
+  findSubmission(id: string): Promise<SubmissionRecord | null>;
+  listSubmissions(
+    filter: {
+      readonly cluster?: string;
+      readonly state?: SubmissionState;
+      readonly executionId?: string;
+      readonly work?: Digest;
+      readonly live?: boolean;
+    },
+    page: PageRequest,
+  ): Promise<Page<SubmissionRecord>>;
+  listTransitions(submissionId: string): Promise<readonly SubmissionTransition[]>;
+  findSubmissions(ids: readonly string[]): Promise<readonly SubmissionRecord[]>;
+  /**
+   * Takes the live submissions (planned ... cancelling, lost) on those of the clusters that this process keeps, where nobody keeps them or their owner is dead; each goes to one caller only. So do, after a minute, those of dead
+   * owners on clusters that no process keeps.
+   */
+  takeSubmissions(clusters: readonly string[]): Promise<readonly TakenSubmission[]>;
+  /** Becomes the keeper of a cluster, or stays it; false when another live owner is. Ends with this process's lease. */
+  claimCluster(cluster: string): Promise<boolean>;
+  /** Tells the other processes how a cluster is. */
+  tellCluster(note: ClusterNote): Promise<void>;
+  /** Whether anybody works on a piece of work. */
+  isWorkClaimed(work: Digest): Promise<boolean>;
+  /** Rejects with `aborted` where this process's lease may be over. Asked before what a database cannot refuse. */
+  confirmLease(): Promise<void>;
+  /** Tells what other processes changed (and this one), after it is durable; what is told may be missed. Returns what ends that. */
+  onChange(listener: (change: StoreChange) => void): () => void;
+  /** Takes or renews the lease on a piece of work; false when another live owner holds it. */
+  claimWork(work: Digest): Promise<boolean>;
+  releaseWork(work: Digest): Promise<void>;
+  findResult(work: Digest): Promise<BulkResult | null>;
+  /** Commits an attempt: one compare-and-set. False when another attempt's result is committed (and `replaces` does not name it). */
+  commitResult(result: BulkResult, replaces?: string): Promise<boolean>;
+  /** Appends log lines (bounded per submission, the newest are kept). */
+  appendLog(submissionId: string, lines: readonly string[]): Promise<void>;
+  readLog(submissionId: string): Promise<readonly string[]>;
+}

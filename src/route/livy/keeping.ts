@@ -1,0 +1,210 @@
+/**
+ * Keeping clusters: of all processes on one store, one admits, posts and watches everything on a cluster.
+ *
+ * That one is its *keeper*: the process that holds the cluster's claim, which ends with its lease. So a limit of the cluster counts for all processes, one list request a tick serves them all, and whoever needs work done
+ * on a cluster that another keeps writes the row of its submission (`planned`, kept by nobody) and follows it through the store (`followed.ts`). The keeper takes every live submission on its clusters that nobody keeps or
+ * whose keeper is dead. A keeper that dies or stops is replaced by whoever looks first; one that was paused meanwhile finds its lease gone: its writes are refused and it does not post (`Submission`).
+ */
+
+import type {
+  DatasetStore,
+  Storage,
+  SubmissionRecord,
+  SubmissionStore,
+  Surroundings,
+  TakenSubmission,
+} from "../../evaluate/ports.ts";
+import type { Cluster, ClusterStatus } from "./cluster.ts";
+import { fromHadoopPath } from "./hadoop-path.ts";
+import type { Patience } from "./patience.ts";
+import { readSpec, type SparkSpec } from "./spec.ts";
+import { Submission } from "./submission.ts";
+
+export interface KeepingOptions {
+  readonly clusters: ReadonlyMap<string, Cluster>;
+  readonly store: SubmissionStore & DatasetStore;
+  readonly storage: Storage;
+  readonly patience: Patience;
+  /** Aborted when this process stops. */
+  readonly stop: AbortSignal;
+  /** Told about a submission that went on without anybody waiting for it and could not be finished. */
+  readonly onError: (error: unknown) => void;
+}
+
+/** Between two tries to become the keeper of a cluster outside of the regular looks. */
+const CLAIM_MS = 1_000;
+
+/** How long after its life failed (for a reason that is neither its own nor its cluster's) a submission is begun again. */
+const AGAIN_MS = 10_000;
+
+/** The clusters that this process keeps, and the submissions on them. */
+export class Keeping {
+  readonly #options: KeepingOptions;
+  readonly #live = new Map<string, Submission>();
+  readonly #ending = new Set<Promise<unknown>>();
+  readonly #kept = new Set<string>();
+  readonly #tries = new Map<string, { readonly at: number; readonly claimed: Promise<boolean> }>();
+  /** What the keepers of the others tell of them. */
+  #notes: Surroundings["keptClusters"] = new Map();
+  readonly #told = new Map<string, string>();
+  #taking: Promise<unknown> = Promise.resolve();
+  /** Kept here, and to be begun (again): their spec could not be read, or their life failed while others wait for their end. */
+  #waiting: readonly { readonly submission: SubmissionRecord; readonly dueAt: number }[] = [];
+
+  constructor(options: KeepingOptions) {
+    this.#options = options;
+  }
+
+  /** Submissions that live and are kept here. */
+  get live(): readonly Submission[] {
+    return [...this.#live.values()];
+  }
+
+  /** How a cluster is: known here, or told by its keeper. */
+  statusOf(cluster: Cluster): ClusterStatus {
+    const { status } = cluster;
+    if (this.#kept.has(status.name)) return status;
+    // Told by this code or another version of it; where it lies and what it is called is this process's own configuration.
+    const { state, since, confirmedAt, version, live, waiting, lastError } = {
+      ...status,
+      ...(this.#notes.get(status.name) as Partial<ClusterStatus> | undefined),
+    };
+    return { ...status, state, since, confirmedAt, version, live, waiting, lastError };
+  }
+
+  /** Whether this process keeps a cluster; becomes its keeper when nobody is. */
+  async keeps(cluster: string): Promise<boolean> {
+    if (this.#kept.has(cluster)) return true;
+    const now = performance.now();
+    let last = this.#tries.get(cluster);
+    if (last === undefined || now - last.at >= CLAIM_MS) {
+      last = { at: now, claimed: this.#claim(cluster) };
+      this.#tries.set(cluster, last);
+    }
+    return last.claimed;
+  }
+
+  async #claim(cluster: string): Promise<boolean> {
+    const claimed = await this.#options.store.claimCluster(cluster);
+    if (claimed) this.#kept.add(cluster);
+    return claimed;
+  }
+
+  /** Starts the life of a submission whose row says that this process keeps it. */
+  start(cluster: Cluster, taken: SubmissionRecord, spec: SparkSpec, followed = false): Submission {
+    const { store, storage, patience, stop, onError } = this.#options;
+    const submission = new Submission({ store, storage, patience, stop }, cluster, taken, spec, followed);
+    this.#live.set(taken.id, submission);
+    // Somebody may wait for `ended` and hear of its failure; nobody needs to.
+    const end = submission.ended.then(
+      () => {},
+      (error: unknown) => {
+        if (stop.aborted) return;
+        onError(error);
+        // Whoever follows it hears of its end only through its row.
+        if (followed)
+          this.#waiting = [...this.#waiting, { submission: submission.record, dueAt: performance.now() + AGAIN_MS }];
+      },
+    );
+    this.#track(end.then(() => this.#live.delete(taken.id)));
+    this.#track(submission.gone);
+    return submission;
+  }
+
+  /** Becomes the keeper of clusters without one, takes the submissions there, and tells how they are; returns how many it took. One after another, however often it is asked for. */
+  tend(around: Surroundings | null = null): Promise<number> {
+    const tended = this.#taking.then(() => this.#tend(around));
+    this.#taking = tended.catch(() => {});
+    return tended;
+  }
+
+  /** Settles when every submission has been left to itself or has ended. */
+  async ended(): Promise<void> {
+    await this.#taking;
+    await Promise.allSettled(this.#ending);
+  }
+
+  async #tend(around: Surroundings | null): Promise<number> {
+    const { store, clusters, stop } = this.#options;
+    if (stop.aborted) return 0;
+    const before = this.#kept.size;
+    for (const name of clusters.keys()) {
+      if (this.#kept.has(name) || around?.keptClusters.has(name)) continue;
+      await this.#claim(name);
+    }
+    if (around !== null) {
+      this.#notes = around.keptClusters;
+      for (const id of around.cancelledSubmissions) await this.#cancel(id);
+    }
+    const news = around === null || around.submissions || this.#kept.size > before;
+    const taken = news ? await store.takeSubmissions([...clusters.keys()]) : [];
+    for (const one of taken) await this.#take(one);
+    const due = this.#waiting.filter(({ dueAt }) => dueAt <= performance.now());
+    this.#waiting = this.#waiting.filter((one) => !due.includes(one));
+    for (const { submission } of due) await this.#begin(submission);
+    await this.#tell();
+    return taken.length;
+  }
+
+  async #take({ submission, asked }: TakenSubmission): Promise<void> {
+    const { store, clusters } = this.#options;
+    const now = { endedAt: Date.now() };
+    if (submission.state === "planned" && !asked && submission.cancelRequested === null) {
+      // Nothing was posted; whoever needs it asks again, and under the code of today.
+      await store.updateSubmission(submission.id, {
+        ...now,
+        state: "cancelled",
+        cause: "it was never submitted before the orchestrator that asked for it ended",
+      });
+    } else if (!clusters.has(submission.cluster)) {
+      const message = `cluster ${submission.cluster} is not configured any more`;
+      await store.updateSubmission(submission.id, {
+        ...now,
+        state: "failed",
+        cause: message,
+        failure: { class: "cluster", type: "ClusterUnknown", message },
+      });
+    } else {
+      await this.#begin(submission);
+    }
+  }
+
+  async #begin(submission: SubmissionRecord): Promise<void> {
+    const { store, storage, clusters } = this.#options;
+    const [uri] = submission.request["args"] as readonly string[];
+    try {
+      const spec = await readSpec(storage, fromHadoopPath(uri ?? ""));
+      this.start(clusters.get(submission.cluster)!, submission, spec, store.shared);
+    } catch (error) {
+      // The storage may be away; what runs goes on by itself meanwhile.
+      const note = `waiting: what was submitted cannot be read: ${(error as Error).message}`;
+      if (note !== submission.note) await store.updateSubmission(submission.id, { note });
+      this.#waiting = [...this.#waiting, { submission: { ...submission, note }, dueAt: 0 }];
+    }
+  }
+
+  async #cancel(id: string): Promise<void> {
+    const submission = this.#live.get(id);
+    if (submission === undefined || submission.cancelled) return;
+    const record = (await this.#options.store.findSubmissions([id]))[0];
+    submission.cancel(record?.cancelRequested ?? "cancelled on request");
+  }
+
+  async #tell(): Promise<void> {
+    const { store, clusters } = this.#options;
+    if (!store.shared) return;
+    for (const name of this.#kept) {
+      const { live, waiting, state, since, version, lastError, confirmedAt } = clusters.get(name)!.status;
+      const text = JSON.stringify({ live, waiting, state, since, version, lastError });
+      if (this.#told.get(name) === text) continue;
+      this.#told.set(name, text);
+      await store.tellCluster({ name, status: { live, waiting, state, since, version, lastError, confirmedAt } });
+    }
+  }
+
+  #track(promise: Promise<unknown>): void {
+    this.#ending.add(promise);
+    const forget = () => this.#ending.delete(promise);
+    promise.then(forget, forget);
+  }
+}

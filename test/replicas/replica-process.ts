@@ -1,0 +1,47 @@
+/**
+ * One of several orchestrators, in a process of its own: `node replica-process.ts ROOT OPTIONS`, these as JSON. Prints the gRPC address when it serves, and its log on stderr; exits with 1 when it had to stop by itself,
+ * as `firesteel serve` does.
+ */
+
+import { pino } from "pino";
+import { parseConfig } from "../../src/config.ts";
+import { startOrchestrator } from "../../src/main.ts";
+
+/** What such a process is told. */
+export interface ReplicaOptions {
+  readonly database: string;
+  readonly livyUrl: string;
+  readonly maxLive: number;
+  readonly tickMs: number;
+  readonly leaseMs: number;
+}
+
+const [root = "", json = "{}"] = process.argv.slice(2);
+const { database, livyUrl, maxLive, tickMs, leaseMs } = JSON.parse(json) as ReplicaOptions;
+const orchestrator = await startOrchestrator({
+  root,
+  config: parseConfig(
+    {
+      flows: ["flow.ts"],
+      database,
+      clusters: [{ name: "double", url: livyUrl, maxLive, tickMs }],
+      workers: 1,
+      grpcPort: 0,
+      httpPort: 0,
+    },
+    "firesteel.config.ts",
+    {},
+  ),
+  log: pino({ level: "info" }, pino.destination(2)),
+  localCluster: async () => null,
+  leaseMs,
+});
+process.once("SIGTERM", () => void orchestrator.stop().then(() => process.exit()));
+// The test that started it has ended, in whatever way.
+process.stdin.on("close", () => process.exit(1)).resume();
+console.log(orchestrator.grpcAddress);
+const reason = await orchestrator.stopped;
+if (reason !== null) {
+  console.error(reason.message);
+  process.exit(1);
+}
