@@ -53,11 +53,12 @@ export class Oracle {
         if (kept === "surely") continue;
         const least = trace.must.has(id) && kept === undefined ? 1 : 0;
         const before = found.get(keeps ? key : id) ?? { least: 0, most: 0, shown };
-        // Executions, and calls under several contexts, share a body while it runs, and its result. Who was told that there is none just before that was there runs it again.
+        // Calls under several contexts share a body while it runs, and its result; who was told that there is none just before that was there runs it again. Executions at the same time do so too, and one of them starts over
+        // where the other wrote what it had looked at: then it is not counted how often.
         found.set(keeps ? key : id, {
           shown,
           least: keeps ? Math.max(before.least, least) : before.least + least,
-          most: before.most + asked,
+          most: naives.length > 1 ? Number.MAX_SAFE_INTEGER : before.most + asked,
         });
       }
     const bounds = new Map<string, Bounds>();
