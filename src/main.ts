@@ -26,9 +26,10 @@ import { openProjectCode } from "./project-code.ts";
 import { LEASE_MS } from "./record/lease.ts";
 import { openStore } from "./record/store.ts";
 import type { LoadedFlowCode } from "./route/flow/flow-code.ts";
-import { createGateway } from "./route/livy/gateway.ts";
+import { createGateway, type Gateway } from "./route/livy/gateway.ts";
 import { createStaging } from "./route/livy/staging.ts";
 import { createSparkExecutor } from "./route/spark-executor.ts";
+import { createSparkSettingsStorage, SPARK_SETTINGS } from "./route/spark-settings.ts";
 import { createFileStorage } from "./route/storage/file-storage.ts";
 import { createStorages } from "./route/storage/storages.ts";
 import type { Orchestrator } from "./serve/orchestrator.ts";
@@ -78,11 +79,12 @@ export async function startOrchestrator({
   );
   const storage = createFileStorage();
   const warehouse = locate(root, config.warehouse);
-  const inputs: InputsContext = { root, storages: createStorages(), environment, store };
+  const storages = new Map([...createStorages(), [SPARK_SETTINGS, createSparkSettingsStorage(() => gateway)]]);
+  const inputs: InputsContext = { root, storages, environment, store };
   const staging = createStaging({ storage, warehouse, root });
   const planStaging = createStaging({ storage, warehouse, root, write: false });
   const clusters = await configuredClusters(root, config, localCluster);
-  const gateway = createGateway({
+  const gateway: Gateway = createGateway({
     clusters,
     store,
     storage,
