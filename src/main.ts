@@ -26,9 +26,10 @@ import { openProjectCode } from "./project-code.ts";
 import { LEASE_MS } from "./record/lease.ts";
 import { openStore } from "./record/store.ts";
 import type { LoadedFlowCode } from "./route/flow/flow-code.ts";
-import { createGateway } from "./route/livy/gateway.ts";
+import { createGateway, type Gateway } from "./route/livy/gateway.ts";
 import { createStaging } from "./route/livy/staging.ts";
 import { createSparkExecutor } from "./route/spark-executor.ts";
+import { createSparkSettingsStorage, SPARK_SETTINGS } from "./route/spark-settings.ts";
 import { createStorages, storageOver } from "./route/storage/storages.ts";
 import type { Orchestrator } from "./serve/orchestrator.ts";
 import { startServer } from "./serve/server.ts";
@@ -75,14 +76,15 @@ export async function startOrchestrator({
   const store: Store = observeSubmissions(patientStore(opened), (submission) =>
     executions.emit(submission.executionId, { kind: "submission", submission }),
   );
-  const storages = createStorages({ root, storage: config.storage });
-  const storage = storageOver(storages);
+  const files = createStorages({ root, storage: config.storage });
+  const storage = storageOver(files);
   const warehouse = locate(root, config.warehouse);
+  const storages = new Map([...files, [SPARK_SETTINGS, createSparkSettingsStorage(() => gateway)]]);
   const inputs: InputsContext = { root, storages, environment, store };
   const staging = createStaging({ storage, warehouse, root });
   const planStaging = createStaging({ storage, warehouse, root, write: false });
   const clusters = await configuredClusters(root, config, localCluster);
-  const gateway = createGateway({
+  const gateway: Gateway = createGateway({
     clusters,
     store,
     storage,

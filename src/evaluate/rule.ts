@@ -98,7 +98,7 @@ export function settleWith(evaluation: Evaluation, cell: Cell, bytes: Uint8Array
 /** Items of a long list that are evaluated at once: enough for full batches, and memory is bounded. */
 const WINDOW = 4096;
 
-/** The list of the results of `begin(0) ... begin(count - 1)`, or the first failure; after one nothing more is begun. A long list is not begun all at once. */
+/** The list of the results of `begin(0) ... begin(count - 1)`, or the first failure. A long list is not begun all at once, and nothing more of it after a failure. */
 export function collect(
   evaluation: Evaluation,
   count: number,
@@ -113,7 +113,9 @@ export function collect(
   if (count === 0) return then({ ok: true, bytes: joinList([]) });
   const refill = (): void => {
     refilling = false;
-    while (begun < count && begun - ended < WINDOW && !failed) {
+    if (failed) return;
+    // To its end, also when an item turns out to have failed before: what else is asked for must not depend on who asked first.
+    while (begun < count && begun - ended < WINDOW) {
       const place = begun++;
       evaluation.demand(begin(place), (settled) => arrived(place, settled));
     }

@@ -32,6 +32,7 @@ import { type PreparedWork, preparedWork } from "./livy/prepare.ts";
 import { findChangedFile, inputChanged, inputsOf, SINGLE_OUTPUT } from "./livy/spec.ts";
 import type { Staging } from "./livy/staging.ts";
 import { pause } from "./livy/waiting.ts";
+import { sparkSettings } from "./spark-settings.ts";
 
 export interface SparkExecutorOptions {
   /** Runs the TypeScript body. */
@@ -67,32 +68,36 @@ export function createSparkExecutor(options: SparkExecutorOptions): Executor {
     const { work, prepared } = await prepare(invocation, signal, staging);
     const shared = running.get(prepared.key) ?? share(prepared, invocation);
     const result = await join(shared, prepared.key, invocation, signal);
-    return outcomeOf(work, result, prepared.files);
+    return outcomeOf(work, result, prepared.inputs);
   }
 
   /** Runs the body, which only describes work, and looks for that work's result. */
   async function plan(invocation: Invocation, signal: AbortSignal): Promise<Plan> {
     const { work, prepared } = await prepare(invocation, signal, planStaging);
     const found = await validResult(prepared.key);
-    return { work: prepared.key, outcome: found && outcomeOf(work, found, prepared.files) };
+    return { work: prepared.key, outcome: found && outcomeOf(work, found, prepared.inputs) };
   }
 
   async function prepare(
     invocation: Invocation,
     signal: AbortSignal,
     to: Staging,
-  ): Promise<{ readonly work: SparkWork; readonly prepared: PreparedWork }> {
+  ): Promise<{
+    readonly work: SparkWork;
+    readonly prepared: PreparedWork & { readonly inputs: readonly FileValue[] };
+  }> {
+    const { cluster } = invocation.options;
     const work = workOf(await host.run(invocation, signal), invocation.task);
     signal.throwIfAborted();
     const prepared = await preparedWork({
       work,
       task: invocation.task,
       datasets: await locate(work, invocation),
-      cluster: gateway.choose(invocation.options.cluster),
+      cluster: gateway.choose(cluster),
       staging: to,
       resources: invocation.options.resources,
     });
-    return { work, prepared };
+    return { work, prepared: { ...prepared, inputs: [...prepared.files, sparkSettings(gateway, cluster)] } };
   }
 
   async function validResult(key: Digest): Promise<BulkResult | null> {
@@ -255,12 +260,11 @@ function workOf(outcome: Outcome, task: string): SparkWork {
 }
 
 /**
- * What is recorded of the call. The project's files that are part of the work (a Python file, jars) are in it, although its value does not mention them: what a recorded result names has to be there
- * unchanged, so an edited job file makes the task describe its work again.
+ * What is recorded of the call. The project's files that are part of the work (a Python file, jars) and the cluster's settings are in it, although its value does not mention them: what a recorded result names has to
+ * be there unchanged, so an edited job file makes the task describe its work again.
  */
-function outcomeOf(work: SparkWork, result: BulkResult, files: readonly FileValue[]): Outcome {
-  const value = resultOf(work, result);
-  const { kind, bytes } = encodeProgram(files.length === 0 ? value : cond(true, value, files));
+function outcomeOf(work: SparkWork, result: BulkResult, inputs: readonly FileValue[]): Outcome {
+  const { kind, bytes } = encodeProgram(cond(true, resultOf(work, result), inputs));
   return { kind, bytes, digest: digestValue(bytes) };
 }
 

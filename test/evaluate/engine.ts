@@ -5,6 +5,7 @@ import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { Bodies } from "../../src/evaluate/bodies.ts";
 import { Executions } from "../../src/evaluate/executions.ts";
+import type { Storages } from "../../src/evaluate/file-identity.ts";
 import type { InputsContext } from "../../src/evaluate/inputs.ts";
 import { Limits } from "../../src/evaluate/limits.ts";
 import type { ErrorRecord, ExecutionRecord, Executor, JobRecord, Store } from "../../src/evaluate/ports.ts";
@@ -35,6 +36,8 @@ export interface EngineOptions {
   readonly limits?: Readonly<Record<string, number>>;
   /** Folder of the project; a temporary one when not given. */
   readonly root?: string;
+  /** Beside the usual ones, by scheme. */
+  readonly storages?: Storages;
   /** Makes the executor of bulk tasks. */
   readonly spark?: (host: Executor, root: string) => Executor;
 }
@@ -53,7 +56,12 @@ export class Engine implements AsyncDisposable {
   readonly executions: Executions;
   readonly failures: Error[] = [];
 
-  private constructor(root: string, owned: boolean, store: EngineStore, { limits = {}, spark }: EngineOptions) {
+  private constructor(
+    root: string,
+    owned: boolean,
+    store: EngineStore,
+    { limits = {}, spark, storages = new Map() }: EngineOptions,
+  ) {
     this.root = root;
     this.#owned = owned;
     this.#store = store;
@@ -61,7 +69,7 @@ export class Engine implements AsyncDisposable {
     this.#spark = spark;
     const inputs: InputsContext = {
       root,
-      storages: createStorages(),
+      storages: new Map([...createStorages(), ...storages]),
       environment: process.env,
       store,
     };

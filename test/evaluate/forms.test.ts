@@ -637,6 +637,23 @@ function oracle([op, ...args]: Ast): unknown {
   }
 }
 
+it.each(["map", "flatMap", "filter", "reduce"])(
+  "%s asks for all its items, also when one is known to fail",
+  async (form) => {
+    await using project = await Engine.start(
+      opened.store,
+      `import { catchAll, cond, eq, ${form}, task } from "firesteel";
+export const one = task("$.one", (n: any) => { if (n === 0) throw new RangeError("zero"); return ${form === "flatMap" ? "[n]" : form === "filter" ? "true" : "n"}; });
+export const two = task("$.two", (a: any, b: any) => one(a));
+export const main = task("$.main", () => cond(eq(catchAll([one(0)]).length, 1), ${form}(${form === "reduce" ? "two, [0, 1, 2, 3]" : "one, [0, 1, 2]"}), null));
+`,
+    );
+    const { error, ran } = await project.run("main");
+    expect(error?.message).toBe("zero");
+    expect(ran).toEqual(form === "reduce" ? ["main", "one", "one", "two", "two"] : ["main", "one", "one", "one"]);
+  },
+);
+
 it("random expressions give what JavaScript gives", async () => {
   await using project = await Engine.start(opened.store, BUILD);
   const samples = fc.sample(asts, { numRuns: 2000, seed: 20261122 });

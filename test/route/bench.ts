@@ -124,9 +124,8 @@ export async function createBench(options: BenchOptions): Promise<Bench> {
   };
 }
 
-/** What the outcome of bulk work is reduced to: the first branch, where the files of the work are in the other one. */
-function outcomeValue({ kind, bytes }: Outcome): unknown {
-  if (kind === "value") return decodeValue(bytes);
+/** What the outcome of bulk work is reduced to: the first branch; the inputs of the work are in the other one. */
+function outcomeValue({ bytes }: Outcome): unknown {
   const [node] = parseProgram(bytes).nodes;
   if (node?.kind !== "form" || node.form !== "cond") throw new Error("outcome of bulk work is another expression");
   return decodeValue(node.args[1]!.bytes);

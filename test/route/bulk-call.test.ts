@@ -9,6 +9,7 @@ import { openStore, type RecordStore } from "../../src/record/store.ts";
 import { createGateway, type Gateway } from "../../src/route/livy/gateway.ts";
 import { createStaging } from "../../src/route/livy/staging.ts";
 import { createSparkExecutor } from "../../src/route/spark-executor.ts";
+import { createSparkSettingsStorage, SPARK_SETTINGS } from "../../src/route/spark-settings.ts";
 import { createFileStorage } from "../../src/route/storage/file-storage.ts";
 import { Engine } from "../evaluate/engine.ts";
 import { type Served, serveDouble } from "../livy/serve.ts";
@@ -25,38 +26,58 @@ beforeAll(async () => {
 });
 afterAll(() => cleanup.disposeAsync());
 
-/** The executor of bulk tasks, on the Livy of the tests; it hands its gateway out, for that has to be closed. */
-function spark(host: Executor, root: string, opened: (gateway: Gateway) => void): Executor {
-  const storage = createFileStorage();
-  const warehouse = pathToFileURL(join(folder, "warehouse")).href;
-  const staging = createStaging({ storage, warehouse, root });
-  const gateway = createGateway({
-    clusters: [{ name: "local", url: livy.url, tickMs: 40 }],
-    store,
-    storage,
-    staging,
-    warehouse,
-    patience: { askMs: 20, manifestMs: 20, postMs: 300, zombieMs: 150, endMs: 200, lostMs: 800, lingerMs: 500 },
-  });
-  opened(gateway);
-  return createSparkExecutor({ host, gateway, store, storage, staging, planStaging: staging });
+/** A project with its gateway, on the Livy of the tests. */
+interface World extends AsyncDisposable {
+  readonly project: Engine;
+  /** Goes on with another gateway, as after a start with other settings. */
+  configure(conf: Readonly<Record<string, string>>): Promise<void>;
+}
+
+async function start(files: Parameters<typeof Engine.start>[1]): Promise<World> {
+  await using cleaning = new AsyncDisposableStack();
+  const gateways = cleaning.use(new AsyncDisposableStack());
+  let conf: Readonly<Record<string, string>> = {};
+  let current: Gateway;
+  const spark = (host: Executor, root: string): Executor => {
+    const storage = createFileStorage();
+    const warehouse = pathToFileURL(join(folder, "warehouse")).href;
+    const staging = createStaging({ storage, warehouse, root });
+    const gateway = createGateway({
+      clusters: [{ name: "local", url: livy.url, tickMs: 40, conf }],
+      store,
+      storage,
+      staging,
+      warehouse,
+      patience: { askMs: 20, manifestMs: 20, postMs: 300, zombieMs: 150, endMs: 200, lostMs: 800, lingerMs: 500 },
+    });
+    gateways.use(gateway);
+    current = gateway;
+    return createSparkExecutor({ host, gateway, store, storage, staging, planStaging: staging });
+  };
+  const storages = new Map([[SPARK_SETTINGS, createSparkSettingsStorage(() => current)]]);
+  const project = cleaning.use(await Engine.start(store, files, { spark, storages }));
+  const cleanup = cleaning.move();
+  return {
+    project,
+    configure: async (next) => {
+      conf = next;
+      await project.edit({});
+    },
+    [Symbol.asyncDispose]: () => cleanup.disposeAsync(),
+  };
 }
 
 it("an edited Python file, or one of its modules, is new work; undone it is the old work", async () => {
-  await using gateways = new AsyncDisposableStack();
-  await using project = await Engine.start(
-    store,
-    {
-      "flow.ts": `import { pyspark, task, type Dataset } from "firesteel";
+  await using world = await start({
+    "flow.ts": `import { pyspark, task, type Dataset } from "firesteel";
 export const job = task("$.job", { tags: ["bulk-data"] }, (n: number) => pyspark({ file: "jobs/job.py", params: { n }, pyFiles: ["jobs/part.py"] }));
 export const after = task("$.after", (rows: Dataset) => rows.identity.length);
 export const main = task("$.main", (n: number) => after(job(n)));
 `,
-      "jobs/job.py": "def run(ctx): return ctx.params['n']\n",
-      "jobs/part.py": "one = 1\n",
-    },
-    { spark: (host, root) => spark(host, root, (gateway) => gateways.use(gateway)) },
-  );
+    "jobs/job.py": "def run(ctx): return ctx.params['n']\n",
+    "jobs/part.py": "one = 1\n",
+  });
+  const { project } = world;
   const run = async () => {
     const { value, error, ran } = await project.run("main", 1);
     expect([value, error]).toEqual([64, null]);
@@ -76,13 +97,11 @@ export const main = task("$.main", (n: number) => after(job(n)));
 });
 
 it("a refactoring that renders the same work submits nothing, nor does a change of what the work costs", async () => {
-  await using gateways = new AsyncDisposableStack();
   const flow = (euros: string, settings: string) => `import { sql, task } from "firesteel";
 export const job = task("$.job", { tags: ["bulk-data"] }, (euros: number) => sql\`SELECT \${${euros}} AS cents\`.with(${settings}));
 `;
-  await using project = await Engine.start(store, flow("euros * 100", "{}"), {
-    spark: (host, root) => spark(host, root, (gateway) => gateways.use(gateway)),
-  });
+  await using world = await start(flow("euros * 100", "{}"));
+  const { project } = world;
   const before = livy.double.taken.length;
   const { value } = await project.run("job", 50);
   expect(livy.double.taken.length).toBe(before + 1);
@@ -91,4 +110,25 @@ export const job = task("$.job", { tags: ["bulk-data"] }, (euros: number) => sql
   expect(livy.double.taken.length).toBe(before + 1);
   expect((await project.run("job", 51)).ran).toEqual(["job"]);
   expect(livy.double.taken.length).toBe(before + 2);
+});
+
+it("settings of the cluster that can change rows make recorded calls be looked at again; others do not", async () => {
+  await using world = await start(`import { sql, task } from "firesteel";
+export const job = task("$.job", { tags: ["bulk-data"] }, (n: number) => sql\`SELECT \${n} AS settings\`);
+`);
+  const { project, configure } = world;
+  const before = livy.double.taken.length;
+  const run = async () => {
+    const { error, ran } = await project.run("job", 1);
+    expect(error).toBeNull();
+    return { ran, submitted: livy.double.taken.length - before };
+  };
+  expect(await run()).toEqual({ ran: ["job"], submitted: 1 });
+  await configure({ "spark.executor.memory": "2g", "spark.sql.shuffle.partitions": "7" });
+  expect(await run()).toEqual({ ran: [], submitted: 1 });
+  await configure({ "spark.sql.session.timeZone": "Europe/Berlin" });
+  expect(await run()).toEqual({ ran: ["job"], submitted: 2 });
+  expect(await run()).toEqual({ ran: [], submitted: 2 });
+  await configure({});
+  expect(await run()).toEqual({ ran: ["job"], submitted: 2 });
 });
