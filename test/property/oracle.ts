@@ -9,11 +9,6 @@ import { createHash } from "node:crypto";
 import { type Expr, keepsResult, type Program, type Pure, type Task, taskName } from "./language.ts";
 import type { Call, Naive } from "./naive.ts";
 
-/** Whether it can be said how often bodies run at most: an execution starts over when a file that it looked at was written meanwhile, by itself or by another at the same time, and forgets the jobs of before. */
-export function isCounted(program: Program, executions: number): boolean {
-  return executions === 1 && !JSON.stringify(program).includes('"k":"write"');
-}
-
 /** How often a call must run at least and may run at most. */
 export interface Bounds {
   least: number;
@@ -58,11 +53,11 @@ export class Oracle {
         if (kept === "surely") continue;
         const least = trace.must.has(id) && kept === undefined ? 1 : 0;
         const before = found.get(keeps ? key : id) ?? { least: 0, most: 0, shown };
-        // Calls under several contexts share a body while it runs, and its result; who was told that there is none just before that was there runs it again. Executions at the same time do so too.
+        // Executions, and calls under several contexts, share a body while it runs, and its result. Who was told that there is none just before that was there runs it again.
         found.set(keeps ? key : id, {
           shown,
           least: keeps ? Math.max(before.least, least) : before.least + least,
-          most: isCounted(program, naives.length) ? before.most + asked : Number.MAX_SAFE_INTEGER,
+          most: before.most + asked,
         });
       }
     const bounds = new Map<string, Bounds>();

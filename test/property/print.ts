@@ -334,7 +334,7 @@ function printUndecided(
 ): { readonly before: string; readonly effect: string } {
   if (undecided === "no") return { before: "", effect: "" };
   if (undecided === "state") return { before: `let ${state} = 0;\n`, effect: `${state}++` };
-  return { before: "", effect: `${param} === undefined ? void import(\`./\${${param}}.ts\`) : 0` };
+  return { before: "", effect: `${param} === ("never" as unknown) ? void import(\`./\${${param}}.ts\`) : 0` };
 }
 
 function printOptions({ version, cache, shallow, executor, idle }: Task["options"], context: Task["context"]): string {

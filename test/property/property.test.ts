@@ -7,7 +7,7 @@
  * runs: its result is then that of the old code, with the data of before or of after, and the next one that of the new code. Files that tasks wrote are deleted or changed.
  *
  * Left open on purpose: programs in which either of two different failures may be caught first; what runs beside a failure that was caught, and below a result that is checked shallowly: not more than needed, perhaps less; a call that is asked
- * for under two contexts at the same time: its body may run for each of them (the look-up of one can be answered just before the other's result is there); how often bodies run at most where two executions run at the same time or tasks write files (`isCounted`). Not in the language: codecs, limits, plain functions
+ * for by two executions, or under two contexts, at the same time: its body may run for each of them (the look-up of one can be answered just before the other's result is there). Not in the language: codecs, limits, plain functions
  * given to forms, datasets.
  *
  * Faults planted in the code, and in how many programs of the seed 1 they were found:
