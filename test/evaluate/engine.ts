@@ -140,7 +140,18 @@ export class Engine implements AsyncDisposable {
 
   /** Waits for an execution's end. */
   async end(id: string): Promise<Run> {
-    const execution = await this.executions.wait(id, undefined, AbortSignal.timeout(60_000));
+    const execution = await this.executions.wait(id, undefined, AbortSignal.timeout(60_000)).catch(async (error) => {
+      const jobs = await this.#store.listJobs(id);
+      const open = jobs
+        .filter(({ endedAt }) => endedAt === null)
+        .map((job) => `${job.task} ${job.state} by ${job.executor} (${job.note})`);
+      throw new Error(
+        `execution ${id} did not end in 60 s; of its ${jobs.length} jobs these are open: ${open.join(", ")}`,
+        {
+          cause: error,
+        },
+      );
+    });
     const jobs = await this.#store.listJobs(id);
     const short = (name: string) => name.replace(`${this.#prefix}.`, "");
     return {

@@ -16,7 +16,7 @@
  * | --- | --- |
  * | context not in the identity of calls | the first 80 |
  * | a written file is never looked at again | the first 50 |
- * | a shallow result ignores the code of tasks below | not in 80, before edits below shallow results were made frequent; not tried since |
+ * | a shallow result ignores the code of tasks below | not in 80, before edits below shallow results were made frequent; not known since |
  */
 import { availableParallelism } from "node:os";
 import { expect, it } from "vitest";
