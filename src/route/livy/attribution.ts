@@ -39,7 +39,7 @@ export function livyNameOf(task: string, storeId: string, attempt: string): stri
 /** The request with its origin in it. What the author set himself stays. */
 export function attributed(request: LivyBatchRequest, livyName: string, origin: Origin): LivyBatchRequest {
   const { task, executionId, jobId, user, tags, evalHash } = origin;
-  const own = request.conf?.["spark.yarn.tags"]?.split(",").filter((tag) => tag !== "") ?? [];
+  const own = [...new Set(request.conf?.["spark.yarn.tags"]?.split(",").filter((tag) => tag !== ""))];
   const known = [
     livyName,
     "firesteel",
