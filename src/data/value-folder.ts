@@ -6,21 +6,9 @@
  */
 
 import { randomUUID } from "node:crypto";
-import {
-  closeSync,
-  fdatasync,
-  fstatSync,
-  fsync,
-  mkdirSync,
-  openSync,
-  readSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeSync,
-} from "node:fs";
+import { closeSync, fstatSync, mkdirSync, openSync, readSync, rmSync, statSync, writeSync } from "node:fs";
+import { type FileHandle, mkdir, open, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { promisify } from "node:util";
 import { Code, FiresteelError } from "../errors.ts";
 import { Major, readHead } from "../hash/cbor.ts";
 import type { StoredContent } from "../hash/decode.ts";
@@ -61,8 +49,6 @@ export function valueNotWritten(path: string, cause: unknown): FiresteelError {
   });
 }
 
-const synced = promisify(fsync);
-const contentSynced = promisify(fdatasync);
 const writing = new Map<string, Promise<void>>();
 
 /** Writes a value unless it is there with this length. Its pieces are with the kernel when this returns, and durable when it resolves. Rejects with `resource_exhausted`. */
@@ -97,28 +83,24 @@ function writePieces(path: string, pieces: readonly Uint8Array[]): void {
   }
 }
 
-/** Gives a file its name when its content is durable. Knows nothing of the pieces: they may go while it waits. */
-async function giveName(fresh: string, path: string): Promise<void> {
+/** Gives a file its name when its content is durable; the file is gone when that fails. Rejects with `resource_exhausted`. */
+export async function giveName(fresh: string, path: string): Promise<void> {
   try {
-    await withFile(fresh, contentSynced);
-    const made = mkdirSync(dirname(path), { recursive: true });
-    renameSync(fresh, path);
+    await withFile(fresh, (file) => file.datasync());
+    const made = await mkdir(dirname(path), { recursive: true });
+    await rename(fresh, path);
     // The names too must be there after a power cut.
-    await withFile(dirname(path), synced);
-    if (made !== undefined) await withFile(dirname(dirname(path)), synced);
+    await withFile(dirname(path), (folder) => folder.sync());
+    if (made !== undefined) await withFile(dirname(dirname(path)), (folder) => folder.sync());
   } catch (error) {
-    rmSync(fresh, { force: true });
+    await rm(fresh, { force: true });
     throw valueNotWritten(path, error);
   }
 }
 
-async function withFile(path: string, use: (file: number) => Promise<void>): Promise<void> {
-  const file = openSync(path, "r");
-  try {
-    await use(file);
-  } finally {
-    closeSync(file);
-  }
+async function withFile(path: string, use: (file: FileHandle) => Promise<void>): Promise<void> {
+  await using file = await open(path, "r");
+  await use(file);
 }
 
 /** The longest heads of a tag and of a byte string. */

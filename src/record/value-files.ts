@@ -6,9 +6,9 @@
  */
 
 import { createReadStream } from "node:fs";
-import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { newFile, valueFile, valueNotWritten } from "../data/value-folder.ts";
+import { giveName, newFile, valueFile, valueNotWritten } from "../data/value-folder.ts";
 import type { Digest } from "../evaluate/ports.ts";
 import { valueHash } from "../hash/digest.ts";
 
@@ -91,31 +91,15 @@ export function openValueFiles(directory: string, onNotice: (line: string) => vo
   };
 }
 
-async function writeWhole(path: string, temporary: string, chunks: Chunks): Promise<void> {
+async function writeWhole(path: string, fresh: string, chunks: Chunks): Promise<void> {
   try {
-    await mkdir(dirname(temporary), { recursive: true });
-    const made = await mkdir(dirname(path), { recursive: true });
-    await withFile(temporary, "w", async (file) => {
-      for await (const chunk of chunks) await file.writeFile(chunk);
-      await file.datasync();
-    });
-    await rename(temporary, path);
-    // The names too must be there after a power cut.
-    await withFile(dirname(path), "r", (folder) => folder.sync());
-    if (made !== undefined) await withFile(dirname(dirname(path)), "r", (folder) => folder.sync());
+    await mkdir(dirname(fresh), { recursive: true });
+    await writeFile(fresh, chunks);
   } catch (error) {
-    await rm(temporary, { force: true });
+    await rm(fresh, { force: true });
     throw valueNotWritten(path, error);
   }
-}
-
-async function withFile(path: string, flags: string, use: (file: FileHandle) => Promise<void>): Promise<void> {
-  const file = await open(path, flags);
-  try {
-    await use(file);
-  } finally {
-    await file.close();
-  }
+  await giveName(fresh, path);
 }
 
 /** Removes what processes that were killed had not finished. */
