@@ -1,6 +1,7 @@
 /** Looks around on a shared store: from time to time, and when another process says that there is something to do. */
 
 import { setTimeout as sleep } from "node:timers/promises";
+import { machineClock } from "./clock.ts";
 import { FiresteelError } from "./errors.ts";
 import type { Store, Surroundings } from "./evaluate/ports.ts";
 import { atMost } from "./route/livy/waiting.ts";
@@ -40,7 +41,7 @@ export class Lookout implements AsyncDisposable {
     this.#stop.abort();
     this.#unlisten();
     // A look can wait for a database that is away; the store's closing ends that.
-    await atMost(CLOSE_MS, this.#running);
+    await atMost(machineClock, CLOSE_MS, this.#running);
   }
 
   #lookNow(): void {

@@ -168,7 +168,7 @@ export function createSparkExecutor(options: SparkExecutorOptions): Executor {
       claimed = await store.claimWork(key);
       if (claimed) break;
       tell("waiting: another orchestrator is doing this work");
-      await pause(1_000, signal);
+      await pause(gateway.clock, 1_000, signal);
     }
     try {
       // Between the look and the claim somebody may have finished it.
@@ -215,7 +215,7 @@ export function createSparkExecutor(options: SparkExecutorOptions): Executor {
       const late = new AbortController();
       const confirmed = await Promise.race([
         settled.then(() => true),
-        pause(cancelWaitMs, late.signal).then(
+        pause(gateway.clock, cancelWaitMs, late.signal).then(
           () => false,
           () => false,
         ),

@@ -4,6 +4,7 @@
  * A POST forks a JVM on Livy's machine and Livy works through POSTs one after another, so more than a few at once only make it slower.
  */
 
+import type { Clock } from "../../clock.ts";
 import { Backoff } from "./waiting.ts";
 
 /** A place among the live submissions of a cluster. */
@@ -27,18 +28,21 @@ interface Waiter {
 
 /** Hands out the slots of one cluster. */
 export class Admission {
+  readonly #clock: Clock;
   readonly #limits: AdmissionLimits;
   readonly #cluster: string;
   readonly #outage: () => string | null;
   readonly #queue = new Set<Waiter>();
-  readonly #busy = new Backoff(1_000, 30_000);
+  readonly #busy: Backoff;
   #live = 0;
   #posts = 0;
   #pausedUntil = 0;
-  #timer: NodeJS.Timeout | null = null;
+  #callOff: (() => void) | null = null;
 
   /** @param outage why the cluster cannot be used now; null when it can */
-  constructor(cluster: string, limits: AdmissionLimits, outage: () => string | null) {
+  constructor(clock: Clock, cluster: string, limits: AdmissionLimits, outage: () => string | null) {
+    this.#clock = clock;
+    this.#busy = new Backoff(clock, 1_000, 30_000);
     this.#cluster = cluster;
     this.#limits = limits;
     this.#outage = outage;
@@ -81,7 +85,7 @@ export class Admission {
 
   /** Livy makes as many sessions as it may: no POST for a while, longer each time. */
   tooMany(): void {
-    this.#pausedUntil = Date.now() + this.#busy.next();
+    this.#pausedUntil = this.#clock.elapsed() + this.#busy.next();
     this.pump();
   }
 
@@ -103,24 +107,24 @@ export class Admission {
         waiter.note(reason);
       }
     }
-    const pausedMs = this.#pausedUntil - Date.now();
-    if (this.#queue.size > 0 && pausedMs > 0 && this.#timer === null) {
-      this.#timer = setTimeout(() => {
-        this.#timer = null;
+    const pausedMs = this.#pausedUntil - this.#clock.elapsed();
+    if (this.#queue.size > 0 && pausedMs > 0) {
+      this.#callOff ??= this.#clock.after(pausedMs + 1, () => {
+        this.#callOff = null;
         this.pump();
-      }, pausedMs + 1);
+      });
     }
   }
 
   /** Stops the timer; waiters are released by their signals. */
   close(): void {
-    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#callOff?.();
   }
 
   #obstacle(): string | null {
     const outage = this.#outage();
     if (outage !== null) return outage;
-    if (Date.now() < this.#pausedUntil)
+    if (this.#clock.elapsed() < this.#pausedUntil)
       return `cluster ${this.#cluster} creates as many sessions as it may (its own words: too many sessions); trying again`;
     if (this.#live >= this.#limits.maxLive)
       return `cluster ${this.#cluster} has ${this.#live} of ${this.#limits.maxLive} submissions live`;

@@ -25,7 +25,7 @@ export interface AttemptsOptions {
 /** Runs attempts until one is committed or a failure is final. A submission for this work that lives already (another process asked for it and died) is the first attempt. */
 export async function runAttempts(options: AttemptsOptions): Promise<BulkResult> {
   const { prepared, gateway, signal, tell } = options;
-  const backoff = new Backoff(1_000, 30_000);
+  const backoff = new Backoff(gateway.clock, 1_000, 30_000);
   for (let tries = 1; ; tries++) {
     signal.throwIfAborted();
     const submission = (await gateway.findLive(prepared.key)) ?? (await submit(options));
@@ -47,7 +47,7 @@ export async function runAttempts(options: AttemptsOptions): Promise<BulkResult>
     tell(
       `waiting: attempt ${submission.record.attempt} failed (${ended.failure.type}: ${ended.failure.message}); trying again`,
     );
-    await pause(delayMs, signal);
+    await pause(gateway.clock, delayMs, signal);
   }
 }
 

@@ -26,7 +26,8 @@ export async function stopForCertain(
   signal: AbortSignal,
 ): Promise<string | null> {
   const { livyName } = row.record;
-  const retry = new Backoff(patience.askMs, 10_000);
+  const { clock } = cluster;
+  const retry = new Backoff(clock, patience.askMs, 10_000);
   // Without a ResourceManager there is nobody to ask whether an application comes up after all.
   const quietMs = unanswered ? patience.postMs : cluster.resourceManager === null ? 0 : patience.quietMs;
   let deleted = false;
@@ -47,8 +48,8 @@ export async function stopForCertain(
       } else if (application !== null) {
         return `the ResourceManager says ${application.finalStatus}`;
       } else if (!known) {
-        quietSince ??= Date.now();
-        if (Date.now() - quietSince >= quietMs) return confirmation(cluster, deleted, row.record.appId);
+        quietSince ??= clock.elapsed();
+        if (clock.elapsed() - quietSince >= quietMs) return confirmation(cluster, deleted, row.record.appId);
       } else {
         quietSince = null;
       }
@@ -59,11 +60,11 @@ export async function stopForCertain(
       const words = `cancelling: not confirmed, trying again: ${(error as Error).message}`;
       row.tell(words);
       if (row.record.cause !== words) await row.change({ cause: words });
-      await pause(retry.next(), signal);
+      await pause(clock, retry.next(), signal);
       continue;
     }
     retry.reset();
-    await pause(patience.askMs, signal);
+    await pause(clock, patience.askMs, signal);
   }
 }
 

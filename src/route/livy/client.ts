@@ -5,7 +5,7 @@
  */
 
 import type { Dispatcher } from "undici";
-import { type Answer, createEndpoint, type EndpointAccess } from "./endpoint.ts";
+import { type Answer, createEndpoint, type Endpoint, type EndpointAccess, type EndpointOptions } from "./endpoint.ts";
 import { errorOfAnswer, errorOfFailure, errorOfNonsense, LivyFailure, livyFailureOf } from "./errors.ts";
 
 /** Where a Livy server is and how it is reached. */
@@ -86,9 +86,12 @@ type Json = Readonly<Record<string, unknown>>;
 /** Livy's protection against cross-site requests, where it is on, wants this header to be there; any value will do. */
 const HEADERS = { "x-requested-by": "firesteel" };
 
-/** Makes a client; opens no connection yet. */
-export function createLivyClient({ name, ...access }: LivyClientOptions): LivyClient {
-  const endpoint = createEndpoint({ cluster: name, setting: "url", ...access });
+/** Makes a client; opens no connection yet. `connect` makes what is asked over HTTP. */
+export function createLivyClient(
+  { name, ...access }: LivyClientOptions,
+  connect: (options: EndpointOptions) => Endpoint = createEndpoint,
+): LivyClient {
+  const endpoint = connect({ cluster: name, setting: "url", ...access });
 
   async function request(
     method: Dispatcher.HttpMethod,

@@ -5,11 +5,12 @@
  * holds them all. A batch that is not in the list is not thereby gone: whoever misses it asks for it by name.
  */
 
+import { type Clock, machineClock } from "../../clock.ts";
 import type { FiresteelError } from "../../errors.ts";
 import { Admission } from "./admission.ts";
 import type { LivyBatch, LivyClient } from "./client.ts";
 import { createLivyClient } from "./client.ts";
-import type { EndpointAccess } from "./endpoint.ts";
+import { createEndpoint, type Endpoint, type EndpointAccess, type EndpointOptions } from "./endpoint.ts";
 import { LivyFailure, livyFailureOf } from "./errors.ts";
 import { createResourceManager, type ResourceManager } from "./resource-manager.ts";
 import { Backoff } from "./waiting.ts";
@@ -81,17 +82,28 @@ const LARGEST_PAGE = 1_000;
 /** Earlier batches may be removed between two ticks, which moves ours to the front. */
 const SLACK = 20;
 
+/** What clusters live in. */
+export interface ClusterWorld {
+  readonly clock: Clock;
+  /** Makes what is asked over HTTP. */
+  readonly connect: (options: EndpointOptions) => Endpoint;
+}
+
+/** The machine's time and real connections. */
+export const CLUSTER_WORLD: ClusterWorld = { clock: machineClock, connect: createEndpoint };
+
 /** The state of one cluster and the loop over it. */
 export class Cluster implements AsyncDisposable {
   readonly config: ClusterConfig;
+  readonly clock: Clock;
   readonly client: LivyClient;
   readonly resourceManager: ResourceManager | null;
   readonly admission: Admission;
   readonly #watched = new Map<string, Watched>();
   readonly #stop = new AbortController();
-  readonly #retry = new Backoff(500, 10_000);
+  readonly #retry: Backoff;
   #state: ClusterStatus["state"] = "unknown";
-  #since = Date.now();
+  #since: number;
   #confirmedAt: number | null = null;
   #version: string | null = null;
   #lastError: string | null = null;
@@ -100,16 +112,19 @@ export class Cluster implements AsyncDisposable {
   #running = false;
   #wakeLoop: (() => void) | null = null;
 
-  constructor(config: ClusterConfig) {
+  constructor(config: ClusterConfig, { clock, connect }: ClusterWorld = CLUSTER_WORLD) {
     this.config = config;
+    this.clock = clock;
+    this.#since = clock.now();
+    this.#retry = new Backoff(clock, 500, 10_000);
     const { name } = config;
-    this.client = createLivyClient(config);
+    this.client = createLivyClient(config, connect);
     const user = config.user ?? process.env["USER"] ?? process.env["LOGNAME"];
     this.resourceManager =
       config.resourceManager === undefined
         ? null
-        : createResourceManager({ cluster: name, ...config.resourceManager, ...(user ? { user } : {}) });
-    this.admission = new Admission(name, { maxLive: config.maxLive ?? 16, maxPosts: 2 }, () =>
+        : createResourceManager({ cluster: name, ...config.resourceManager, ...(user ? { user } : {}) }, connect);
+    this.admission = new Admission(clock, name, { maxLive: config.maxLive ?? 16, maxPosts: 2 }, () =>
       this.#state === "down" ? this.outage : null,
     );
   }
@@ -153,11 +168,11 @@ export class Cluster implements AsyncDisposable {
 
   /** A request got an answer, whatever it said: the server is there. */
   answered(): void {
-    this.#confirmedAt = Date.now();
+    this.#confirmedAt = this.clock.now();
     this.#retry.reset();
     if (this.#state === "up") return;
     this.#state = "up";
-    this.#since = Date.now();
+    this.#since = this.clock.now();
     this.admission.pump();
     if (this.#version === null) void this.probe();
   }
@@ -177,7 +192,7 @@ export class Cluster implements AsyncDisposable {
       return false;
     if (this.#state !== "down") {
       this.#state = "down";
-      this.#since = Date.now();
+      this.#since = this.clock.now();
       this.admission.pump();
     }
     this.#start();
@@ -222,12 +237,12 @@ export class Cluster implements AsyncDisposable {
     signal.throwIfAborted();
     await new Promise<void>((resolve) => {
       const done = () => {
-        clearTimeout(timer);
+        callOff();
         signal.removeEventListener("abort", done);
         watched.wake = null;
         resolve();
       };
-      const timer = setTimeout(done, ms);
+      const callOff = this.clock.after(ms, done);
       signal.addEventListener("abort", done, { once: true });
       watched.wake = done;
     });
@@ -251,7 +266,7 @@ export class Cluster implements AsyncDisposable {
     // What was just posted needs no look at once; what just failed neither.
     await this.#sleep(this.#state === "down" ? this.#retry.next() : Math.min(100, tickMs));
     while (this.#wanted) {
-      const began = performance.now();
+      const began = this.clock.elapsed();
       let delay = tickMs;
       try {
         this.#looks = await this.#list();
@@ -264,7 +279,9 @@ export class Cluster implements AsyncDisposable {
       this.#tick++;
       for (const { wake } of this.#watched.values()) wake?.();
       // A server that needs long for an answer is not asked all the time.
-      await this.#sleep(Math.max(delay - (performance.now() - began), Math.min(tickMs, performance.now() - began), 10));
+      await this.#sleep(
+        Math.max(delay - (this.clock.elapsed() - began), Math.min(tickMs, this.clock.elapsed() - began), 10),
+      );
     }
     this.#running = false;
     if (this.#wanted) this.#start();
@@ -273,9 +290,9 @@ export class Cluster implements AsyncDisposable {
   async #sleep(ms: number): Promise<void> {
     if (this.#stop.signal.aborted) return;
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, ms);
+      const callOff = this.clock.after(ms, resolve);
       this.#wakeLoop = () => {
-        clearTimeout(timer);
+        callOff();
         resolve();
       };
     });

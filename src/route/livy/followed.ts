@@ -4,6 +4,7 @@
  * A notice says which row to read again; all rows that are due are read in one query. Notices can be missed, so every row is read from time to time in any case.
  */
 
+import type { Clock } from "../../clock.ts";
 import { Code, FiresteelError } from "../../errors.ts";
 import type { SubmissionRecord, SubmissionStore } from "../../evaluate/ports.ts";
 import type { Ended, Followed } from "./submission.ts";
@@ -16,6 +17,7 @@ const TAIL = 50;
 
 /** All that this process follows. */
 export class FollowedSubmissions implements AsyncDisposable {
+  readonly #clock: Clock;
   readonly #store: SubmissionStore;
   readonly #stop: AbortSignal;
   readonly #onChange: (record: SubmissionRecord) => void;
@@ -24,14 +26,15 @@ export class FollowedSubmissions implements AsyncDisposable {
   readonly #counts = new Map<string, number>();
   readonly #due = new Set<string>();
   readonly #unlisten: () => void;
-  readonly #timer: NodeJS.Timeout;
+  #callOff: () => void = () => {};
   #reading: Promise<void> | null = null;
 
   /**
    * @param stop aborted when this process stops: what is followed is left to itself
    * @param onChange told of every change of what is followed
    */
-  constructor(store: SubmissionStore, stop: AbortSignal, onChange: (record: SubmissionRecord) => void) {
+  constructor(clock: Clock, store: SubmissionStore, stop: AbortSignal, onChange: (record: SubmissionRecord) => void) {
+    this.#clock = clock;
     this.#store = store;
     this.#stop = stop;
     this.#onChange = onChange;
@@ -39,8 +42,11 @@ export class FollowedSubmissions implements AsyncDisposable {
       if (change.kind === "submission") this.#look([change.id]);
       else if (change.kind === "missed") this.#look(this.#handles.keys());
     });
-    this.#timer = setInterval(() => this.#look(this.#handles.keys()), LOOK_MS);
-    this.#timer.unref();
+    const look = () => {
+      this.#look(this.#handles.keys());
+      this.#callOff = clock.after(LOOK_MS, look);
+    };
+    this.#callOff = clock.after(LOOK_MS, look);
   }
 
   /** How many live on a cluster. */
@@ -52,7 +58,7 @@ export class FollowedSubmissions implements AsyncDisposable {
   follow(record: SubmissionRecord): Followed {
     const known = this.#handles.get(record.id);
     if (known !== undefined) return known;
-    const handle = new Handle(this.#store, this.#stop, record);
+    const handle = new Handle(this.#clock, this.#store, this.#stop, record);
     this.#handles.set(record.id, handle);
     void handle.gone.finally(() => this.#handles.delete(record.id));
     const { cluster } = record;
@@ -66,7 +72,7 @@ export class FollowedSubmissions implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    clearInterval(this.#timer);
+    this.#callOff();
     this.#unlisten();
     await this.#reading;
   }
@@ -97,6 +103,7 @@ export class FollowedSubmissions implements AsyncDisposable {
 }
 
 class Handle implements Followed {
+  readonly #clock: Clock;
   readonly #store: SubmissionStore;
   readonly #ended = Promise.withResolvers<Ended>();
   readonly #gone = Promise.withResolvers<void>();
@@ -105,7 +112,8 @@ class Handle implements Followed {
   #tail: readonly string[] = [];
   #settled = false;
 
-  constructor(store: SubmissionStore, stop: AbortSignal, record: SubmissionRecord) {
+  constructor(clock: Clock, store: SubmissionStore, stop: AbortSignal, record: SubmissionRecord) {
+    this.#clock = clock;
     this.#store = store;
     this.#record = record;
     const leave = () => {
@@ -171,8 +179,8 @@ class Handle implements Followed {
         return;
       }
       this.#ended.resolve(ended);
-      if (ended.state === "failed" || ended.state === "killed") setTimeout(() => this.#gone.resolve(), GONE_MS).unref();
-      else this.#gone.resolve();
+      if (ended.state !== "failed" && ended.state !== "killed") this.#gone.resolve();
+      else void this.#gone.promise.then(this.#clock.after(GONE_MS, () => this.#gone.resolve()));
     }
     if (record.goneAt !== null) this.#gone.resolve();
   }

@@ -3,6 +3,7 @@
  */
 
 import { randomBytes } from "node:crypto";
+import type { Clock } from "../../clock.ts";
 import { Code, FiresteelError } from "../../errors.ts";
 import type {
   DatasetStore,
@@ -14,7 +15,7 @@ import type {
 } from "../../evaluate/ports.ts";
 import { attributed, jobGroupOf, livyNameOf, type Origin } from "./attribution.ts";
 import type { LivyBatchRequest } from "./client.ts";
-import { Cluster, type ClusterConfig, type ClusterStatus } from "./cluster.ts";
+import { CLUSTER_WORLD, Cluster, type ClusterConfig, type ClusterStatus, type ClusterWorld } from "./cluster.ts";
 import { FollowedSubmissions, isLeaving } from "./followed.ts";
 import { toHadoopPath } from "./hadoop-path.ts";
 import { Keeping } from "./keeping.ts";
@@ -38,6 +39,8 @@ export interface AttemptPlan extends Origin {
 
 /** Clusters and submissions. */
 export interface Gateway extends AsyncDisposable {
+  /** The time that it lives by. */
+  readonly clock: Clock;
   /** All clusters as they are now. */
   clusters(): readonly ClusterStatus[];
   /** The cluster for a new piece of work: the one asked for, else the least loaded of those that are not known to be down. */
@@ -62,6 +65,8 @@ export interface GatewayOptions {
   /** URI of the warehouse, no trailing slash. */
   readonly warehouse: string;
   readonly patience?: Partial<Patience>;
+  /** Time, connections and names from elsewhere, for tests. */
+  readonly world?: ClusterWorld & { readonly newAttemptId: () => string };
   /** Told about a submission that went on without anybody waiting for it and could not be finished. */
   readonly onError?: (error: FiresteelError) => void;
   /** Told when a submission changed that another process keeps and somebody here waits for. */
@@ -73,16 +78,18 @@ const CLOSE_MS = 5_000;
 
 /** Makes the gateway; nothing is asked of a cluster before there is work. */
 export function createGateway(options: GatewayOptions): Gateway {
-  const { store, storage, staging, warehouse } = options;
+  const { store, storage, staging, warehouse, world = { ...CLUSTER_WORLD, newAttemptId } } = options;
+  const { clock } = world;
   const clusters = new Map<string, Cluster>();
   for (const config of options.clusters) {
     if (clusters.has(config.name))
       throw new FiresteelError(Code.invalidArgument, `two clusters have one name: ${config.name}`);
-    clusters.set(config.name, new Cluster(config));
+    clusters.set(config.name, new Cluster(config, world));
   }
   const stop = new AbortController();
   const patience: Patience = { ...PATIENCE, ...options.patience };
   const keeping = new Keeping({
+    clock,
     clusters,
     store,
     storage,
@@ -91,7 +98,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     onError: (error) => options.onError?.(FiresteelError.from(error)),
   });
   let closing: Promise<void> | null = null;
-  const followed = new FollowedSubmissions(store, stop.signal, (record) => options.onFollowed?.(record));
+  const followed = new FollowedSubmissions(clock, store, stop.signal, (record) => options.onFollowed?.(record));
 
   function choose(name?: string): Cluster {
     if (name !== undefined) {
@@ -121,7 +128,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   async function submit(plan: AttemptPlan): Promise<Followed> {
     const { cluster, spec: specOf, request, tags, evalHash, ...about } = plan;
     const origin: Origin = { ...about, tags, evalHash };
-    const id = newAttemptId();
+    const id = world.newAttemptId();
     const location = `${warehouse}/attempts/${id}`;
     const livyName = livyNameOf(plan.task, store.storeId, id);
     const spec: SparkSpec = { ...specOf(id, location), group: jobGroupOf(origin) };
@@ -141,7 +148,7 @@ export function createGateway(options: GatewayOptions): Gateway {
       sparkUiUrl: null,
       driverLogUrl: null,
       failure: null,
-      createdAt: Date.now(),
+      createdAt: clock.now(),
       submittedAt: null,
       startedAt: null,
       endedAt: null,
@@ -167,6 +174,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   }
 
   return {
+    clock,
     clusters: () => [...clusters.values()].map((cluster) => keeping.statusOf(cluster)),
     choose,
     submit,
@@ -187,7 +195,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     await Promise.all([...clusters.values()].map((cluster) => cluster[Symbol.asyncDispose]()));
     await followed[Symbol.asyncDispose]();
     // Who waits for a database that is away is left: the store's closing ends that.
-    await atMost(CLOSE_MS, keeping.ended());
+    await atMost(clock, CLOSE_MS, keeping.ended());
   }
 }
 

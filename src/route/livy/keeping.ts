@@ -6,6 +6,7 @@
  * whose keeper is dead. A keeper that dies or stops is replaced by whoever looks first; one that was paused meanwhile finds its lease gone: its writes are refused and it does not post (`Submission`).
  */
 
+import type { Clock } from "../../clock.ts";
 import type {
   DatasetStore,
   Storage,
@@ -21,6 +22,7 @@ import { readSpec, type SparkSpec } from "./spec.ts";
 import { Submission } from "./submission.ts";
 
 export interface KeepingOptions {
+  readonly clock: Clock;
   readonly clusters: ReadonlyMap<string, Cluster>;
   readonly store: SubmissionStore & DatasetStore;
   readonly storage: Storage;
@@ -75,7 +77,7 @@ export class Keeping {
   /** Whether this process keeps a cluster; becomes its keeper when nobody is. */
   async keeps(cluster: string): Promise<boolean> {
     if (this.#kept.has(cluster)) return true;
-    const now = performance.now();
+    const now = this.#options.clock.elapsed();
     let last = this.#tries.get(cluster);
     if (last === undefined || now - last.at >= CLAIM_MS) {
       last = { at: now, claimed: this.#claim(cluster) };
@@ -103,7 +105,10 @@ export class Keeping {
         onError(error);
         // Whoever follows it hears of its end only through its row.
         if (followed)
-          this.#waiting = [...this.#waiting, { submission: submission.record, dueAt: performance.now() + AGAIN_MS }];
+          this.#waiting = [
+            ...this.#waiting,
+            { submission: submission.record, dueAt: this.#options.clock.elapsed() + AGAIN_MS },
+          ];
       },
     );
     this.#track(end.then(() => this.#live.delete(taken.id)));
@@ -139,7 +144,7 @@ export class Keeping {
     const news = around === null || around.submissions || this.#kept.size > before;
     const taken = news ? await store.takeSubmissions([...clusters.keys()]) : [];
     for (const one of taken) await this.#take(one);
-    const due = this.#waiting.filter(({ dueAt }) => dueAt <= performance.now());
+    const due = this.#waiting.filter(({ dueAt }) => dueAt <= this.#options.clock.elapsed());
     this.#waiting = this.#waiting.filter((one) => !due.includes(one));
     for (const { submission } of due) await this.#begin(submission);
     await this.#tell();
@@ -148,7 +153,7 @@ export class Keeping {
 
   async #take({ submission, asked }: TakenSubmission): Promise<void> {
     const { store, clusters } = this.#options;
-    const now = { endedAt: Date.now() };
+    const now = { endedAt: this.#options.clock.now() };
     if (submission.state === "planned" && !asked && submission.cancelRequested === null) {
       // Nothing was posted; whoever needs it asks again, and under the code of today.
       await store.updateSubmission(submission.id, {

@@ -14,15 +14,16 @@ export async function linger(
   stop: AbortSignal,
 ): Promise<void> {
   if (row.record.batchId === null) return;
-  const until = Date.now() + patience.lingerMs;
+  const { clock } = cluster;
+  const until = clock.elapsed() + patience.lingerMs;
   const { livyName } = row.record;
   try {
     using watch = cluster.watch(livyName);
     for (;;) {
-      const look = await watch.next(until - Date.now(), stop);
+      const look = await watch.next(until - clock.elapsed(), stop);
       if (look?.kind === "seen" && endOf(look.batch) !== null) break;
       if (look?.kind === "absent" && (await cluster.client.findBatch(livyName, stop)) === null) break;
-      if (Date.now() < until) continue;
+      if (clock.elapsed() < until) continue;
       await cluster.client.deleteBatch(livyName, stop);
       break;
     }

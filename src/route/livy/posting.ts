@@ -80,17 +80,18 @@ export async function resolvePost(
   signal: AbortSignal,
 ): Promise<Posted> {
   const name = row.record.livyName;
+  const { clock } = cluster;
   let waitingSince: number | null = null;
   let blankSince: number | null = null;
   for (;;) {
     try {
       const batch = await cluster.client.findBatch(name, signal);
       cluster.answered();
-      waitingSince ??= Date.now();
+      waitingSince ??= clock.elapsed();
       if (batch !== null && !isZombie(batch)) return { kind: "made", batch };
       if (batch !== null) {
-        blankSince ??= Date.now();
-        if (Date.now() - blankSince > patience.zombieMs) {
+        blankSince ??= clock.elapsed();
+        if (clock.elapsed() - blankSince > patience.zombieMs) {
           const appId = await findOnYarn(cluster, name, signal);
           if (appId !== null) return { kind: "onYarn", appId };
           const made = await awaitPosts(cluster, request);
@@ -104,7 +105,7 @@ export async function resolvePost(
         blankSince = null;
         const appId = await findOnYarn(cluster, row.record.livyName, signal);
         if (appId !== null) return { kind: "onYarn", appId };
-        if (Date.now() - waitingSince > patience.postMs)
+        if (clock.elapsed() - waitingSince > patience.postMs)
           return { kind: "again", why: `${why}; the batch does not exist`, counts: true };
       }
     } catch (error) {
@@ -116,7 +117,7 @@ export async function resolvePost(
         `waiting: it is not known whether ${cluster.config.name} took the batch, and ${(error as Error).message}`,
       );
     }
-    await pause(patience.askMs, signal);
+    await pause(clock, patience.askMs, signal);
   }
 }
 
@@ -133,14 +134,15 @@ async function awaitPosts(cluster: Cluster, request: LivyBatchRequest): Promise<
 
 /** Deletes the batch that a refused POST can leave behind: it never starts, never ends, and keeps its name. */
 async function sweepZombie(cluster: Cluster, name: string, patience: Patience, signal: AbortSignal): Promise<void> {
-  const until = Date.now() + patience.zombieMs;
+  const { clock } = cluster;
+  const until = clock.elapsed() + patience.zombieMs;
   try {
     for (;;) {
       const batch = await cluster.client.findBatch(name, signal);
       // A refused request starts nothing: whatever has its name and does not start is what it left behind.
       if (batch === null || !isZombie(batch)) return;
-      if (Date.now() >= until) break;
-      await pause(patience.askMs, signal);
+      if (clock.elapsed() >= until) break;
+      await pause(clock, patience.askMs, signal);
     }
     await cluster.client.deleteBatch(name, signal);
   } catch (error) {

@@ -5,7 +5,7 @@
  */
 
 import { Code, FiresteelError } from "../../errors.ts";
-import { type Answer, createEndpoint, type EndpointAccess } from "./endpoint.ts";
+import { type Answer, createEndpoint, type Endpoint, type EndpointAccess, type EndpointOptions } from "./endpoint.ts";
 
 /** An application as the ResourceManager knows it. */
 export interface YarnApplication {
@@ -49,10 +49,13 @@ export interface ResourceManagerOptions extends EndpointAccess {
 const ROOT = "/ws/v1/cluster";
 const TIME_OUTS = { headersMs: 10_000, bodyMs: 10_000 };
 
-/** Makes the witness; opens no connection yet. */
-export function createResourceManager({ cluster, url, user, ...access }: ResourceManagerOptions): ResourceManager {
+/** Makes the witness; opens no connection yet. `connect` makes what is asked over HTTP. */
+export function createResourceManager(
+  { cluster, url, user, ...access }: ResourceManagerOptions,
+  connect: (options: EndpointOptions) => Endpoint = createEndpoint,
+): ResourceManager {
   const how = { ...access, timeOuts: { ...TIME_OUTS, ...access.timeOuts }, connections: 4 };
-  const endpoint = createEndpoint({ cluster, setting: "resourceManager", url, ...how });
+  const endpoint = connect({ cluster, setting: "resourceManager", url, ...how });
 
   async function ask(
     method: "GET" | "PUT",
@@ -106,7 +109,7 @@ export function createResourceManager({ cluster, url, user, ...access }: Resourc
       const place = containerOf(application.logsUrl);
       if (place === null) return null;
       // Another host for every node, asked once in a while: not worth keeping connections.
-      const node = createEndpoint({ cluster, setting: "NodeManager", url: place.origin, ...how, connections: 1 });
+      const node = connect({ cluster, setting: "NodeManager", url: place.origin, ...how, connections: 1 });
       try {
         const path = `/ws/v1/node/containers/${place.container}/logs/stdout?size=-${bytes}`;
         const { status, text } = await node.request("GET", path, { signal, headers: { accept: "text/plain" } });

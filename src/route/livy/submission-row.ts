@@ -25,7 +25,7 @@ export class SubmissionRow {
   #record: SubmissionRecord;
   #told = "";
   readonly #followed: boolean;
-  #noteTimer: NodeJS.Timeout | null = null;
+  #callOffNote: (() => void) | null = null;
 
   /** @param followed what is told is stored too, for other processes */
   constructor(store: SubmissionStore, cluster: Cluster, record: SubmissionRecord, followed: boolean) {
@@ -56,17 +56,17 @@ export class SubmissionRow {
     if (line === this.#told) return;
     this.#told = line;
     for (const listener of this.#listeners) listener(line);
-    if (this.#followed) this.#noteTimer ??= setTimeout(() => this.#note(), NOTE_MS);
+    if (this.#followed) this.#callOffNote ??= this.#cluster.clock.after(NOTE_MS, () => this.#note());
   }
 
   /** Stores nothing more of what is told. */
   close(): void {
-    if (this.#noteTimer !== null) clearTimeout(this.#noteTimer);
-    this.#noteTimer = null;
+    this.#callOffNote?.();
+    this.#callOffNote = null;
   }
 
   #note(): void {
-    this.#noteTimer = null;
+    this.#callOffNote = null;
     // A failed store ends the orchestrator by itself.
     if (this.#told !== this.#record.note) this.change({ note: this.#told }).catch(() => {});
   }
@@ -84,7 +84,7 @@ export class SubmissionRow {
 
   /** Takes over what Livy shows of the batch: id, application, links, state and log. Only what is new is written. */
   async see(batch: LivyBatch): Promise<void> {
-    const now = Date.now();
+    const now = this.#cluster.clock.now();
     const before = this.#record;
     const change: { -readonly [K in keyof RowChange]: RowChange[K] } = {};
     if (batch.id !== before.batchId) change.batchId = batch.id;

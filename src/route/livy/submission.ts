@@ -17,6 +17,7 @@
  * Every answer is about our batch only if it carries our name, which is unique; ids start at 0 again when Livy does, and are never trusted.
  */
 
+import type { Clock } from "../../clock.ts";
 import { Code, FiresteelError } from "../../errors.ts";
 import type {
   BulkResult,
@@ -84,6 +85,7 @@ export class Submission implements Followed {
   readonly #cancel = new AbortController();
   readonly #signal: AbortSignal;
   #slot: Slot | null = null;
+  /** When the next look for a manifest is due, by the clock's `elapsed`, as the times below. */
   #manifestAt = 0;
   /** Whether the last look for a manifest got an answer: without one, nothing is known. */
   #hasLooked = false;
@@ -114,7 +116,7 @@ export class Submission implements Followed {
     this.gone = this.ended.then(
       async (end) => {
         if (end.state !== "cancelled") await linger(cluster, this.#row, world.patience, world.stop);
-        if (followed) await this.#row.change({ goneAt: Date.now() });
+        if (followed) await this.#row.change({ goneAt: cluster.clock.now() });
       },
       () => {},
     );
@@ -180,6 +182,10 @@ export class Submission implements Followed {
     return this.#follow();
   }
 
+  get #clock(): Clock {
+    return this.#cluster.clock;
+  }
+
   get #admission(): Admission {
     return this.#cluster.admission;
   }
@@ -222,7 +228,7 @@ export class Submission implements Followed {
 
   async #withdraw(): Promise<Ended> {
     const cause = "nobody waits for it any more; it was never submitted";
-    await this.#row.to("cancelled", cause, { endedAt: Date.now() });
+    await this.#row.to("cancelled", cause, { endedAt: this.#clock.now() });
     return { state: "cancelled", cause, withdrawn: true };
   }
 
@@ -245,7 +251,7 @@ export class Submission implements Followed {
   }
 
   async #take(posted: Awaited<ReturnType<typeof post>>): Promise<Ended | null | "again"> {
-    const submittedAt = Date.now();
+    const submittedAt = this.#clock.now();
     switch (posted.kind) {
       case "made":
         await this.#row.to("starting", "Livy has the batch", {
@@ -290,7 +296,7 @@ export class Submission implements Followed {
   }
 
   async #checkLivy(watch: Watch): Promise<Ended | null> {
-    const withinMs = Math.max(1, this.#manifestAt - Date.now());
+    const withinMs = Math.max(1, this.#manifestAt - this.#clock.elapsed());
     const look = await watch.next(withinMs, this.#signal);
     if (look === null) return null;
     const claim = await this.#claimOf(look);
@@ -298,7 +304,7 @@ export class Submission implements Followed {
       this.#doubtSince = null;
       return null;
     }
-    const now = Date.now();
+    const now = this.#clock.elapsed();
     // Whoever is asked now was asked at every tick before: once a second is enough, and a cluster that is down is asked less.
     if (this.#doubtSince !== null && now - this.#askedAt < (claim === "silent" ? 5_000 : 1_000)) return null;
     this.#askedAt = now;
@@ -345,8 +351,8 @@ export class Submission implements Followed {
   /** Looks for the manifest, if it is time to; `force` looks in any case. */
   async #checkManifest(force: boolean): Promise<Ended | null> {
     const { storage, patience } = this.#world;
-    if (!force && Date.now() < this.#manifestAt) return null;
-    const began = Date.now();
+    if (!force && this.#clock.elapsed() < this.#manifestAt) return null;
+    const began = this.#clock.elapsed();
     let manifest: Manifest | null;
     this.#hasLooked = false;
     try {
@@ -365,7 +371,8 @@ export class Submission implements Followed {
     }
     // Storage that is far away, or a listing that is long, is looked at less often.
     const least = this.record.location.startsWith("file:") ? patience.manifestMs : 10 * patience.manifestMs;
-    this.#manifestAt = Date.now() + Math.max(least, 10 * (Date.now() - began));
+    const now = this.#clock.elapsed();
+    this.#manifestAt = now + Math.max(least, 10 * (now - began));
     return manifest === null ? null : this.#settle(manifest);
   }
 
@@ -374,7 +381,7 @@ export class Submission implements Followed {
     const known =
       this.record.appId === null && manifest.appId?.startsWith("application_") ? { appId: manifest.appId } : {};
     const startedAt = this.record.startedAt ?? (manifest.startedAt ? Date.parse(manifest.startedAt) : null);
-    await this.#row.change({ ...known, startedAt, confirmedAt: Date.now() });
+    await this.#row.change({ ...known, startedAt, confirmedAt: this.#clock.now() });
     const failure = failureOf(manifest);
     if (failure !== null) return this.#fail("failed", failure);
     let result: BulkResult;
@@ -403,7 +410,7 @@ export class Submission implements Followed {
       other
         ? `done; the result of ${result.submissionId} was committed before`
         : "its manifest is there and its result is committed",
-      { endedAt: Date.now() },
+      { endedAt: this.#clock.now() },
     );
     return { state: "succeeded", result };
   }
@@ -416,8 +423,8 @@ export class Submission implements Followed {
     if (this.record.batchId !== null) await this.#row.copyWholeLog(this.#world.stop);
     await this.#row.to(state, `${failure.type}: ${failure.message}`.slice(0, 1_000), {
       failure,
-      endedAt: Date.now(),
-      confirmedAt: Date.now(),
+      endedAt: this.#clock.now(),
+      confirmedAt: this.#clock.now(),
     });
     return { state, failure, error };
   }
@@ -426,7 +433,11 @@ export class Submission implements Followed {
     const { patience, stop } = this.#world;
     const before: SubmissionState = this.record.state;
     const end = async (cause: string): Promise<Ended> => {
-      await this.#row.to("cancelled", cause, { endedAt: Date.now(), confirmedAt: Date.now(), cancelRequested: reason });
+      await this.#row.to("cancelled", cause, {
+        endedAt: this.#clock.now(),
+        confirmedAt: this.#clock.now(),
+        cancelRequested: reason,
+      });
       return { state: "cancelled", cause, withdrawn: false };
     };
     if (before === "planned") return end(`${reason}; it was never submitted`);

@@ -19,7 +19,7 @@ export type Verdict =
   | { readonly kind: "wait"; readonly state?: SubmissionState; readonly why: string }
   | { readonly kind: "ended"; readonly state: "failed" | "killed"; readonly failure: SubmissionFailure };
 
-/** Judges. `since` is when the doubt began, ms since the epoch. */
+/** Judges. `since` is when the doubt began, by the clock's `elapsed`. */
 export async function judge(
   cluster: Cluster,
   row: SubmissionRow,
@@ -28,7 +28,7 @@ export async function judge(
   patience: Patience,
   signal: AbortSignal,
 ): Promise<Verdict> {
-  const doubtMs = Date.now() - since;
+  const doubtMs = cluster.clock.elapsed() - since;
   const livy =
     claim === "gone"
       ? "Livy does not know the batch any more"

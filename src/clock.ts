@@ -1,0 +1,24 @@
+/** The time that something lives by: the machine's, or in a test one that moves by itself, so that a run replays exactly. */
+
+/** A source of time, of timers and of chance. */
+export interface Clock {
+  /** ms since the epoch: for what is told and stored. It may be set forward or back at any moment. */
+  now(): number;
+  /** ms since some moment: for what is measured and waited for. It only ever goes on. */
+  elapsed(): number;
+  /** Does something later; returns what calls it off. */
+  after(ms: number, action: () => void): () => void;
+  /** A number in [0, 1). */
+  random(): number;
+}
+
+/** The machine's time. */
+export const machineClock: Clock = {
+  now: () => Date.now(),
+  elapsed: () => performance.now(),
+  after: (ms, action) => {
+    const timer = setTimeout(action, ms);
+    return () => clearTimeout(timer);
+  },
+  random: () => Math.random(),
+};
