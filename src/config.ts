@@ -9,6 +9,7 @@ import { z } from "zod";
 import { Code, FiresteelError } from "./errors.ts";
 import type { ClusterAuth } from "./route/livy/credentials.ts";
 import type { TimeOuts, TlsFiles } from "./route/livy/endpoint.ts";
+import { problemOf, type RouteRule } from "./route/livy/routing.ts";
 
 /** The variables that this process was started with; the code of tasks sees the same. */
 export const environment: Readonly<Record<string, string | undefined>> = process.env;
@@ -105,6 +106,8 @@ export interface FiresteelConfig {
   /** Folder of large values (over 64 KiB) when the database is Postgres: a path from the root that all orchestrators of the database can see. Needed when the warehouse is no folder. @default "values" in the warehouse */
   readonly values?: string;
   readonly clusters?: readonly ClusterConfig[];
+  /** Which work goes to which clusters: the first rule that holds decides; without one it may go to any. */
+  readonly routes?: readonly RouteRule[];
   /** Limit name to the number of bodies that may hold it at once. */
   readonly limits?: Readonly<Record<string, number>>;
   /**
@@ -197,6 +200,17 @@ const cluster: z.ZodType<ClusterConfig> = z.strictObject({
   spark: count.exactOptional(),
 });
 
+const words = z.array(z.string().min(1)).min(1);
+const route: z.ZodType<RouteRule> = z.strictObject({
+  tasks: words.exactOptional(),
+  tags: words.exactOptional(),
+  labels: texts.exactOptional(),
+  inputs: words.exactOptional(),
+  to: z.union([z.strictObject({ clusters: words }), z.strictObject({ labels: texts })], {
+    error: "must be { clusters: [names] } or { labels: { name: value } }",
+  }),
+});
+
 const webUrl = z.string().regex(/^https?:\/\/[^/]/, "must be an http: or https: URL");
 
 const storage: z.ZodType<StorageConfig> = z.strictObject({
@@ -232,6 +246,7 @@ const schema: z.ZodType<Config> = z.strictObject({
   database: database.default("embedded"),
   values: z.string().min(1).exactOptional(),
   clusters: z.array(cluster).default([]),
+  routes: z.array(route).default([]),
   limits: z.record(z.string(), count).default({}),
   executors: z
     .record(
@@ -286,6 +301,12 @@ export function parseConfig(
   );
   if (twice)
     throw new FiresteelError(Code.invalidArgument, `${file} is not valid: two clusters are named ${twice.name}`);
+  const named = config.clusters.map(({ name, labels = {} }) => ({ name, labels }));
+  for (const [i, rule] of config.routes.entries()) {
+    const problem = problemOf(rule, named);
+    if (problem !== null)
+      throw new FiresteelError(Code.invalidArgument, `${file} is not valid: routes.${i}.${problem}`);
+  }
   return {
     ...config,
     ...portOf(env, "FIRESTEEL_GRPC_PORT", "grpcPort"),

@@ -2,10 +2,13 @@
  * The clusters of a configuration as the gateway wants them: URLs of the local one filled in, paths of files made absolute, header providers loaded.
  */
 
+import { pathToFileURL } from "node:url";
 import { type Config, LOCAL_PORTS, type ServerConfig } from "./config.ts";
 import { type AccessOwner, accessOf } from "./configured-access.ts";
+import { isUri } from "./evaluate/file-identity.ts";
 import type { ClusterConfig } from "./route/livy/cluster.ts";
 import type { EndpointAccess } from "./route/livy/endpoint.ts";
+import type { RouteRule } from "./route/livy/routing.ts";
 
 /** Addresses of the cluster that runs on this machine. */
 export interface LocalCluster {
@@ -39,6 +42,16 @@ export async function configuredClusters(
       };
     }),
   );
+}
+
+/** The routing rules of a configuration, with inputs as URIs: what is written as a path is meant from the project's root. */
+export function configuredRoutes(root: string, { routes }: Pick<Config, "routes">): readonly RouteRule[] {
+  const folder = pathToFileURL(root).href.replace(/\/$/, "");
+  const uriOf = (place: string): string => {
+    if (isUri(place)) return place;
+    return place.startsWith("/") ? `file://${place}` : `${folder}/${place.replace(/^\.\//, "")}`;
+  };
+  return routes.map((rule) => (rule.inputs === undefined ? rule : { ...rule, inputs: rule.inputs.map(uriOf) }));
 }
 
 const DEFAULT_LOCAL: LocalCluster = {

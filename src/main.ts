@@ -8,7 +8,7 @@ import { pathToFileURL } from "node:url";
 import type { Logger } from "pino";
 import { Cleanup } from "./cleanup.ts";
 import { type Config, environment } from "./config.ts";
-import { configuredClusters, type LocalCluster } from "./configured-clusters.ts";
+import { configuredClusters, configuredRoutes, type LocalCluster } from "./configured-clusters.ts";
 import { loadExecutors } from "./custom-executors.ts";
 import { Code, FiresteelError } from "./errors.ts";
 import { Bodies } from "./evaluate/bodies.ts";
@@ -27,9 +27,10 @@ import { LEASE_MS } from "./record/lease.ts";
 import { openStore } from "./record/store.ts";
 import type { LoadedFlowCode } from "./route/flow/flow-code.ts";
 import { createGateway, type Gateway } from "./route/livy/gateway.ts";
+import { SPARK_SETTINGS } from "./route/livy/route-question.ts";
 import { createStaging } from "./route/livy/staging.ts";
 import { createSparkExecutor } from "./route/spark-executor.ts";
-import { createSparkSettingsStorage, SPARK_SETTINGS } from "./route/spark-settings.ts";
+import { createSparkSettingsStorage } from "./route/spark-settings.ts";
 import { createStorages, storageOver } from "./route/storage/storages.ts";
 import type { Orchestrator } from "./serve/orchestrator.ts";
 import { startServer } from "./serve/server.ts";
@@ -86,6 +87,7 @@ export async function startOrchestrator({
   const clusters = await configuredClusters(root, config, localCluster);
   const gateway: Gateway = createGateway({
     clusters,
+    routes: configuredRoutes(root, config),
     store,
     storage,
     staging,
@@ -172,7 +174,7 @@ export async function startOrchestrator({
         ...task,
         options: { ...task.options, ...(task.schemas === undefined ? {} : { args: task.schemas }) },
       })),
-    clusters: () => gateway.clusters().map((status) => ({ ...status, labels: labelsOf(status.labels) })),
+    clusters: () => gateway.clusters(),
     submissions: opened,
     metrics: (registry) =>
       addOrchestratorMetrics(registry, {
@@ -213,14 +215,6 @@ export async function startOrchestrator({
     stop: () => stop(null),
     stopped: stopped.promise,
   };
-}
-
-function labelsOf(labels: Readonly<Record<string, string>> | readonly string[]): Readonly<Record<string, string>> {
-  return isList(labels) ? Object.fromEntries(labels.map((label) => [label, ""])) : labels;
-}
-
-function isList(value: unknown): value is readonly string[] {
-  return Array.isArray(value);
 }
 
 function locate(root: string, location: string): string {

@@ -52,8 +52,10 @@ export interface CallOptions {
   readonly retries?: number | RetryOptions;
   /** Time for one run of the body in ms. Without it there is none. */
   readonly timeoutMs?: number;
-  /** Ask for a cluster by name. */
+  /** Ask for a cluster by name. It then goes there whatever rules and labels say. */
   readonly cluster?: string;
+  /** Ask for a cluster that has all of these labels: `{ gpu: "a100" }`. */
+  readonly labels?: Readonly<Record<string, string>>;
   /** What the body needs, for its executor. */
   readonly resources?: Resources;
 }
@@ -140,6 +142,10 @@ const CALL_RULES: Readonly<Record<keyof CallOptions, Rule>> = {
   // Node's timers count no further; a longer one would fire at once.
   timeoutMs: { wanted: "a number of ms above 0 and below 2^31", test: isMs },
   cluster: { wanted: "a text that is not empty", test: isText },
+  labels: {
+    wanted: 'an object of texts such as { gpu: "a100" }',
+    test: (value) => isObject(value) && Object.values(value).every((item) => typeof item === "string"),
+  },
   resources: {
     wanted: 'an object of texts and numbers such as { memory: "4g", cores: 2 }',
     test: isResources,

@@ -292,7 +292,7 @@ export function invocationOf(
   datasets: readonly DatasetRecord[],
   onProgress: Progress,
 ): Invocation {
-  const { tags: own = [], timeoutMs, cluster, resources } = job.task.options;
+  const { tags: own = [], timeoutMs, cluster, labels, resources } = job.task.options;
   const tags = job.scope.tags.length === 0 ? own : [...new Set([...own, ...job.scope.tags])];
   return {
     jobId: job.id,
@@ -309,6 +309,7 @@ export function invocationOf(
       tags,
       ...(timeoutMs === undefined ? {} : { timeoutMs }),
       ...(cluster === undefined ? {} : { cluster }),
+      ...(labels === undefined ? {} : { labels }),
       ...(resources === undefined ? {} : { resources }),
     },
     user,

@@ -29,6 +29,7 @@ import { runAttempts } from "./livy/attempts.ts";
 import { fingerprintOf, isValid } from "./livy/commit.ts";
 import type { Gateway } from "./livy/gateway.ts";
 import { type PreparedWork, preparedWork } from "./livy/prepare.ts";
+import type { RouteQuestion } from "./livy/routing.ts";
 import { findChangedFile, inputChanged, inputsOf, SINGLE_OUTPUT } from "./livy/spec.ts";
 import type { Staging } from "./livy/staging.ts";
 import { pause } from "./livy/waiting.ts";
@@ -86,18 +87,25 @@ export function createSparkExecutor(options: SparkExecutorOptions): Executor {
     readonly work: SparkWork;
     readonly prepared: PreparedWork & { readonly inputs: readonly FileValue[] };
   }> {
-    const { cluster } = invocation.options;
+    const { tags, cluster, labels = {}, resources } = invocation.options;
+    const asked: Omit<RouteQuestion, "inputs"> = { task: invocation.task, tags, cluster, labels };
+    gateway.check(asked);
     const work = workOf(await host.run(invocation, signal), invocation.task);
     signal.throwIfAborted();
-    const prepared = await preparedWork({
-      work,
-      task: invocation.task,
-      datasets: await locate(work, invocation),
-      cluster: gateway.choose(cluster),
-      staging: to,
-      resources: invocation.options.resources,
-    });
-    return { work, prepared: { ...prepared, inputs: [...prepared.files, sparkSettings(gateway, cluster)] } };
+    const datasets = await locate(work, invocation);
+    const question: RouteQuestion = {
+      ...asked,
+      inputs: [...datasets.values()].map(({ location }) => placeOf(location)),
+    };
+    const [first] = gateway.candidates(question);
+    const prepared = await preparedWork({ work, question, datasets, cluster: first, staging: to, resources });
+    return { work, prepared: { ...prepared, inputs: [...prepared.files, sparkSettings(gateway, question)] } };
+  }
+
+  /** What firesteel wrote lies in its warehouse; in which attempt's folder is chance. */
+  function placeOf(location: string): string {
+    const { warehouse } = gateway;
+    return location.startsWith(`${warehouse}/`) ? warehouse : location;
   }
 
   async function validResult(key: Digest): Promise<BulkResult | null> {

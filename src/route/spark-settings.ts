@@ -2,7 +2,8 @@
  * The settings of clusters that can change rows (`rowConf`, Spark's major version), as an input of bulk calls: a recorded call names them, so another setting makes its task describe the work again, and the work's key
  * tells whether anything is to be done.
  *
- * They travel as a file with an ETag, `spark-settings:CLUSTER` (no name where the task asks for no cluster): whether a result is valid, dry runs and explanations then treat them as they treat every input.
+ * They travel as a file with an ETag whose place is the question that routing answered (`spark-settings:?task=...`): whether a result is valid, dry runs and explanations then treat them as they treat every input, and a
+ * rule or label that moves the work to a cluster with other settings counts like another setting of the same cluster.
  */
 
 import { FileValue } from "../define/external.ts";
@@ -10,14 +11,13 @@ import { Code, FiresteelError } from "../errors.ts";
 import type { ReadableStorage } from "../evaluate/ports.ts";
 import { type Digest, digestOf } from "../hash/digest.ts";
 import type { Gateway } from "./livy/gateway.ts";
+import { questionOf, settingsUri } from "./livy/route-question.ts";
+import type { RouteQuestion } from "./livy/routing.ts";
 import { rowConf } from "./livy/work-key.ts";
 
-/** The scheme of their places. */
-export const SPARK_SETTINGS = "spark-settings:";
-
-/** The settings that work of a task is done under now. */
-export function sparkSettings(gateway: Gateway, cluster: string | undefined): FileValue {
-  return new FileValue(SPARK_SETTINGS + (cluster ?? ""), digestOfSettings(gateway, cluster), "etag");
+/** The settings that work is done under now. */
+export function sparkSettings(gateway: Gateway, question: RouteQuestion): FileValue {
+  return new FileValue(settingsUri(question), digestOfSettings(gateway, question), "etag");
 }
 
 /** Where they are looked at. */
@@ -27,11 +27,12 @@ export function createSparkSettingsStorage(gateway: () => Gateway): ReadableStor
   };
   return {
     stat: async (uri) => {
+      const question = questionOf(uri);
+      if (question === null) return null;
       try {
-        const etag = digestOfSettings(gateway(), uri.slice(SPARK_SETTINGS.length) || undefined);
-        return { uri, bytes: 0, modified: "", etag, settled: true };
+        return { uri, bytes: 0, modified: "", etag: digestOfSettings(gateway(), question), settled: true };
       } catch (error) {
-        // A cluster that is not configured any more: whoever asks for the work hears of it.
+        // It could go nowhere: whoever asks for the work hears of it.
         if (error instanceof FiresteelError) return null;
         throw error;
       }
@@ -42,7 +43,7 @@ export function createSparkSettingsStorage(gateway: () => Gateway): ReadableStor
   };
 }
 
-function digestOfSettings(gateway: Gateway, name: string | undefined): Digest {
-  const { config, sparkMajor } = gateway.choose(name);
+function digestOfSettings(gateway: Gateway, question: RouteQuestion): Digest {
+  const [{ config, sparkMajor }] = gateway.candidates(question);
   return digestOf("spark settings", 1, sparkMajor, rowConf(config.conf ?? {}, sparkMajor));
 }

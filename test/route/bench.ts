@@ -15,6 +15,7 @@ import { encodeValue } from "../../src/hash/value.ts";
 import type { ClusterConfig } from "../../src/route/livy/cluster.ts";
 import { createGateway, type Gateway } from "../../src/route/livy/gateway.ts";
 import type { Patience } from "../../src/route/livy/patience.ts";
+import type { RouteRule } from "../../src/route/livy/routing.ts";
 import { createStaging } from "../../src/route/livy/staging.ts";
 import { createSparkExecutor } from "../../src/route/spark-executor.ts";
 import { createFileStorage } from "../../src/route/storage/file-storage.ts";
@@ -22,6 +23,7 @@ import { MemoryDatabase, MemoryStore } from "./memory-store.ts";
 
 export interface BenchOptions {
   readonly clusters: readonly ClusterConfig[];
+  readonly routes?: readonly RouteRule[];
   /** Folder of the warehouse; a temporary one when not given. */
   readonly folder?: string;
   readonly database?: MemoryDatabase;
@@ -53,6 +55,9 @@ export interface RunOptions {
   readonly signal?: AbortSignal;
   readonly datasets?: readonly DatasetRecord[];
   readonly cluster?: string;
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly task?: string;
+  readonly user?: string;
   readonly onProgress?: (line: string) => void;
 }
 
@@ -81,6 +86,7 @@ export async function createBench(options: BenchOptions): Promise<Bench> {
   const planStaging = createStaging({ ...stagingOptions, write: false });
   const gateway = createGateway({
     clusters: options.clusters,
+    ...(options.routes ? { routes: options.routes } : {}),
     store,
     storage,
     staging,
@@ -105,11 +111,18 @@ export async function createBench(options: BenchOptions): Promise<Bench> {
       const planned = await executor.plan!(invocationOf(work), new AbortController().signal);
       return { work: planned.work, result: planned.outcome && outcomeValue(planned.outcome) };
     },
-    async run(work, { signal = new AbortController().signal, datasets = [], cluster, onProgress } = {}) {
+    async run(work, { signal = new AbortController().signal, datasets = [], onProgress, ...asked } = {}) {
+      const { cluster, labels, task = "test.task", user = "tester" } = asked;
       const invocation: Invocation = {
         ...invocationOf(work),
         datasets,
-        options: { tags: ["bulk-data"], ...(cluster === undefined ? {} : { cluster }) },
+        task,
+        user,
+        options: {
+          tags: ["bulk-data"],
+          ...(cluster === undefined ? {} : { cluster }),
+          ...(labels === undefined ? {} : { labels }),
+        },
         onProgress: (line) => {
           lines.push(line);
           onProgress?.(line);

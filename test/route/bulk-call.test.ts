@@ -6,10 +6,13 @@ import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { Executor } from "../../src/evaluate/ports.ts";
 import { openStore, type RecordStore } from "../../src/record/store.ts";
+import type { ClusterConfig } from "../../src/route/livy/cluster.ts";
 import { createGateway, type Gateway } from "../../src/route/livy/gateway.ts";
+import { SPARK_SETTINGS } from "../../src/route/livy/route-question.ts";
+import type { RouteRule } from "../../src/route/livy/routing.ts";
 import { createStaging } from "../../src/route/livy/staging.ts";
 import { createSparkExecutor } from "../../src/route/spark-executor.ts";
-import { createSparkSettingsStorage, SPARK_SETTINGS } from "../../src/route/spark-settings.ts";
+import { createSparkSettingsStorage } from "../../src/route/spark-settings.ts";
 import { createFileStorage } from "../../src/route/storage/file-storage.ts";
 import { Engine } from "../evaluate/engine.ts";
 import { type Served, serveDouble } from "../livy/serve.ts";
@@ -29,21 +32,24 @@ afterAll(() => cleanup.disposeAsync());
 /** A project with its gateway, on the Livy of the tests. */
 interface World extends AsyncDisposable {
   readonly project: Engine;
-  /** Goes on with another gateway, as after a start with other settings. */
+  /** Goes on with another gateway, as after a start with other settings of its only cluster, or with other clusters and rules. */
   configure(conf: Readonly<Record<string, string>>): Promise<void>;
+  route(clusters: readonly Omit<ClusterConfig, "url">[], routes?: readonly RouteRule[]): Promise<void>;
 }
 
 async function start(files: Parameters<typeof Engine.start>[1]): Promise<World> {
   await using cleaning = new AsyncDisposableStack();
   const gateways = cleaning.use(new AsyncDisposableStack());
-  let conf: Readonly<Record<string, string>> = {};
+  let clusters: readonly Omit<ClusterConfig, "url">[] = [{ name: "local" }];
+  let routes: readonly RouteRule[] = [];
   let current: Gateway;
   const spark = (host: Executor, root: string): Executor => {
     const storage = createFileStorage();
     const warehouse = pathToFileURL(join(folder, "warehouse")).href;
     const staging = createStaging({ storage, warehouse, root });
     const gateway = createGateway({
-      clusters: [{ name: "local", url: livy.url, tickMs: 40, conf }],
+      clusters: clusters.map((one) => ({ ...one, url: livy.url, tickMs: 40 })),
+      routes,
       store,
       storage,
       staging,
@@ -57,12 +63,14 @@ async function start(files: Parameters<typeof Engine.start>[1]): Promise<World> 
   const storages = new Map([[SPARK_SETTINGS, createSparkSettingsStorage(() => current)]]);
   const project = cleaning.use(await Engine.start(store, files, { spark, storages }));
   const cleanup = cleaning.move();
+  const route: World["route"] = async (nextClusters, nextRoutes = []) => {
+    [clusters, routes] = [nextClusters, nextRoutes];
+    await project.edit({});
+  };
   return {
     project,
-    configure: async (next) => {
-      conf = next;
-      await project.edit({});
-    },
+    configure: (conf) => route([{ name: "local", conf }]),
+    route,
     [Symbol.asyncDispose]: () => cleanup.disposeAsync(),
   };
 }
@@ -131,4 +139,45 @@ export const job = task("$.job", { tags: ["bulk-data"] }, (n: number) => sql\`SE
   expect(await run()).toEqual({ ran: [], submitted: 2 });
   await configure({});
   expect(await run()).toEqual({ ran: ["job"], submitted: 2 });
+});
+
+it("a rule or label that moves a task to a cluster with other such settings makes its recorded calls be looked at again; others do not", async () => {
+  await using world = await start(`import { dataset, sql, task, type Dataset } from "firesteel";
+export const job = task("$.job", { tags: ["bulk-data", "heavy"], labels: { zone: "eu" } }, (n: number) => sql\`SELECT \${n} AS routed\`);
+export const other = task("$.other", { tags: ["bulk-data"] }, (n: number) => sql\`SELECT \${n} AS other\`);
+`);
+  const { project, route } = world;
+  const before = livy.double.taken.length;
+  const run = async () => {
+    const [job, other] = [await project.run("job", 1), await project.run("other", 1)];
+    expect([job.error, other.error]).toEqual([null, null]);
+    return { ran: [...job.ran, ...other.ran], submitted: livy.double.taken.length - before };
+  };
+  const berlin = { "spark.sql.session.timeZone": "Europe/Berlin" };
+  const utc = { name: "utc", labels: { zone: "eu" } };
+  const local = { name: "berlin", labels: { zone: "eu", gpu: "yes" }, conf: berlin };
+  await route([utc, { name: "twin", labels: { zone: "eu" }, conf: { "spark.executor.memory": "1g" } }, local]);
+  expect(await run()).toEqual({ ran: ["job", "other"], submitted: 2 });
+  // Clusters and rules that leave the settings as they are.
+  await route(
+    [{ name: "new", labels: { zone: "eu" } }, local],
+    [{ tags: ["heavy"], to: { clusters: ["new", "berlin"] } }],
+  );
+  expect(await run()).toEqual({ ran: [], submitted: 2 });
+  // A rule for one of the two tasks.
+  await route([utc, local], [{ tags: ["heavy"], to: { labels: { gpu: "yes" } } }]);
+  expect(await run()).toEqual({ ran: ["job"], submitted: 3 });
+  expect(await run()).toEqual({ ran: [], submitted: 3 });
+  // The label that the task asks for moves.
+  await route([{ name: "utc" }, local]);
+  expect(await run()).toEqual({ ran: [], submitted: 3 });
+  await route([{ ...local, labels: {} }, utc]);
+  expect(await run()).toEqual({ ran: ["job", "other"], submitted: 4 });
+  // Nowhere to go: a result of before is not taken for one of now.
+  await route([{ name: "utc" }]);
+  const { error } = await project.run("job", 1);
+  expect(error).toMatchObject({
+    code: "failed_precondition",
+    message: expect.stringContaining("asks for (there are: utc (no labels)): zone=eu"),
+  });
 });

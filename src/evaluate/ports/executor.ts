@@ -35,6 +35,8 @@ export interface InvocationOptions {
   readonly timeoutMs?: number;
   /** Ask for a cluster of this name. */
   readonly cluster?: string;
+  /** Ask for a cluster with these labels. */
+  readonly labels?: Readonly<Record<string, string>>;
   /** What the body needs; executors take what they understand. */
   readonly resources?: Resources;
 }

@@ -26,9 +26,11 @@ export interface AttemptsOptions {
 export async function runAttempts(options: AttemptsOptions): Promise<BulkResult> {
   const { prepared, gateway, signal, tell } = options;
   const backoff = new Backoff(gateway.clock, 1_000, 30_000);
+  /** Clusters that failed at it: others are tried first. */
+  const failed = new Set<string>();
   for (let tries = 1; ; tries++) {
     signal.throwIfAborted();
-    const submission = (await gateway.findLive(prepared.key)) ?? (await submit(options));
+    const submission = (await gateway.findLive(prepared.key)) ?? (await submit(options, failed));
     // Of an asker before us; two applications of one piece of work must not live at once.
     const leaving = submission.cancelled;
     const ended = await follow(submission, signal, tell);
@@ -43,6 +45,7 @@ export async function runAttempts(options: AttemptsOptions): Promise<BulkResult>
     if (ended.failure.class !== "cluster" || error.details["kind"] === "inputChanged" || tries >= MOST) throw error;
     // Two applications of one piece of work must not live at once.
     await submission.gone;
+    failed.add(submission.record.cluster);
     const delayMs = backoff.next();
     tell(
       `waiting: attempt ${submission.record.attempt} failed (${ended.failure.type}: ${ended.failure.message}); trying again`,
@@ -51,9 +54,13 @@ export async function runAttempts(options: AttemptsOptions): Promise<BulkResult>
   }
 }
 
-async function submit({ prepared, invocation, gateway, store }: AttemptsOptions): Promise<Followed> {
+async function submit(
+  { prepared, invocation, gateway, store }: AttemptsOptions,
+  failed: ReadonlySet<string>,
+): Promise<Followed> {
   const { rows } = await store.listSubmissions({ work: prepared.key }, { limit: 100 });
   const replaced = await store.findResult(prepared.key);
+  const cluster = gateway.choose(prepared, failed);
   return gateway.submit({
     work: prepared.key,
     attempt: Math.max(0, ...rows.map(({ attempt }) => attempt)) + 1,
@@ -63,8 +70,8 @@ async function submit({ prepared, invocation, gateway, store }: AttemptsOptions)
     user: invocation.user,
     tags: invocation.options.tags,
     evalHash: invocation.evalHash,
-    cluster: prepared.cluster,
-    request: prepared.request,
+    cluster,
+    request: prepared.request(cluster),
     spec: (attempt, base) => prepared.spec(attempt, base, replaced?.submissionId ?? null),
   });
 }

@@ -14,6 +14,7 @@ import { createEndpoint, type Endpoint, type EndpointAccess, type EndpointOption
 import { LivyFailure, livyFailureOf } from "./errors.ts";
 import { createResourceManager, type ResourceManager } from "./resource-manager.ts";
 import { Backoff } from "./waiting.ts";
+import { rowConf } from "./work-key.ts";
 
 /** A cluster as it is configured. */
 export interface ClusterConfig extends EndpointAccess {
@@ -22,7 +23,7 @@ export interface ClusterConfig extends EndpointAccess {
   readonly url: string;
   /** YARN's ResourceManager. Without it, what Livy forgets is waited for a stated time only. */
   readonly resourceManager?: EndpointAccess & { readonly url: string };
-  readonly labels?: Readonly<Record<string, string>> | readonly string[];
+  readonly labels?: Readonly<Record<string, string>>;
   /** Most submissions of ours alive at once, default 16. */
   readonly maxLive?: number;
   /** Time between two looks, default 500. */
@@ -41,7 +42,7 @@ export interface ClusterConfig extends EndpointAccess {
 export interface ClusterStatus {
   readonly name: string;
   readonly url: string;
-  readonly labels: Readonly<Record<string, string>> | readonly string[];
+  readonly labels: Readonly<Record<string, string>>;
   /** `unknown` until the first answer. */
   readonly state: "up" | "down" | "unknown";
   /** When that state began, ms since the epoch. */
@@ -124,7 +125,7 @@ export class Cluster implements AsyncDisposable {
       config.resourceManager === undefined
         ? null
         : createResourceManager({ cluster: name, ...config.resourceManager, ...(user ? { user } : {}) }, connect);
-    this.admission = new Admission(clock, name, { maxLive: config.maxLive ?? 16, maxPosts: 2 }, () =>
+    this.admission = new Admission(clock, name, { maxLive: this.maxLive, maxPosts: 2 }, () =>
       this.#state === "down" ? this.outage : null,
     );
   }
@@ -147,6 +148,25 @@ export class Cluster implements AsyncDisposable {
   /** Major version of Spark that jobs are made for. */
   get sparkMajor(): number {
     return this.config.spark ?? 3;
+  }
+
+  get name(): string {
+    return this.config.name;
+  }
+
+  /** Most submissions alive at once. */
+  get maxLive(): number {
+    return this.config.maxLive ?? 16;
+  }
+
+  get labels(): Readonly<Record<string, string>> {
+    return this.config.labels ?? {};
+  }
+
+  /** Its settings that can change rows. */
+  get rows(): string {
+    const { sparkMajor } = this;
+    return JSON.stringify([sparkMajor, Object.entries(rowConf(this.config.conf ?? {}, sparkMajor)).sort()]);
   }
 
   /** Why the cluster cannot be used, for people. */

@@ -20,11 +20,13 @@ import { FollowedSubmissions, isLeaving } from "./followed.ts";
 import { toHadoopPath } from "./hadoop-path.ts";
 import { Keeping } from "./keeping.ts";
 import { PATIENCE, type Patience } from "./patience.ts";
-import type { SparkSpec } from "./spec.ts";
+import type { PreparedWork } from "./prepare.ts";
+import { settingsUri } from "./route-question.ts";
+import { pick, type RouteQuestion, type RouteRule, Routes } from "./routing.ts";
+import { inputChanged, type SparkSpec } from "./spec.ts";
 import type { Staging } from "./staging.ts";
 import type { Followed, Submission } from "./submission.ts";
 import { atMost } from "./waiting.ts";
-import { rowConf } from "./work-key.ts";
 
 /** What is to be submitted: one attempt at a piece of work. */
 export interface AttemptPlan extends Origin {
@@ -41,10 +43,21 @@ export interface AttemptPlan extends Origin {
 export interface Gateway extends AsyncDisposable {
   /** The time that it lives by. */
   readonly clock: Clock;
+  /** URI of the warehouse, no trailing slash. */
+  readonly warehouse: string;
   /** All clusters as they are now. */
   clusters(): readonly ClusterStatus[];
-  /** The cluster for a new piece of work: the one asked for, else the least loaded of those that are not known to be down. */
-  choose(name?: string): Cluster;
+  /** Refuses a task whose work could go nowhere, whatever it reads; see `routing.ts`. */
+  check(question: Omit<RouteQuestion, "inputs">): void;
+  /** The clusters that work may go to; the first is the one whose settings count. Throws where there is none. */
+  candidates(question: RouteQuestion): readonly [Cluster, ...Cluster[]];
+  /**
+   * The cluster for the next attempt at a piece of work: of the candidates that can be used now and are not to be avoided the one with the least load for its size, the first of several. What cannot be used is taken only where
+   * nothing else is left: the work waits there.
+   *
+   * @throws FiresteelError `aborted`, as for an input that changed, when the candidates' settings that can change rows are not those that the work was prepared for
+   */
+  choose(work: Pick<PreparedWork, "question" | "rows">, avoid?: ReadonlySet<string>): Cluster;
   /** Makes the durable row, and starts the submission's life or leaves it to the keeper of the cluster. */
   submit(plan: AttemptPlan): Promise<Followed>;
   /** Becomes the keeper of clusters that have none, and takes up the live submissions there; returns how many. Called before work is asked for, and whenever there was a look around. */
@@ -59,6 +72,7 @@ export interface Gateway extends AsyncDisposable {
 
 export interface GatewayOptions {
   readonly clusters: readonly ClusterConfig[];
+  readonly routes?: readonly RouteRule[];
   readonly store: SubmissionStore & DatasetStore;
   readonly storage: Storage;
   readonly staging: Staging;
@@ -97,32 +111,26 @@ export function createGateway(options: GatewayOptions): Gateway {
     stop: stop.signal,
     onError: (error) => options.onError?.(FiresteelError.from(error)),
   });
+  const routes = new Routes([...clusters.values()], options.routes ?? []);
   let closing: Promise<void> | null = null;
   const followed = new FollowedSubmissions(clock, store, stop.signal, (record) => options.onFollowed?.(record));
 
-  function choose(name?: string): Cluster {
-    if (name !== undefined) {
-      const cluster = clusters.get(name);
-      if (cluster !== undefined) return cluster;
-      throw new FiresteelError(
-        Code.invalidArgument,
-        `cluster is not known (there are: ${[...clusters.keys()].sort().join(", ") || "none"}): ${name}`,
+  function choose({ question, rows }: Pick<PreparedWork, "question" | "rows">, avoid?: ReadonlySet<string>): Cluster {
+    const [first, ...others] = routes.candidates(question);
+    if (first.rows !== rows)
+      throw inputChanged(
+        settingsUri(question),
+        `settings of the cluster can change rows and are others than those that the work was prepared for: ${first.name}`,
       );
-    }
-    const [first, ...others] = clusters.values();
-    if (first === undefined)
-      throw new FiresteelError(
-        Code.failedPrecondition,
-        "no cluster is configured: set `clusters` in firesteel.config.ts",
-      );
-    // Only those where the same work is the same: otherwise what ran there yesterday would not be found today.
-    const alike = [first, ...others.filter((one) => one.sparkMajor === first.sparkMajor && sameRows(one, first))];
-    const load = (one: Cluster) => {
+    return pick([first, ...others], (one) => {
       const { name, state, live, waiting } = keeping.statusOf(one);
-      // What was just asked for may not be in what the keeper told last.
-      return (state === "down" ? 1e6 : 0) + Math.max(live + waiting, followed.count(name));
-    };
-    return alike.reduce((best, one) => (load(one) < load(best) ? one : best));
+      return {
+        usable: state !== "down",
+        avoided: avoid?.has(name) === true,
+        // What was just asked for may not be in what the keeper told last.
+        load: Math.max(live + waiting, followed.count(name)) / one.maxLive,
+      };
+    });
   }
 
   async function submit(plan: AttemptPlan): Promise<Followed> {
@@ -175,7 +183,10 @@ export function createGateway(options: GatewayOptions): Gateway {
 
   return {
     clock,
+    warehouse,
     clusters: () => [...clusters.values()].map((cluster) => keeping.statusOf(cluster)),
+    check: (question) => routes.check(question),
+    candidates: (question) => routes.candidates(question),
     choose,
     submit,
     tend: (around) => keeping.tend(around),
@@ -197,12 +208,6 @@ export function createGateway(options: GatewayOptions): Gateway {
     // Who waits for a database that is away is left: the store's closing ends that.
     await atMost(clock, CLOSE_MS, keeping.ended());
   }
-}
-
-function sameRows(a: Cluster, b: Cluster): boolean {
-  const canonical = ({ config, sparkMajor }: Cluster) =>
-    JSON.stringify(Object.entries(rowConf(config.conf ?? {}, sparkMajor)).sort());
-  return canonical(a) === canonical(b);
 }
 
 /** Sortable by time and unique; lower case letters and digits, so that it is safe in paths, tags and names. */

@@ -10,6 +10,7 @@ import type { DatasetRecord, Digest } from "../../evaluate/ports.ts";
 import type { LivyBatchRequest } from "./client.ts";
 import type { Cluster } from "./cluster.ts";
 import { toSparkUri } from "./hadoop-path.ts";
+import type { RouteQuestion } from "./routing.ts";
 import { buildSpec, type SparkSpec } from "./spec.ts";
 import type { StagedFile, Staging } from "./staging.ts";
 import { pinnedConf, workKey } from "./work-key.ts";
@@ -17,20 +18,22 @@ import { pinnedConf, workKey } from "./work-key.ts";
 /** Work that is ready to be submitted. */
 export interface PreparedWork {
   readonly key: Digest;
-  readonly cluster: Cluster;
+  readonly question: RouteQuestion;
+  /** The clusters' settings that can change rows, as the key has them ({@link Cluster.rows}): only where they are the same the work is the same. */
+  readonly rows: string;
   /** The project's files that are part of the work. */
   readonly files: readonly FileValue[];
-  /** Without name and arguments. */
-  readonly request: LivyBatchRequest;
+  /** What a cluster is sent, without name and arguments. */
+  readonly request: (cluster: Cluster) => LivyBatchRequest;
   /** The spec of an attempt; `replaces` names the submission whose committed result is no longer valid. */
   readonly spec: (attempt: string, base: string, replaces: string | null) => SparkSpec;
 }
 
 export interface PrepareOptions {
   readonly work: SparkWork;
-  /** For messages. */
-  readonly task: string;
+  readonly question: RouteQuestion;
   readonly datasets: ReadonlyMap<string, DatasetRecord>;
+  /** The first of the clusters that it may go to. */
   readonly cluster: Cluster;
   readonly staging: Staging;
   /** What the task asks for, where the work's own settings say nothing. */
@@ -40,13 +43,14 @@ export interface PrepareOptions {
 /** Stages and keys a piece of work. Rejects with `not_found` and the path when one of its files does not exist. */
 export async function preparedWork({
   work,
-  task,
+  question,
   datasets,
   cluster,
   staging,
   resources: asked = {},
 }: PrepareOptions): Promise<PreparedWork> {
   const { settings } = work;
+  const { task } = question;
   const stageAll = (paths: readonly string[] | undefined, what: string) =>
     Promise.all((paths ?? []).map((path) => staging.stage(path, `${what} of task ${task}`)));
   const file = work.kind === "pyspark" ? await staging.stage(work.file, `job file of task ${task}`) : null;
@@ -56,25 +60,28 @@ export async function preparedWork({
   const archives = await stageAll(settings.archives, "archive");
   const harness = await staging.harness();
   refuseSameNames(task, pyFiles);
-  const { sparkMajor } = cluster;
-  const conf = { ...cluster.config.conf, ...settings.conf };
+  const { sparkMajor, rows } = cluster;
+  const confOn = ({ config }: Cluster) => ({ ...config.conf, ...settings.conf });
+  // Of the clusters that the work may go to all have the same in what counts.
+  const conf = confOn(cluster);
   const uris = (list: readonly StagedFile[]) => list.map(({ uri }) => uri);
   const forSpark = (list: readonly StagedFile[]) => uris(list).map(toSparkUri);
   return {
     key: workKey(work, { file, pyFiles, jars, files, archives }, conf, sparkMajor),
-    cluster,
+    question,
+    rows,
     files: [file, ...pyFiles, ...jars, ...files, ...archives].flatMap((staged) =>
       staged?.source === undefined ? [] : [new FileValue(staged.source, staged.digest)],
     ),
-    request: {
+    request: (on) => ({
       file: toSparkUri(harness.file),
       pyFiles: [...harness.pyFiles.map(toSparkUri), ...forSpark(pyFiles)],
       ...(jars.length > 0 ? { jars: forSpark(jars) } : {}),
       ...(files.length > 0 ? { files: forSpark(files) } : {}),
       ...(archives.length > 0 ? { archives: forSpark(archives) } : {}),
       ...resources({ ...sparkSettings(asked), ...settings }),
-      conf,
-    },
+      conf: confOn(on),
+    }),
     spec: (attempt, base, replaces) =>
       buildSpec(
         {
