@@ -74,8 +74,10 @@ export async function startOrchestrator({
   await mkdir(join(root, ".firesteel"), { recursive: true });
   const notice = (line: string) => log.warn(line);
   const opened = cleanup.use(await openStore({ ...storeLocation(root, config), leaseMs, onNotice: notice }));
-  const store: Store = observeSubmissions(patientStore(opened), (submission) =>
-    executions.emit(submission.executionId, { kind: "submission", submission }),
+  const store: Store = observeSubmissions(
+    patientStore(opened),
+    (submission) => executions.emit(submission.executionId, { kind: "submission", submission }),
+    () => executions.watched,
   );
   const files = createStorages({ root, storage: config.storage });
   const storage = storageOver(files);

@@ -2,8 +2,12 @@
 
 import type { Store, SubmissionRecord } from "./evaluate/ports.ts";
 
-/** The store, with `onChange` told the whole record after every write of a submission. */
-export function observeSubmissions(store: Store, onChange: (submission: SubmissionRecord) => void): Store {
+/** The store, with `onChange` told the whole record after every write of a submission; of mere confirmations, which come by the thousand, only while somebody watches. */
+export function observeSubmissions(
+  store: Store,
+  onChange: (submission: SubmissionRecord) => void,
+  isWatched: () => boolean,
+): Store {
   const tell = async (id: string) => {
     const submission = await store.findSubmission(id);
     if (submission) onChange(submission);
@@ -20,6 +24,12 @@ export function observeSubmissions(store: Store, onChange: (submission: Submissi
         return async (...args: Parameters<Store["updateSubmission"]>) => {
           await target.updateSubmission(...args);
           await tell(args[0]);
+        };
+      }
+      if (key === "confirmSubmissions") {
+        return async (...args: Parameters<Store["confirmSubmissions"]>) => {
+          await target.confirmSubmissions(...args);
+          if (isWatched()) for (const submission of await store.findSubmissions(args[0])) onChange(submission);
         };
       }
       const value: unknown = Reflect.get(target, key, target);

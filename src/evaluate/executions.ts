@@ -276,6 +276,11 @@ export class Executions {
     }
   }
 
+  /** Whether anybody watches an execution. */
+  get watched(): boolean {
+    return this.#watchers.size > 0;
+  }
+
   /** Tells those who watch an execution. */
   emit(id: string, event: ExecutionEvent): void {
     for (const watcher of this.#watchers.get(id) ?? []) watcher(event);

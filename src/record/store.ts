@@ -27,6 +27,7 @@ import { COMMIT_RESULT, findResult } from "./results.ts";
 import { findShallow, RECORD_SHALLOW } from "./shallow.ts";
 import { appendLogKind, LOG_LINES, readLog } from "./submission-logs.ts";
 import {
+  CONFIRM_SUBMISSIONS,
   CREATE_SUBMISSION,
   findSubmission,
   findSubmissions,
@@ -250,6 +251,10 @@ function assemble(parts: Parts): RecordStore {
       writer.push(CREATE_SUBMISSION, { submission, at: Date.now(), kept }, 3_000),
     updateSubmission: (id, change) =>
       writer.push(UPDATE_SUBMISSION, { id, change, at: Date.now() }, 500 + (change.failure?.traceback?.length ?? 0)),
+    confirmSubmissions: (ids, confirmedAt) =>
+      inParts(ids, (part) =>
+        writer.push(CONFIRM_SUBMISSIONS, { ids: part, confirmedAt }, 50 * part.length, part.length),
+      ),
     findSubmission: (id) => read("submission", "submission cannot be read", () => findSubmission(db, id)),
     listSubmissions: (filter, page) =>
       read("submission", "submissions cannot be read", () => listSubmissions(db, filter, page)),

@@ -89,6 +89,26 @@ export const UPDATE_SUBMISSION: WriteKind<
   },
 };
 
+/** Says of many live submissions at once that they are as their rows have them. */
+export const CONFIRM_SUBMISSIONS: WriteKind<
+  { readonly ids: readonly string[]; readonly confirmedAt: number },
+  undefined
+> = {
+  name: "confirmation of submissions",
+  lane: "submission",
+  repeatable: false,
+  patient: true,
+  prepare: (requests) => async (db) => {
+    for (const { ids, confirmedAt } of requests) {
+      const at = toTime(confirmedAt);
+      await sql`
+        update submission set confirmed_at = ${at}
+        where id = any(${textArray(ids)}::text[]) and ${LIVE} and coalesce(confirmed_at < ${at}, true)`.execute(db);
+    }
+    return noAnswers(requests);
+  },
+};
+
 /** What is taken, and by what request. */
 export interface TakeRequest {
   readonly token: string;

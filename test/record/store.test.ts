@@ -215,6 +215,24 @@ describe.each([
     ).rejects.toMatchObject({ code: "already_exists" });
   });
 
+  it("confirms live submissions all at once, and never back to an earlier time", async () => {
+    for (const [id, confirmedAt] of [
+      ["c1", null],
+      ["c2", 5_000],
+      ["c3", 1_000],
+    ] as const)
+      store.createSubmission(sampleSubmission(id, { state: "running", confirmedAt }));
+    store.updateSubmission("c3", { state: "failed" });
+    store.confirmSubmissions(["c1", "c2", "c3"], 2_000);
+    const times = (await store.findSubmissions(["c1", "c2", "c3"])).map(({ id, confirmedAt }) => [id, confirmedAt]);
+    expect(times.sort()).toEqual([
+      ["c1", 2_000],
+      ["c2", 5_000],
+      ["c3", 1_000],
+    ]);
+    expect(await store.listTransitions("c1")).toHaveLength(1);
+  });
+
   it("lists submissions by each filter", async () => {
     store.createSubmission(sampleSubmission("f1", { cluster: "c1", executionId: "e1", work: digest("w") }));
     store.createSubmission(sampleSubmission("f2", { cluster: "c1", executionId: "e2", state: "lost" }));

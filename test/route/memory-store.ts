@@ -92,6 +92,17 @@ export class MemoryStore implements SubmissionStore, DatasetStore {
     });
   }
 
+  confirmSubmissions(ids: readonly string[], confirmedAt: number): Promise<void> {
+    return this.#write(() => {
+      const { submissions } = this.database;
+      for (const id of ids) {
+        const before = submissions.get(id);
+        if (before !== undefined && !ENDS.has(before.state) && (before.confirmedAt ?? 0) < confirmedAt)
+          submissions.set(id, { ...before, confirmedAt });
+      }
+    });
+  }
+
   async findSubmission(id: string) {
     return this.database.submissions.get(id) ?? null;
   }

@@ -113,6 +113,8 @@ export interface SubmissionStore {
     id: string,
     change: Partial<Omit<SubmissionRecord, "id" | "work" | "attempt" | "livyName">>,
   ): Promise<void>;
+  /** Sets `confirmedAt` of live submissions, where it is earlier. */
+  confirmSubmissions(ids: readonly string[], confirmedAt: EpochMs): Promise<void>;
   findSubmission(id: string): Promise<SubmissionRecord | null>;
   listSubmissions(
     filter: {

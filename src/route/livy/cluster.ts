@@ -1,13 +1,13 @@
 /**
  * One cluster: its Livy server, its ResourceManager, and the loop that looks at all our batches there with one list request a tick.
  *
- * Nothing is asked while nothing lives or waits here. A list starts shortly before the first of our batches (Livy lists in the order of creation and keeps finished ones for a while), so that one page mostly
- * holds them all. A batch that is not in the list is not thereby gone: whoever misses it asks for it by name.
+ * Nothing is asked while nothing lives or waits here. Who watches a batch is woken only by what is new about it: of thousands that live hardly one changes between two ticks.
  */
 
 import { type Clock, machineClock } from "../../clock.ts";
 import type { FiresteelError } from "../../errors.ts";
 import { Admission } from "./admission.ts";
+import { isSame, readBatchList, type Wanted } from "./batch-list.ts";
 import type { LivyBatch, LivyClient } from "./client.ts";
 import { createLivyClient } from "./client.ts";
 import { createEndpoint, type Endpoint, type EndpointAccess, type EndpointOptions } from "./endpoint.ts";
@@ -65,23 +65,22 @@ export type Look =
   /** The server gave no answer. */
   | { readonly kind: "down"; readonly reason: string };
 
-/** A standing wish to see one batch at every tick. */
+/** A standing wish to know of one batch. */
 export interface Watch extends Disposable {
-  /** The first look after the last one returned; null when there was none within the time. */
-  next(withinMs: number, signal: AbortSignal): Promise<Look | null>;
+  /** When the batch was last in the list, ms since the epoch; null: never. */
+  readonly seenAt: number | null;
+  /** The next look that says something new: the first one, one that shows the batch otherwise than the last, and any that does not show it. With `every` the next one in any case. Null when there was none within the time. */
+  next(withinMs: number, signal: AbortSignal, every?: boolean): Promise<Look | null>;
 }
 
-interface Watched {
-  readonly name: string;
-  /** Place in the list when last seen. */
-  position: number | null;
+interface Watched extends Wanted {
+  batch: LivyBatch | null;
+  seenAt: number | null;
+  /** The newest look that was not taken yet. */
+  look: Look | null;
+  every: boolean;
   wake: (() => void) | null;
 }
-
-const PAGE = 100;
-const LARGEST_PAGE = 1_000;
-/** Earlier batches may be removed between two ticks, which moves ours to the front. */
-const SLACK = 20;
 
 /** What clusters live in. */
 export interface ClusterWorld {
@@ -108,8 +107,7 @@ export class Cluster implements AsyncDisposable {
   #confirmedAt: number | null = null;
   #version: string | null = null;
   #lastError: string | null = null;
-  #looks = new Map<string, LivyBatch>();
-  #tick = 0;
+  #onTick: () => void = () => {};
   #running = false;
   #wakeLoop: (() => void) | null = null;
 
@@ -221,24 +219,38 @@ export class Cluster implements AsyncDisposable {
 
   /** Looks at a batch at every tick until the watch is disposed of. */
   watch(name: string): Watch {
-    const watched: Watched = { name, position: null, wake: null };
+    const watched: Watched = {
+      name,
+      position: null,
+      batch: null,
+      seenAt: null,
+      look: null,
+      every: false,
+      wake: null,
+    };
     this.#watched.set(name, watched);
-    let seen = this.#tick;
     this.#start();
     return {
-      next: async (withinMs, signal) => {
-        if (this.#tick === seen) await this.#until(watched, withinMs, signal);
+      get seenAt() {
+        return watched.seenAt;
+      },
+      next: async (withinMs, signal, every = false) => {
+        watched.every = every;
+        if (watched.look === null) await this.#until(watched, withinMs, signal);
         signal.throwIfAborted();
-        if (this.#tick === seen) return null;
-        seen = this.#tick;
-        if (this.#state === "down") return { kind: "down", reason: this.outage };
-        const batch = this.#looks.get(name);
-        return batch === undefined ? { kind: "absent" } : { kind: "seen", batch };
+        const { look } = watched;
+        watched.look = null;
+        return look;
       },
       [Symbol.dispose]: () => {
         if (this.#watched.get(name) === watched) this.#watched.delete(name);
       },
     };
+  }
+
+  /** Has something done after each list that was answered. */
+  onTick(listener: () => void): void {
+    this.#onTick = listener;
   }
 
   /** Lets the next tick begin now. */
@@ -289,15 +301,17 @@ export class Cluster implements AsyncDisposable {
       const began = this.clock.elapsed();
       let delay = tickMs;
       try {
-        this.#looks = await this.#list();
+        // Whoever begins to watch from here on may be in the next list only.
+        const watched = new Map(this.#watched);
+        const listed = await readBatchList(this.client, watched, this.#stop.signal);
         this.answered();
+        this.#show(watched, listed);
       } catch (error) {
         if (this.#stop.signal.aborted) break;
         this.failed(error);
         delay = Math.max(tickMs, this.#retry.next());
+        this.#showOutage();
       }
-      this.#tick++;
-      for (const { wake } of this.#watched.values()) wake?.();
       // A server that needs long for an answer is not asked all the time.
       await this.#sleep(
         Math.max(delay - (this.clock.elapsed() - began), Math.min(tickMs, this.clock.elapsed() - began), 10),
@@ -319,29 +333,36 @@ export class Cluster implements AsyncDisposable {
     this.#wakeLoop = null;
   }
 
-  /** All our batches that Livy lists, by name. */
-  async #list(): Promise<Map<string, LivyBatch>> {
-    const found = new Map<string, LivyBatch>();
-    const positions = [...this.#watched.values()].map(({ position }) => position);
-    // One that was never seen may be anywhere after a restart, so then the whole list is read.
-    const first = positions.length === 0 ? 0 : Math.min(...positions.map((at) => at ?? 0));
-    const from = Math.max(0, first - SLACK);
-    const missing = () => this.#watched.size > found.size;
-    let end = Number.POSITIVE_INFINITY;
-    const size = this.#watched.size === 0 ? 1 : Math.min(LARGEST_PAGE, Math.max(PAGE, 2 * this.#watched.size));
-    for (let at = from; at < end && (at === from || missing()); at += size) end = await this.#page(at, size, found);
-    for (let at = 0; at < from && missing(); at += size) await this.#page(at, Math.min(size, from - at), found);
-    return found;
+  /** Hands out what a list shows. */
+  #show(all: ReadonlyMap<string, Watched>, listed: ReadonlyMap<string, LivyBatch>): void {
+    const now = this.clock.now();
+    for (const watched of all.values()) {
+      const batch = listed.get(watched.name) ?? null;
+      const { batch: before } = watched;
+      if (batch !== null) watched.seenAt = now;
+      // The old one is kept, so that of a batch that does not change nothing new has to be held.
+      if (batch !== null && before !== null && isSame(batch, before)) {
+        if (watched.every) this.#hand(watched, { kind: "seen", batch: before });
+        continue;
+      }
+      watched.batch = batch;
+      this.#hand(watched, batch === null ? { kind: "absent" } : { kind: "seen", batch });
+    }
+    this.#onTick();
   }
 
-  async #page(from: number, size: number, found: Map<string, LivyBatch>): Promise<number> {
-    const { total, batches } = await this.client.listBatches(from, size, this.#stop.signal);
-    batches.forEach((batch, i) => {
-      const watched = batch.name === null ? undefined : this.#watched.get(batch.name);
-      if (watched === undefined) return;
-      watched.position = from + i;
-      found.set(watched.name, batch);
-    });
-    return total;
+  /** Tells that there was no list. */
+  #showOutage(): void {
+    if (this.#state !== "down") return;
+    const look: Look = { kind: "down", reason: this.outage };
+    for (const watched of this.#watched.values()) {
+      watched.batch = null;
+      this.#hand(watched, look);
+    }
+  }
+
+  #hand(watched: Watched, look: Look): void {
+    watched.look = look;
+    watched.wake?.();
   }
 }

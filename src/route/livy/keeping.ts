@@ -20,6 +20,7 @@ import { fromHadoopPath } from "./hadoop-path.ts";
 import type { Patience } from "./patience.ts";
 import { readSpec, type SparkSpec } from "./spec.ts";
 import { Submission } from "./submission.ts";
+import { REFRESH_MS } from "./submission-row.ts";
 
 export interface KeepingOptions {
   readonly clock: Clock;
@@ -49,12 +50,15 @@ export class Keeping {
   /** What the keepers of the others tell of them. */
   #notes: Surroundings["keptClusters"] = new Map();
   readonly #told = new Map<string, string>();
+  /** When confirmations were last written, by cluster. */
+  readonly #refreshed = new Map<string, number>();
   #taking: Promise<unknown> = Promise.resolve();
   /** Kept here, and to be begun (again): their spec could not be read, or their life failed while others wait for their end. */
   #waiting: readonly { readonly submission: SubmissionRecord; readonly dueAt: number }[] = [];
 
   constructor(options: KeepingOptions) {
     this.#options = options;
+    for (const cluster of options.clusters.values()) cluster.onTick(() => this.#confirm(cluster.config.name));
   }
 
   /** Submissions that live and are kept here. */
@@ -95,7 +99,8 @@ export class Keeping {
   /** Starts the life of a submission whose row says that this process keeps it. */
   start(cluster: Cluster, taken: SubmissionRecord, spec: SparkSpec, followed = false): Submission {
     const { store, storage, patience, stop, onError } = this.#options;
-    const submission = new Submission({ store, storage, patience, stop }, cluster, taken, spec, followed);
+    const live = () => this.#live.size;
+    const submission = new Submission({ store, storage, patience, stop, live }, cluster, taken, spec, followed);
     this.#live.set(taken.id, submission);
     // Somebody may wait for `ended` and hear of its failure; nobody needs to.
     const end = submission.ended.then(
@@ -193,6 +198,24 @@ export class Keeping {
     if (submission === undefined || submission.cancelled) return;
     const record = (await this.#options.store.findSubmissions([id]))[0];
     submission.cancel(record?.cancelRequested ?? "cancelled on request");
+  }
+
+  /** Writes that what lives on a cluster was seen there: all rows at once, from time to time. */
+  #confirm(cluster: string): void {
+    const { store, clock } = this.#options;
+    const now = clock.elapsed();
+    if (now - (this.#refreshed.get(cluster) ?? Number.NEGATIVE_INFINITY) < REFRESH_MS) return;
+    this.#refreshed.set(cluster, now);
+    const seen = [...this.#live.values()].filter(
+      ({ record, seenAt }) =>
+        record.cluster === cluster && seenAt !== null && seenAt - (record.confirmedAt ?? 0) >= REFRESH_MS / 2,
+    );
+    if (seen.length === 0) return;
+    const at = Math.min(...seen.map(({ seenAt }) => seenAt ?? Number.POSITIVE_INFINITY));
+    for (const submission of seen) submission.confirmed(at);
+    // A failed store ends the orchestrator by itself.
+    const ids = seen.map(({ record }) => record.id);
+    store.confirmSubmissions(ids, at).catch(() => {});
   }
 
   async #tell(): Promise<void> {

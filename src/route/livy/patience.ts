@@ -7,6 +7,8 @@ export interface Patience {
   readonly askMs: number;
   /** Between two looks for a manifest in local storage; stretched where the look takes long. */
   readonly manifestMs: number;
+  /** Looks for manifests in a second, of all submissions together, in local storage; a tenth in any other. */
+  readonly manifests: number;
   /** How long a batch may take to show up after a POST without an answer, while Livy answers. */
   readonly postMs: number;
   /** How long a batch may show no sign of a start after a POST that failed. */
@@ -27,6 +29,7 @@ export interface Patience {
 export const PATIENCE: Patience = {
   askMs: 500,
   manifestMs: 150,
+  manifests: 100,
   postMs: 10_000,
   zombieMs: 5_000,
   endMs: 3_000,

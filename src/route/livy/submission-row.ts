@@ -10,7 +10,8 @@ import { LogTail } from "./log-tail.ts";
 /** What may change of a row. */
 export type RowChange = Parameters<SubmissionStore["updateSubmission"]>[1];
 
-const REFRESH_MS = 10_000;
+/** What does not change is written as confirmed so often. */
+export const REFRESH_MS = 10_000;
 /** Livy keeps this many lines. */
 const WHOLE_LOG = 200;
 /** What is told is stored so much later: reasons to wait can change quickly. */
@@ -75,6 +76,11 @@ export class SubmissionRow {
   async change(change: RowChange): Promise<void> {
     this.#record = { ...this.#record, ...change };
     await this.#store.updateSubmission(this.#record.id, change);
+  }
+
+  /** Takes over a confirmation that was written with those of others. */
+  confirmed(at: number): void {
+    this.#record = { ...this.#record, confirmedAt: at };
   }
 
   /** Goes over to a state. */

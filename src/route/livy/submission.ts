@@ -55,6 +55,8 @@ export interface SubmissionWorld {
   readonly patience: Patience;
   /** Aborted when this process stops: the submission is left to itself. */
   readonly stop: AbortSignal;
+  /** How many submissions this process keeps. */
+  live(): number;
 }
 
 class CancelRequest extends Error {}
@@ -92,6 +94,7 @@ export class Submission implements Followed {
   /** When Livy first claimed an end that is not proven, or stopped answering. */
   #doubtSince: number | null = null;
   #askedAt = 0;
+  #watch: Watch | null = null;
   readonly #followed: boolean;
   readonly ended: Promise<Ended>;
   readonly gone: Promise<void>;
@@ -129,6 +132,16 @@ export class Submission implements Followed {
 
   get logTail(): readonly string[] {
     return this.#row.logTail;
+  }
+
+  /** When Livy last showed it as the row has it, ms since the epoch; null while that is in doubt. */
+  get seenAt(): number | null {
+    return this.#doubtSince === null ? (this.#watch?.seenAt ?? null) : null;
+  }
+
+  /** Takes over that the row was confirmed at a time; that is written already. */
+  confirmed(at: number): void {
+    this.#row.confirmed(at);
   }
 
   get cancelled(): boolean {
@@ -286,9 +299,10 @@ export class Submission implements Followed {
     }
   }
 
-  /** Looks at every tick until there is an end. */
+  /** Looks at whatever is new until there is an end. */
   async #follow(): Promise<Ended> {
     using watch = this.#cluster.watch(this.record.livyName);
+    this.#watch = watch;
     for (;;) {
       const end = (await this.#checkManifest(false)) ?? (await this.#checkLivy(watch));
       if (end !== null) return end;
@@ -297,7 +311,8 @@ export class Submission implements Followed {
 
   async #checkLivy(watch: Watch): Promise<Ended | null> {
     const withinMs = Math.max(1, this.#manifestAt - this.#clock.elapsed());
-    const look = await watch.next(withinMs, this.#signal);
+    // In doubt time passes too.
+    const look = await watch.next(withinMs, this.#signal, this.#doubtSince !== null);
     if (look === null) return null;
     const claim = await this.#claimOf(look);
     if (claim === null) {
@@ -350,7 +365,7 @@ export class Submission implements Followed {
 
   /** Looks for the manifest, if it is time to; `force` looks in any case. */
   async #checkManifest(force: boolean): Promise<Ended | null> {
-    const { storage, patience } = this.#world;
+    const { storage } = this.#world;
     if (!force && this.#clock.elapsed() < this.#manifestAt) return null;
     const began = this.#clock.elapsed();
     let manifest: Manifest | null;
@@ -369,11 +384,20 @@ export class Submission implements Followed {
       this.#row.tell(`waiting: ${(error as Error).message}`);
       manifest = null;
     }
-    // Storage that is far away, or a listing that is long, is looked at less often.
-    const least = this.record.location.startsWith("file:") ? patience.manifestMs : 10 * patience.manifestMs;
-    const now = this.#clock.elapsed();
-    this.#manifestAt = now + Math.max(least, 10 * (now - began));
+    this.#manifestAt = this.#clock.elapsed() + this.#manifestDelayMs(this.#clock.elapsed() - began);
     return manifest === null ? null : this.#settle(manifest);
+  }
+
+  /**
+   * Time to the next look that nothing else asks for. Few are looked at often, which shows an end seconds before Livy does; many share what looks there may be, and their ends are told by Livy's list. Storage that is far
+   * away, or a listing that takes long, is looked at less often.
+   */
+  #manifestDelayMs(tookMs: number): number {
+    const { patience, live } = this.#world;
+    const [leastMs, perSecond] = this.record.location.startsWith("file:")
+      ? [patience.manifestMs, patience.manifests]
+      : [10 * patience.manifestMs, patience.manifests / 10];
+    return Math.max(leastMs, 10 * tookMs, (1_000 * live()) / perSecond);
   }
 
   /** Null when the storage gives no answer about the outputs now. */
