@@ -1,4 +1,5 @@
 import { defineConfig } from "vitest/config";
+import { LongestFirst } from "./test/longest-first.ts";
 
 export default defineConfig({
   test: {
@@ -7,7 +8,10 @@ export default defineConfig({
     // Vitest's own module runner reprints sources; code identity needs the text and positions that Node itself loads.
     experimental: { viteModuleRunner: false },
     pool: "forks",
-    testTimeout: 60_000,
-    hookTimeout: 180_000,
+    // Most tests wait for processes, databases and clusters most of the time.
+    maxWorkers: 3,
+    sequence: { sequencer: LongestFirst },
+    testTimeout: 120_000,
+    hookTimeout: 300_000,
   },
 });
