@@ -6,7 +6,7 @@ import { toJson } from "@bufbuild/protobuf";
 import { ListValueSchema, type Timestamp, timestampMs } from "@bufbuild/protobuf/wkt";
 import { Code, FiresteelError } from "../errors.ts";
 import type { Execution, GetExecutionResponse, Job } from "../gen/firesteel/v1/execution_pb.ts";
-import type { GetSubmissionResponse, Submission } from "../gen/firesteel/v1/submission_pb.ts";
+import { type GetSubmissionResponse, type Submission, SubmissionMode } from "../gen/firesteel/v1/submission_pb.ts";
 import type { Task } from "../gen/firesteel/v1/task_pb.ts";
 import type { FiresteelClient } from "../serve/client.ts";
 import { valueFromMessage } from "../serve/value-message.ts";
@@ -151,7 +151,12 @@ function showSubmission({ submission, transitions, log }: GetSubmissionResponse)
     ["execution", it.executionId],
     ["work", `${it.work.slice(0, 16)}, attempt ${it.attempt}`],
     ["cluster", it.cluster],
-    ["Livy batch", [it.batchId === undefined ? "" : String(it.batchId), it.livyName].filter(Boolean).join(", ")],
+    it.mode === SubmissionMode.STATEMENT
+      ? [
+          "Livy statement",
+          `${it.statementId ?? ""}${it.session === undefined ? "" : ` of session ${it.session}`}`.trim(),
+        ]
+      : ["Livy batch", [it.batchId === undefined ? "" : String(it.batchId), it.livyName].filter(Boolean).join(", ")],
     ["application", it.appId ?? ""],
     ["Spark UI", it.sparkUiUrl ?? ""],
     ["driver log", it.driverLogUrl ?? ""],

@@ -1,7 +1,7 @@
 /** The words of states: the names that the wire contract gives them, in lower case. */
 
 import { ExecutionState, JobState } from "../gen/firesteel/v1/execution_pb.ts";
-import { FailureClass, SubmissionState } from "../gen/firesteel/v1/submission_pb.ts";
+import { FailureClass, SubmissionMode, SubmissionState } from "../gen/firesteel/v1/submission_pb.ts";
 
 function words(states: Readonly<Record<string, number>>): ReadonlyMap<number, string> {
   return new Map(Object.entries(states).map(([name, number]) => [number, name.toLowerCase()]));
@@ -10,6 +10,7 @@ function words(states: Readonly<Record<string, number>>): ReadonlyMap<number, st
 const EXECUTIONS = words(ExecutionState);
 const JOBS = words(JobState);
 const SUBMISSIONS = words(SubmissionState);
+const MODES = words(SubmissionMode);
 const CLASSES = words(FailureClass);
 
 /** An execution's state in a word. A server of a newer version may know states that this command does not. */
@@ -25,6 +26,11 @@ export function jobStateWord(state: JobState): string {
 /** A submission's state in a word. */
 export function submissionStateWord(state: SubmissionState): string {
   return SUBMISSIONS.get(state) ?? `state ${state}`;
+}
+
+/** How a submission is carried, in a word; none for a server that does not say. */
+export function submissionModeWord(mode: SubmissionMode): string {
+  return mode === SubmissionMode.UNSPECIFIED ? "" : (MODES.get(mode) ?? `mode ${mode}`);
 }
 
 /** A failure's class in a word. */

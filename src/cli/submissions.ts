@@ -9,7 +9,7 @@ import { ExitCode } from "./exit-code.ts";
 import { formatAge, formatDuration, formatTime, oneLine, shortId } from "./format.ts";
 import { openSession, type Session } from "./session.ts";
 import { paintState } from "./state-color.ts";
-import { submissionStateWord } from "./state-word.ts";
+import { submissionModeWord, submissionStateWord } from "./state-word.ts";
 import { type Column, formatTable } from "./table.ts";
 import { outputWidth, paintError, print, say } from "./terminal.ts";
 
@@ -66,6 +66,7 @@ function columns(now: number): Column<Submission>[] {
       text: ({ state }) => submissionStateWord(state),
       paint: (text, { state }) => paintState(text, submissionStateWord(state)),
     },
+    { title: "AS", text: ({ mode }) => submissionModeWord(mode) },
     { title: "APPLICATION", text: ({ appId }) => appId ?? "" },
     {
       title: "CREATED",

@@ -205,6 +205,9 @@ export interface SubmissionTable {
   note: string;
   cancel_requested: string | null;
   gone_at: NullableTime;
+  mode: string;
+  session: string | null;
+  statement_id: number | null;
 }
 
 /** How a cluster is, as its keeper told it last. */

@@ -1,7 +1,7 @@
 /** The one place that pairs the fields of a submission with columns. */
 
 import type { Insertable, Selectable, Updateable } from "kysely";
-import type { SubmissionRecord, SubmissionState } from "../evaluate/ports.ts";
+import type { SubmissionMode, SubmissionRecord, SubmissionState } from "../evaluate/ports.ts";
 import { digestBytes, hexOf, storable } from "./arrays.ts";
 import type { SubmissionTable } from "./database.ts";
 import { toMs, toTime } from "./page.ts";
@@ -39,6 +39,9 @@ const COLUMNS: { readonly [F in keyof Changeable]: readonly [keyof Columns, (val
   note: ["note", text],
   cancelRequested: ["cancel_requested", optionalText],
   goneAt: ["gone_at", toTime],
+  mode: ["mode", text],
+  session: ["session", optionalText],
+  statementId: ["statement_id", (value) => value],
 };
 
 /** The columns of the fields that are given. */
@@ -95,5 +98,8 @@ export function fromSubmissionRow(row: Selectable<SubmissionTable>): SubmissionR
     note: row.note,
     cancelRequested: row.cancel_requested,
     goneAt: toMs(row.gone_at),
+    mode: row.mode as SubmissionMode,
+    session: row.session,
+    statementId: row.statement_id,
   };
 }

@@ -6,6 +6,7 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import {
   type FailureClass,
   type SubmissionFailure,
+  type SubmissionMode,
   type SubmissionRecord,
   SubmissionState,
   type SubmissionTransition,
@@ -17,6 +18,7 @@ import {
   type SubmissionSchema,
   type SubmissionTransitionSchema,
   FailureClass as WireFailureClass,
+  SubmissionMode as WireSubmissionMode,
   SubmissionState as WireSubmissionState,
 } from "../gen/firesteel/v1/submission_pb.ts";
 import { jsonObject } from "./failure-message.ts";
@@ -39,6 +41,10 @@ const CLASSES: Readonly<Record<FailureClass, WireFailureClass>> = {
   user: WireFailureClass.USER,
   cluster: WireFailureClass.CLUSTER,
   submit: WireFailureClass.SUBMIT,
+};
+const MODES: Readonly<Record<SubmissionMode, WireSubmissionMode>> = {
+  batch: WireSubmissionMode.BATCH,
+  statement: WireSubmissionMode.STATEMENT,
 };
 const CLUSTER_STATES: Readonly<Record<ClusterStatus["state"], ClusterState>> = {
   unknown: ClusterState.UNKNOWN,
@@ -67,9 +73,12 @@ export function submissionMessage(submission: SubmissionRecord): MessageInitShap
     cause,
     location,
     state: STATES[submission.state],
+    mode: MODES[submission.mode],
     request: jsonObject(submission.request),
     ...present({
       batchId: submission.batchId,
+      session: submission.session,
+      statementId: submission.statementId,
       appId: submission.appId,
       sparkUiUrl: submission.sparkUiUrl,
       driverLogUrl: submission.driverLogUrl,

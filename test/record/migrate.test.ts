@@ -59,7 +59,12 @@ describe("migrations", () => {
     try {
       await Promise.all(databases.map((db) => migrate(db)));
       const { rows } = await sql<{ name: string }>`select name from kysely_migration`.execute(databases[0]!);
-      expect(rows.map(({ name }) => name).sort()).toEqual(["0001-initial", "0002-task-versions", "0003-sharing"]);
+      expect(rows.map(({ name }) => name).sort()).toEqual([
+        "0001-initial",
+        "0002-task-versions",
+        "0003-sharing",
+        "0005-sessions",
+      ]);
     } finally {
       await Promise.all(databases.map((db) => db.destroy()));
     }

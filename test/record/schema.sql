@@ -152,6 +152,9 @@ submission.followed boolean not null default false
 submission.note text not null default ''::text
 submission.cancel_requested text
 submission.gone_at timestamp with time zone
+submission.mode text not null default 'batch'::text
+submission.session text
+submission.statement_id integer
 submission constraint submission_livy_name_key UNIQUE (livy_name)
 submission constraint submission_pkey PRIMARY KEY (id)
 submission constraint submission_seq_key UNIQUE (seq)

@@ -197,7 +197,7 @@ describe.each([
     } as const;
     const changes = [
       { state: "submitting", cause: "POST" },
-      { batchId: 0, submittedAt: 1_700_000_002_000 },
+      { batchId: 0, session: "s", statementId: 0, submittedAt: 1_700_000_002_000 },
       { state: "running", cause: "Livy says so", appId: "application_1", confirmedAt: 1_700_000_003_000 },
       { state: "running", cause: "still" },
       { state: "failed", cause: "manifest", failure, endedAt: 1_700_000_004_000 },

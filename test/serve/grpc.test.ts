@@ -10,7 +10,12 @@ import {
   type WatchExecutionResponse,
 } from "../../src/gen/firesteel/v1/execution_pb.ts";
 import { Change, SparkWork } from "../../src/gen/firesteel/v1/explain_pb.ts";
-import { ClusterState, SubmissionState, SubmissionStateSchema } from "../../src/gen/firesteel/v1/submission_pb.ts";
+import {
+  ClusterState,
+  SubmissionMode,
+  SubmissionState,
+  SubmissionStateSchema,
+} from "../../src/gen/firesteel/v1/submission_pb.ts";
 import { HealthCheckResponse_ServingStatus as ServingStatus } from "../../src/gen/grpc/health/v1/health_pb.ts";
 import { encodeValue } from "../../src/hash/value.ts";
 import { createClient, type FiresteelClient } from "../../src/serve/client.ts";
@@ -355,6 +360,9 @@ describe("reading", () => {
       endedAt: START,
       appId: "application_1_1",
       batchId: 7,
+      mode: "statement",
+      session: "warm-1",
+      statementId: 0,
       failure: {
         class: "user",
         type: "ParseException",
@@ -377,6 +385,9 @@ describe("reading", () => {
       state: SubmissionState.FAILED,
       appId: "application_1_1",
       batchId: 7,
+      mode: SubmissionMode.STATEMENT,
+      session: "warm-1",
+      statementId: 0,
       livyName: "s-s2",
       request: { file: "file:///harness.py", args: ["file:///spec.json"] },
       failure: { type: "ParseException", message: "syntax error", position: { line: 2, column: 5 }, traceback: "..." },

@@ -21,6 +21,10 @@ export const SubmissionState = {
 /** `planned` (row exists) -> `submitting` (POST under way or its answer unknown) -> `starting` -> `running` -> an end; `lost` is provisional until manifest and ResourceManager were asked. */
 export type SubmissionState = (typeof SubmissionState)[keyof typeof SubmissionState];
 
+export const SubmissionMode = { batch: "batch", statement: "statement" } as const;
+/** How a submission is carried: as a Livy batch, which is an application of its own, or as a statement of a warm session. */
+export type SubmissionMode = (typeof SubmissionMode)[keyof typeof SubmissionMode];
+
 /** Whose fault a failed submission is: `user` and `submit` are not retried, `cluster` is. */
 export type FailureClass = "user" | "cluster" | "submit";
 
@@ -32,7 +36,7 @@ export interface SubmissionFailure {
   readonly traceback?: string;
 }
 
-/** One Livy batch that we own. */
+/** One Livy batch or statement that we own. */
 export interface SubmissionRecord {
   /** The attempt id. */
   readonly id: string;
@@ -44,7 +48,7 @@ export interface SubmissionRecord {
   readonly jobId: string;
   readonly user: string;
   readonly cluster: string;
-  /** Unique Livy name: store id + attempt id. */
+  /** Unique name: store id + attempt id. Livy knows a batch by it. */
   readonly livyName: string;
   readonly state: SubmissionState;
   /** Why it is in this state, in words. */
@@ -70,6 +74,11 @@ export interface SubmissionRecord {
   readonly cancelRequested: string | null;
   /** When its application was gone too, after its end; null also where nobody else needs to know. */
   readonly goneAt: EpochMs | null;
+  readonly mode: SubmissionMode;
+  /** Name of the Livy session that a statement is posted to, from before the POST; null for batches. */
+  readonly session: string | null;
+  /** Livy's id of the statement in its session, once it is known. */
+  readonly statementId: number | null;
 }
 
 /** A submission that this process has just begun to keep. */
