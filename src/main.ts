@@ -18,6 +18,8 @@ import { Explainer } from "./evaluate/explain/explainer.ts";
 import type { InputsContext } from "./evaluate/inputs.ts";
 import { Limits } from "./evaluate/limits.ts";
 import type { Store } from "./evaluate/ports.ts";
+import { countWork, Tally } from "./evaluate/tally.ts";
+import { createGatewayMetrics } from "./gateway-metrics.ts";
 import { Lookout } from "./lookout.ts";
 import { observeSubmissions } from "./observe-submissions.ts";
 import { addOrchestratorMetrics } from "./orchestrator-metrics.ts";
@@ -87,9 +89,12 @@ export async function startOrchestrator({
   const staging = createStaging({ storage, warehouse, root });
   const planStaging = createStaging({ storage, warehouse, root, write: false });
   const clusters = await configuredClusters(root, config, localCluster);
+  const tally = new Tally();
+  const gatewayMetrics = createGatewayMetrics();
   const gateway: Gateway = createGateway({
     clusters,
     routes: configuredRoutes(root, config),
+    observer: gatewayMetrics.observer,
     store,
     storage,
     staging,
@@ -113,7 +118,17 @@ export async function startOrchestrator({
       executors,
       limits: Object.keys(config.limits),
       spark: (host) =>
-        clusters.length === 0 ? null : createSparkExecutor({ host, gateway, store, storage, staging, planStaging }),
+        clusters.length === 0
+          ? null
+          : createSparkExecutor({
+              host,
+              gateway,
+              store,
+              storage,
+              staging,
+              planStaging,
+              onLookup: (result) => countWork(tally, result),
+            }),
       onVersion: (next) => {
         keepVersions(next);
         log.info({ version: next.version }, `code changed: ${next.tasks.size} tasks`);
@@ -132,6 +147,7 @@ export async function startOrchestrator({
     inputs,
     literals: `${warehouse}/rows`,
     code: () => code.current,
+    tally,
     onError: (error) => log.error({ err: error }, error.message),
   });
   const explainer = new Explainer({ store, history: opened, bodies, inputs, code: () => code.current });
@@ -183,6 +199,11 @@ export async function startOrchestrator({
         executions: () => executions.size,
         bodies: () => bodies.size,
         clusters: () => orchestrator.clusters(),
+        keptClusters: () => gateway.kept(),
+        submissions: () => gateway.live().map(({ record }) => record),
+        waitingWrites: () => opened.waitingWrites,
+        tally,
+        gateway: gatewayMetrics,
       }),
     async health() {
       const reasons: string[] = code.problem

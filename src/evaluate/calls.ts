@@ -23,6 +23,7 @@ import type { CachedCall, Outcome } from "./ports.ts";
 import type { RunResult } from "./running.ts";
 import { declaredContext } from "./scope.ts";
 import { all, type StoredReader } from "./stored-values.ts";
+import type { Tally } from "./tally.ts";
 import type { WorkList } from "./work-list.ts";
 
 /** How a body ends that a dry run does not run: the call stays unsettled, and with it all that waits for it. */
@@ -74,7 +75,7 @@ export class Calls implements LookupsOwner {
   }
 
   /** The result of a call with these encoded arguments. */
-  call(name: string, given: readonly Uint8Array[], frame: Frame, options?: CallOptions): Cell {
+  call(name: string, given: readonly Uint8Array[], frame: Frame, fresh: boolean, options?: CallOptions): Cell {
     const { job: parent, scope } = frame;
     let task: TaskInfo | undefined;
     let args: readonly Uint8Array[];
@@ -92,13 +93,14 @@ export class Calls implements LookupsOwner {
     const argDigests = all(args.map((bytes) => this.#owner.stored.digest(bytes)));
     // Asked again with the same encodings, whose digests are known then.
     if (argDigests instanceof Promise)
-      return this.#callLater(argDigests, () => this.call(name, args, frame, options), parent);
+      return this.#callLater(argDigests, () => this.call(name, args, frame, fresh, options), parent);
     const context = declaredContext(task, scope.context);
     const seen =
       context.length === 0 ? args : [...args, ...context.flatMap(([, value]) => (value ? [value.bytes] : []))];
     const codecs = givenCodecs(seen, this.#owner.context.code.codecs);
     const code = callCode(task, codecs, this.#owner.inputs);
-    if (typeof code !== "string") return this.#callLater(code, () => this.call(name, given, frame, options), parent);
+    if (typeof code !== "string")
+      return this.#callLater(code, () => this.call(name, given, frame, fresh, options), parent);
     const evalHash = hashCall(name, code, argDigests, context);
     const { cache = "store", executor = "inline", tags } = task.options;
     const shared = scope.context.id === "" ? evalHash : `${evalHash} ${scope.context.id}`;
@@ -120,6 +122,7 @@ export class Calls implements LookupsOwner {
       context,
       executor: tags?.includes("bulk-data") ? "spark" : executor,
       below: this.#nothing.withCodecs(codecs),
+      fresh,
     });
     if (key === null) this.#unshared.add(job);
     else this.#jobs.set(key, job);
@@ -201,8 +204,10 @@ export class Calls implements LookupsOwner {
     if (!keepsResult(job.task)) job.below = null;
     if (settled.ok && !known && job.task.options.checkValid === "shallow") this.#keepShallow(job, settled.bytes);
     job.parent?.absorb(job);
-    if (job.key !== null) this.#jobs.set(job.key, new Ended(settled, job.through));
+    // Whatever ran for it or below it.
+    if (!job.cached || (settled.ok && settled.fresh)) job.cell.fresh = true;
     this.#owner.settle(job.cell, settled);
+    if (job.key !== null) this.#jobs.set(job.key, new Ended(job.cell.settled ?? settled, job.through));
     this.#journal.record(job, settled.ok ? "succeeded" : "failed", settled.ok ? null : settled.error);
   }
 
@@ -214,16 +219,22 @@ export class Calls implements LookupsOwner {
 
   /** Goes on with what is stored of a job's call. */
   found(job: Job, hit: CachedCall | undefined): void {
-    if (!hit) return this.#runBody(job, false);
+    const { tally } = this.#owner.context;
+    if (!hit) {
+      if (tally) tally.call.miss++;
+      return this.#runBody(job, false);
+    }
     this.#whenValid(
       job,
       hit.outcome.bytes,
       () => {
         job.cached = true;
+        if (tally) countHit(tally, "call", job);
         this.#evaluate(job, hit.outcome);
       },
       (places) => {
         job.invalid = places;
+        if (tally) tally.call.invalid++;
         this.#runBody(job, true);
       },
     );
@@ -255,18 +266,23 @@ export class Calls implements LookupsOwner {
         return () => {
           for (const job of jobs) {
             const hit = found.get(shallowKey(job));
-            const deep = () => this.#lookups.ask(job);
-            if (!hit || !this.#sameCode(hit.tasks)) deep();
+            const { tally } = this.#owner.context;
+            const deep = (why: "miss" | "invalid") => {
+              if (tally) tally.shallow[why]++;
+              this.#lookups.ask(job);
+            };
+            if (!hit || !this.#sameCode(hit.tasks)) deep("miss");
             else
               this.#whenValid(
                 job,
                 hit.bytes,
                 () => {
                   job.cached = true;
+                  if (tally) countHit(tally, "shallow", job);
                   job.below = new Below(new Map(hit.tasks));
                   this.endJob(job, { ok: true, bytes: hit.bytes }, true);
                 },
-                deep,
+                () => deep("invalid"),
               );
           }
         };
@@ -362,6 +378,12 @@ export class Calls implements LookupsOwner {
     this.#journal.record(job, note.startsWith("waiting") ? "waiting" : "running", null);
     this.#journal.flush();
   }
+}
+
+/** Counts a hit of a job. */
+function countHit(tally: Tally, kind: "call" | "shallow", { fresh }: Job): void {
+  tally[kind].hit++;
+  if (fresh) tally.cutoffs.call++;
 }
 
 /** Names the final value of a call, which depends on everything that calls below it may see. */

@@ -35,6 +35,7 @@ import type { JobRecord, Outcome, Store } from "./ports.ts";
 import { outline } from "./rule.ts";
 import { NO_SCOPE, type Scope, scopeBelow } from "./scope.ts";
 import { StoredReader } from "./stored-values.ts";
+import type { Tally } from "./tally.ts";
 import { WorkList, type WorkListOwner } from "./work-list.ts";
 
 /** How often an execution starts over because its inputs changed under it. */
@@ -52,6 +53,8 @@ export interface EvaluationContext {
   readonly literals: string;
   /** Told when a job's record is durable. */
   readonly onJob: (job: JobRecord) => void;
+  /** Counts look-ups; a dry run counts none. */
+  readonly tally?: Tally;
   /** The calls of the last execution of the same root, where reading them has begun already. */
   readonly previous?: PreviousCalls;
   /** Set for a dry run, whose bodies may end with {@link UNKNOWN}: told of each program whose evaluation begins. */
@@ -157,7 +160,7 @@ export class Evaluation implements WorkListOwner, CallsOwner {
         if (!list.ok) return this.settle(this.#root, list);
         const args = listItems(list.bytes);
         if (!args) throw new FiresteelError(Code.invalidArgument, "arguments are not a list");
-        this.join(this.call(this.#rootTask, args, frame), this.#root);
+        this.join(this.call(this.#rootTask, args, frame, false), this.#root);
       }),
     );
   }
@@ -206,7 +209,8 @@ export class Evaluation implements WorkListOwner, CallsOwner {
   // ------------------------------------------------------------------------------------------- cells
 
   /** Settles a cell; those who wait for it get their turn. */
-  settle(cell: Cell, settled: Settled): void {
+  settle(cell: Cell, given: Settled): void {
+    const settled = cell.fresh && given.ok && !given.fresh ? { ...given, fresh: true } : given;
     for (const waiter of cell.settle(settled)) this.work.push(() => waiter(settled));
   }
 
@@ -237,15 +241,20 @@ export class Evaluation implements WorkListOwner, CallsOwner {
     }
     let open = holes.length;
     let failed = false;
+    let fresh = false;
     for (const hole of holes) {
       this.demand(this.#cell(frame, hole.node), (settled) => {
         if (failed) return;
         if (!settled.ok) {
           failed = true;
           then(settled);
-        } else if (--open === 0) {
+          return;
+        }
+        if (settled.fresh) fresh = true;
+        if (--open === 0) {
           then({
             ok: true,
+            fresh,
             bytes: fillTemplate(template, (node) => {
               const known = frame.cells[node]?.settled;
               if (!known?.ok)
@@ -262,13 +271,14 @@ export class Evaluation implements WorkListOwner, CallsOwner {
   fillAll(
     frame: Frame,
     templates: readonly Template[],
-    then: (values: readonly Uint8Array[]) => void,
+    then: (values: readonly Uint8Array[], fresh: boolean) => void,
     failed: (settled: Settled) => void,
   ): void {
     const values: Uint8Array[] = new Array(templates.length);
     let open = templates.length;
     let stopped = false;
-    if (open === 0) then(values);
+    let fresh = false;
+    if (open === 0) then(values, false);
     templates.forEach((template, i) => {
       this.fill(frame, template, (settled) => {
         if (stopped) return;
@@ -278,7 +288,8 @@ export class Evaluation implements WorkListOwner, CallsOwner {
           return;
         }
         values[i] = settled.bytes;
-        if (--open === 0) then(values);
+        if (settled.fresh) fresh = true;
+        if (--open === 0) then(values, fresh);
       });
     });
   }
@@ -310,13 +321,14 @@ export class Evaluation implements WorkListOwner, CallsOwner {
         this.fillAll(
           frame,
           node.args,
-          (args) => this.join(this.call(node.task, args, frame, node.options), cell),
+          (args, fresh) => this.join(this.call(node.task, args, frame, fresh, node.options), cell),
           (settled) => this.settle(cell, settled),
         );
         return;
       case "field":
         this.fill(frame, node.of, (settled) => {
           if (!settled.ok) return this.settle(cell, settled);
+          if (settled.fresh) cell.fresh = true;
           this.read(
             this.stored.outer(settled.bytes),
             (bytes) => this.#select(frame, bytes, node.key, cell),
@@ -367,9 +379,9 @@ export class Evaluation implements WorkListOwner, CallsOwner {
     this.settle(cell, { ok: true, bytes: encodeValue(undefined) });
   }
 
-  /** The result of a call with these encoded arguments. Equal calls of one execution under one context are one job. */
-  call(name: string, given: readonly Uint8Array[], frame: Frame, options?: CallOptions): Cell {
-    return this.#calls.call(name, given, frame, options);
+  /** The result of a call with these encoded arguments, of which one is {@link Settled.fresh} or not. Equal calls of one execution under one context are one job. */
+  call(name: string, given: readonly Uint8Array[], frame: Frame, fresh: boolean, options?: CallOptions): Cell {
+    return this.#calls.call(name, given, frame, fresh, options);
   }
 
   /** Reduces what a body gave, in a frame of its own. */

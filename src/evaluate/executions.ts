@@ -21,8 +21,9 @@ import { errorRecord } from "./failure.ts";
 import type { InputsContext } from "./inputs.ts";
 import type { Settled } from "./job.ts";
 import { beginReading, type PreviousCalls, stopReading } from "./lookups.ts";
-import type { ExecutionRecord, ExecutionState, JobRecord, Store, SubmissionRecord } from "./ports.ts";
+import type { ExecutionRecord, JobRecord, Store, SubmissionRecord } from "./ports.ts";
 import { leaveOn } from "./running.ts";
+import type { Tally } from "./tally.ts";
 
 /** A list of arguments as `encodeProgram` gives it: a value, or an expression where datasets and files still have to be looked at. */
 export interface EncodedArguments {
@@ -56,6 +57,8 @@ export interface ExecutionsContext {
   readonly literals: string;
   /** The code of now. */
   readonly code: () => FlowCode;
+  /** Counts what its executions find and how they end. */
+  readonly tally?: Tally;
   /** Told of an execution whose end could not be recorded. */
   readonly onError: (error: FiresteelError) => void;
 }
@@ -331,7 +334,7 @@ export class Executions {
     signal: AbortSignal,
     previous: PreviousCalls | undefined,
   ): Promise<ExecutionRecord> {
-    const { store, bodies, inputs, literals } = this.#context;
+    const { store, bodies, inputs, literals, tally } = this.#context;
     const evaluation = new Evaluation(
       {
         executionId: execution.id,
@@ -343,6 +346,7 @@ export class Executions {
         literals,
         ...(previous ? { previous } : {}),
         onJob: (job) => this.emit(execution.id, { kind: "job", job }),
+        ...(tally ? { tally } : {}),
       },
       signal,
     );
@@ -352,7 +356,7 @@ export class Executions {
       .then(async (end) => (end.ok ? { ...end, bytes: await evaluation.stored.whole(end.bytes) } : end))
       .catch((error: unknown) => ({ ok: false as const, error: errorRecord(error, [execution.task]) }));
     this.#evaluations.delete(evaluation);
-    const state: ExecutionState = settled.ok ? "succeeded" : signal.aborted ? "cancelled" : "failed";
+    const state: keyof Tally["executions"] = settled.ok ? "succeeded" : signal.aborted ? "cancelled" : "failed";
     const end = {
       state,
       endedAt: Date.now(),
@@ -363,6 +367,7 @@ export class Executions {
     await store.updateExecution(execution.id, end);
     // The end is told after all of its jobs.
     await evaluation.told;
+    if (tally) tally.executions[state]++;
     const record: ExecutionRecord = { ...execution, ...end, cancelRequested: signal.aborted };
     const active = this.#active.get(execution.id);
     if (active) active.record = record;

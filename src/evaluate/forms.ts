@@ -70,7 +70,10 @@ const FORM_RULES: Readonly<Record<Exclude<Form, Operator | keyof typeof LIST_RUL
       evaluation.caught(frame);
       withValue(evaluation, frame, recover!, cell, (bytes) => {
         const callee = wantCallee(bytes, "catchError");
-        evaluation.join(callBack(evaluation, frame, callee, [encodeValue(caughtError(settled.error))]), cell);
+        evaluation.join(
+          callBack(evaluation, frame, callee, [encodeValue(caughtError(settled.error))], cell.fresh),
+          cell,
+        );
       });
     });
   },
@@ -86,7 +89,7 @@ const FORM_RULES: Readonly<Record<Exclude<Form, Operator | keyof typeof LIST_RUL
       withValue(evaluation, frame, recover!, cell, (bytes) => {
         if (decodeValue(bytes) === null) return settleWith(evaluation, cell, wrapped);
         if (values.length === results.length) return settleWith(evaluation, cell, join(values));
-        evaluation.join(callBack(evaluation, frame, wantCallee(bytes, "catchAll"), [wrapped]), cell);
+        evaluation.join(callBack(evaluation, frame, wantCallee(bytes, "catchAll"), [wrapped], cell.fresh), cell);
       });
     };
     if (shape !== true)
@@ -95,7 +98,7 @@ const FORM_RULES: Readonly<Record<Exclude<Form, Operator | keyof typeof LIST_RUL
         ended,
       );
     withOuter(evaluation, frame, members, 2, cell, ([task, items]) => {
-      const { items: list, begin } = callEach(evaluation, frame, Form.map, task!, items!);
+      const { items: list, begin } = callEach(evaluation, frame, Form.map, task!, items!, cell);
       allSettled(
         Array.from({ length: list.length }, (_, i) => (then) => evaluation.demand(begin(i), then)),
         ended,
@@ -115,6 +118,7 @@ const FORM_RULES: Readonly<Record<Exclude<Form, Operator | keyof typeof LIST_RUL
       evaluation.fill(frame, item, (settled) => {
         if (!settled.ok) return evaluation.settle(cell, settled);
         done.push(settled.bytes);
+        if (settled.fresh) cell.fresh = true;
         evaluation.work.push(next);
       });
     };
@@ -124,7 +128,7 @@ const FORM_RULES: Readonly<Record<Exclude<Form, Operator | keyof typeof LIST_RUL
   [Form.apply]: (evaluation, frame, [task, ...args], cell) => {
     withOuter(evaluation, frame, [task!, ...args], 1, cell, ([given, ...values]) => {
       const { task: name, bound } = wantCallee(given!, "apply");
-      evaluation.join(evaluation.call(name, [...bound, ...values], frame), cell);
+      evaluation.join(evaluation.call(name, [...bound, ...values], frame, cell.fresh), cell);
     });
   },
 
@@ -212,16 +216,19 @@ const RULES: Readonly<Record<Form, Rule>> = { ...FORM_RULES, ...LIST_RULES, ...O
 
 /** Identifies a dataset by its rows, with one Spark job where that was not done before. */
 function byRows(evaluation: Evaluation, frame: Frame, record: DatasetRecord, cell: Cell): void {
-  evaluation.demand(evaluation.call(FINGERPRINT_TASK.name, [encodeValue(datasetValue(record))], frame), (settled) => {
-    if (!settled.ok) return evaluation.settle(cell, settled);
-    evaluation.work.async(
-      async () => {
-        const identified = await evaluation.inputs.record(identifiedByRows(record, settled.bytes));
-        return () => settleDataset(evaluation, cell, identified);
-      },
-      (error) => evaluation.fail(cell, frame, error),
-    );
-  });
+  evaluation.demand(
+    evaluation.call(FINGERPRINT_TASK.name, [encodeValue(datasetValue(record))], frame, cell.fresh),
+    (settled) => {
+      if (!settled.ok) return evaluation.settle(cell, settled);
+      evaluation.work.async(
+        async () => {
+          const identified = await evaluation.inputs.record(identifiedByRows(record, settled.bytes));
+          return () => settleDataset(evaluation, cell, identified);
+        },
+        (error) => evaluation.fail(cell, frame, error),
+      );
+    },
+  );
 }
 
 /** Looks at files; the cell gets the value of what was found. */

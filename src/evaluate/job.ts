@@ -19,13 +19,16 @@ import type { DeclaredContext, Scope } from "./scope.ts";
 
 /** How a cell ended. */
 export type Settled =
-  | { readonly ok: true; readonly bytes: Uint8Array }
+  /** `fresh`: a body that ran in this execution is behind it. */
+  | { readonly ok: true; readonly bytes: Uint8Array; readonly fresh?: boolean }
   | { readonly ok: false; readonly error: ErrorRecord };
 
 /** A place for one result. */
 export class Cell {
   settled: Settled | undefined;
   #waiters: ((settled: Settled) => void)[] | undefined;
+  /** What it is being made of is {@link Settled.fresh}. */
+  fresh = false;
   /** Starts the evaluation; cleared when it was asked for. */
   start: (() => void) | undefined;
 
@@ -51,7 +54,7 @@ export class Cell {
 /** What a job is made of. */
 type JobParts = Pick<
   Job,
-  "parent" | "task" | "evalHash" | "key" | "args" | "argDigests" | "scope" | "context" | "executor" | "below"
+  "parent" | "task" | "evalHash" | "key" | "args" | "argDigests" | "scope" | "context" | "executor" | "below" | "fresh"
 >;
 
 /** The evaluation of one call in one execution. */
@@ -75,6 +78,8 @@ export class Job {
   startedAt: EpochMs = this.askedAt;
   executor: string;
   cached = false;
+  /** An argument is {@link Settled.fresh}; of whoever asked first. */
+  readonly fresh: boolean;
   submissionId: string | null = null;
   note: string | null = null;
   /** What made the recorded result of its call invalid, in words. */
@@ -84,7 +89,7 @@ export class Job {
   /** Other calls' jobs that this one joined; with `parent` these are the edges along which a call could wait on itself. */
   waitsOn: Job[] | undefined = undefined;
 
-  constructor({ parent, task, evalHash, key, args, argDigests, scope, context, executor, below }: JobParts) {
+  constructor({ parent, task, evalHash, key, args, argDigests, scope, context, executor, below, fresh }: JobParts) {
     this.parent = parent;
     this.task = task;
     this.evalHash = evalHash;
@@ -95,6 +100,7 @@ export class Job {
     this.context = context;
     this.executor = executor;
     this.below = below;
+    this.fresh = fresh;
   }
 
   /** What lies below whoever has the result: this job's task too. */

@@ -15,14 +15,14 @@ type ListForm = typeof Form.map | typeof Form.flatMap | typeof Form.filter | typ
 export const LIST_RULES: Readonly<Record<ListForm, Rule>> = {
   [Form.map]: (evaluation, frame, [task, items], cell) => {
     withOuter(evaluation, frame, [task!, items!], 2, cell, ([given, list]) => {
-      const { items, begin } = callEach(evaluation, frame, Form.map, given!, list!);
+      const { items, begin } = callEach(evaluation, frame, Form.map, given!, list!, cell);
       collect(evaluation, items.length, begin, (settled) => evaluation.settle(cell, settled));
     });
   },
 
   [Form.flatMap]: (evaluation, frame, [task, items], cell) => {
     withOuter(evaluation, frame, [task!, items!], 2, cell, ([given, list]) => {
-      const { callee, items, begin } = callEach(evaluation, frame, Form.flatMap, given!, list!);
+      const { callee, items, begin } = callEach(evaluation, frame, Form.flatMap, given!, list!, cell);
       const join = guarded(evaluation, frame, cell, (bytes: Uint8Array) => {
         const lists = listItems(bytes)!.map((item, i) => {
           const inner = listItems(item);
@@ -45,7 +45,7 @@ export const LIST_RULES: Readonly<Record<ListForm, Rule>> = {
 
   [Form.filter]: (evaluation, frame, [task, items], cell) => {
     withOuter(evaluation, frame, [task!, items!], 2, cell, ([given, list]) => {
-      const { callee, items, begin } = callEach(evaluation, frame, Form.filter, given!, list!);
+      const { callee, items, begin } = callEach(evaluation, frame, Form.filter, given!, list!, cell);
       const choose = guarded(evaluation, frame, cell, (bytes: Uint8Array) => {
         const verdicts = decodeValue(bytes) as readonly unknown[];
         const wrong = verdicts.findIndex((verdict) => typeof verdict !== "boolean");
@@ -76,7 +76,7 @@ export const LIST_RULES: Readonly<Record<ListForm, Rule>> = {
           Code.invalidArgument,
           `reduce(${callee.task}, items): the list is empty, so there is no result; give an initial value as the third argument`,
         );
-      let level = values.map(known);
+      let level = values.map((bytes) => known(bytes, cell.fresh));
       while (level.length > 1) {
         const next: Cell[] = [];
         for (let i = 0; i < level.length; i += 2) {
@@ -104,10 +104,11 @@ export function callEach(
   form: string,
   given: Uint8Array,
   list: Uint8Array,
+  cell: Cell,
 ): EachCall {
   const callee = wantCallee(given, form);
   const items = wantItems(list, form, callee);
-  return { callee, items, begin: (place) => callBack(evaluation, frame, callee, [items.at(place)]) };
+  return { callee, items, begin: (place) => callBack(evaluation, frame, callee, [items.at(place)], cell.fresh) };
 }
 
 function wantItems(bytes: Uint8Array, form: string, { task }: EncodedCallee): ListView {
@@ -119,9 +120,9 @@ function wantItems(bytes: Uint8Array, form: string, { task }: EncodedCallee): Li
   );
 }
 
-function known(bytes: Uint8Array): Cell {
+function known(bytes: Uint8Array, fresh: boolean): Cell {
   const cell = new Cell();
-  cell.settle({ ok: true, bytes });
+  cell.settle({ ok: true, bytes, fresh });
   return cell;
 }
 
@@ -131,9 +132,10 @@ function combine(evaluation: Evaluation, frame: Frame, callee: EncodedCallee, le
   let open = 2;
   const arrived = (settled: Settled) => {
     if (!settled.ok) return evaluation.settle(cell, settled);
+    if (settled.fresh) cell.fresh = true;
     if (--open > 0) return;
     const values = [left, right].map(({ settled: side }) => (side as Settled & { readonly ok: true }).bytes);
-    evaluation.join(callBack(evaluation, frame, callee, values), cell);
+    evaluation.join(callBack(evaluation, frame, callee, values, cell.fresh), cell);
   };
   evaluation.demand(left, arrived);
   evaluation.demand(right, arrived);

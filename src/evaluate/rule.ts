@@ -26,9 +26,11 @@ export function withValue(
 ): void {
   const go = guarded(evaluation, frame, cell, then);
   const failed = (error: unknown) => evaluation.fail(cell, frame, error);
-  evaluation.fill(frame, template, (settled) =>
-    settled.ok ? evaluation.read(evaluation.stored.whole(settled.bytes), go, failed) : evaluation.settle(cell, settled),
-  );
+  evaluation.fill(frame, template, (settled) => {
+    if (!settled.ok) return evaluation.settle(cell, settled);
+    if (settled.fresh) cell.fresh = true;
+    evaluation.read(evaluation.stored.whole(settled.bytes), go, failed);
+  });
 }
 
 /** Several templates at once. */
@@ -69,7 +71,10 @@ function withRead(
   evaluation.fillAll(
     frame,
     templates,
-    (values) => evaluation.read(open(values), go, failed),
+    (values, fresh) => {
+      if (fresh) cell.fresh = true;
+      evaluation.read(open(values), go, failed);
+    },
     (settled) => evaluation.settle(cell, settled),
   );
 }
@@ -109,6 +114,7 @@ export function collect(
   let begun = 0;
   let ended = 0;
   let failed = false;
+  let fresh = false;
   let refilling = false;
   if (count === 0) return then({ ok: true, bytes: joinList([]) });
   const refill = (): void => {
@@ -127,7 +133,8 @@ export function collect(
       return then(settled);
     }
     values[place] = settled.bytes;
-    if (++ended === count) return then({ ok: true, bytes: joinList(values) });
+    if (settled.fresh) fresh = true;
+    if (++ended === count) return then({ ok: true, fresh, bytes: joinList(values) });
     if (refilling || begun === count || begun - ended > WINDOW / 2) return;
     refilling = true;
     evaluation.work.push(refill);
@@ -148,11 +155,12 @@ export function callBack(
   frame: Frame,
   { task, bound }: EncodedCallee,
   offered: readonly Uint8Array[],
+  fresh: boolean,
 ): Cell {
   const parameters = evaluation.context.code.tasks.get(task)?.parameters;
   const takesNone =
     parameters !== undefined && offered.length === 1 && parameters.length <= bound.length && !parameters.at(-1)?.rest;
-  return evaluation.call(task, takesNone ? bound : [...bound, ...offered], frame);
+  return evaluation.call(task, takesNone ? bound : [...bound, ...offered], frame, fresh);
 }
 
 export function wantText(bytes: Uint8Array, form: string): string {

@@ -44,6 +44,8 @@ export interface SparkExecutorOptions {
   readonly staging: Staging;
   /** One that writes nothing, for plans. */
   readonly planStaging: Staging;
+  /** Told what a look-up of the committed result of a piece of work gave; one that is joined while it runs is not looked up. */
+  readonly onLookup?: (result: "hit" | "miss" | "invalid") => void;
   /** How long an aborted invocation waits for the application's end to be confirmed before it rejects, default 10,000; the stopping goes on all the same. */
   readonly cancelWaitMs?: number;
 }
@@ -60,7 +62,7 @@ interface Shared {
 
 /** Makes the executor. It does not own the host, the gateway or the store. */
 export function createSparkExecutor(options: SparkExecutorOptions): Executor {
-  const { host, gateway, store, storage, staging, planStaging, cancelWaitMs = 10_000 } = options;
+  const { host, gateway, store, storage, staging, planStaging, cancelWaitMs = 10_000, onLookup } = options;
   const running = new Map<string, Shared>();
   /** Runs that are being cancelled; a new one of the same work waits for them. */
   const leaving = new Map<string, Promise<unknown>>();
@@ -108,9 +110,11 @@ export function createSparkExecutor(options: SparkExecutorOptions): Executor {
     return location.startsWith(`${warehouse}/`) ? warehouse : location;
   }
 
-  async function validResult(key: Digest): Promise<BulkResult | null> {
+  async function validResult(key: Digest, tell?: typeof onLookup): Promise<BulkResult | null> {
     const found = await store.findResult(key);
-    return found !== null && (await isValid(storage, found)) ? found : null;
+    const valid = found !== null && (await isValid(storage, found));
+    tell?.(valid ? "hit" : found === null ? "miss" : "invalid");
+    return valid ? found : null;
   }
 
   /** Where each input can be read now; the invocation's own places first. */
@@ -170,8 +174,8 @@ export function createSparkExecutor(options: SparkExecutorOptions): Executor {
     tell: Progress,
   ): Promise<BulkResult> {
     const { key } = prepared;
-    for (let claimed = false; !claimed; ) {
-      const found = await validResult(key);
+    for (let [first, claimed] = [true, false]; !claimed; first = false) {
+      const found = await validResult(key, first ? onLookup : undefined);
       if (found !== null) return found;
       claimed = await store.claimWork(key);
       if (claimed) break;

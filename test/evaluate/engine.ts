@@ -9,6 +9,7 @@ import type { Storages } from "../../src/evaluate/file-identity.ts";
 import type { InputsContext } from "../../src/evaluate/inputs.ts";
 import { Limits } from "../../src/evaluate/limits.ts";
 import type { ErrorRecord, ExecutionRecord, Executor, JobRecord, Store } from "../../src/evaluate/ports.ts";
+import { Tally } from "../../src/evaluate/tally.ts";
 import { decodeValue } from "../../src/hash/decode.ts";
 import { encodeProgram } from "../../src/hash/program.ts";
 import type { RecordStore } from "../../src/record/store.ts";
@@ -55,6 +56,7 @@ export class Engine implements AsyncDisposable {
   #code: LoadedFlowCode | undefined;
   readonly executions: Executions;
   readonly failures: Error[] = [];
+  readonly tally: Tally = new Tally();
 
   private constructor(
     root: string,
@@ -79,6 +81,7 @@ export class Engine implements AsyncDisposable {
       inputs,
       literals: `${pathToFileURL(root).href}/rows`,
       code: () => this.#code!,
+      tally: this.tally,
       onError: (error) => this.failures.push(error),
     });
   }

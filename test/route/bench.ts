@@ -14,10 +14,11 @@ import { parseProgram } from "../../src/hash/program.ts";
 import { encodeValue } from "../../src/hash/value.ts";
 import type { ClusterConfig } from "../../src/route/livy/cluster.ts";
 import { createGateway, type Gateway } from "../../src/route/livy/gateway.ts";
+import type { GatewayObserver } from "../../src/route/livy/observer.ts";
 import type { Patience } from "../../src/route/livy/patience.ts";
 import type { RouteRule } from "../../src/route/livy/routing.ts";
 import { createStaging } from "../../src/route/livy/staging.ts";
-import { createSparkExecutor } from "../../src/route/spark-executor.ts";
+import { createSparkExecutor, type SparkExecutorOptions } from "../../src/route/spark-executor.ts";
 import { createFileStorage } from "../../src/route/storage/file-storage.ts";
 import { MemoryDatabase, MemoryStore } from "./memory-store.ts";
 
@@ -30,6 +31,8 @@ export interface BenchOptions {
   /** Others live on the same database at the same time. @default false */
   readonly shared?: boolean;
   readonly patience?: Partial<Patience>;
+  readonly observer?: GatewayObserver;
+  readonly onLookup?: SparkExecutorOptions["onLookup"];
   readonly harness?: string;
   /** Stands between the gateway and the warehouse's files. */
   readonly storage?: (files: Storage) => Storage;
@@ -92,8 +95,18 @@ export async function createBench(options: BenchOptions): Promise<Bench> {
     staging,
     warehouse,
     ...(options.patience ? { patience: options.patience } : {}),
+    ...(options.observer ? { observer: options.observer } : {}),
   });
-  const executor = createSparkExecutor({ host: echo, gateway, store, storage, staging, planStaging });
+  const { onLookup } = options;
+  const executor = createSparkExecutor({
+    host: echo,
+    gateway,
+    store,
+    storage,
+    staging,
+    planStaging,
+    ...(onLookup ? { onLookup } : {}),
+  });
   const lines: string[] = [];
   const close = async (): Promise<void> => {
     store.alive = false;

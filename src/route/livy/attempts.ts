@@ -43,6 +43,7 @@ export async function runAttempts(options: AttemptsOptions): Promise<BulkResult>
     }
     const error = errorOf(submission, ended);
     if (ended.failure.class !== "cluster" || error.details["kind"] === "inputChanged" || tries >= MOST) throw error;
+    gateway.observer.retried(submission.record);
     // Two applications of one piece of work must not live at once.
     await submission.gone;
     failed.add(submission.record.cluster);

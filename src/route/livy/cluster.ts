@@ -12,6 +12,7 @@ import type { LivyBatch, LivyClient } from "./client.ts";
 import { createLivyClient } from "./client.ts";
 import { createEndpoint, type Endpoint, type EndpointAccess, type EndpointOptions } from "./endpoint.ts";
 import { LivyFailure, livyFailureOf } from "./errors.ts";
+import { type GatewayObserver, NO_OBSERVER, observed } from "./observer.ts";
 import { createResourceManager, type ResourceManager } from "./resource-manager.ts";
 import { Backoff } from "./waiting.ts";
 import { rowConf } from "./work-key.ts";
@@ -96,6 +97,7 @@ export const CLUSTER_WORLD: ClusterWorld = { clock: machineClock, connect: creat
 export class Cluster implements AsyncDisposable {
   readonly config: ClusterConfig;
   readonly clock: Clock;
+  readonly observer: GatewayObserver;
   readonly client: LivyClient;
   readonly resourceManager: ResourceManager | null;
   readonly admission: Admission;
@@ -111,9 +113,12 @@ export class Cluster implements AsyncDisposable {
   #running = false;
   #wakeLoop: (() => void) | null = null;
 
-  constructor(config: ClusterConfig, { clock, connect }: ClusterWorld = CLUSTER_WORLD) {
+  constructor(config: ClusterConfig, world: ClusterWorld = CLUSTER_WORLD, observer: GatewayObserver = NO_OBSERVER) {
+    const { clock } = world;
+    const connect = observed(world.connect, observer, clock);
     this.config = config;
     this.clock = clock;
+    this.observer = observer;
     this.#since = clock.now();
     this.#retry = new Backoff(clock, 500, 10_000);
     const { name } = config;

@@ -19,6 +19,7 @@ import { CLUSTER_WORLD, Cluster, type ClusterConfig, type ClusterStatus, type Cl
 import { FollowedSubmissions, isLeaving } from "./followed.ts";
 import { toHadoopPath } from "./hadoop-path.ts";
 import { Keeping } from "./keeping.ts";
+import { type GatewayObserver, NO_OBSERVER } from "./observer.ts";
 import { PATIENCE, type Patience } from "./patience.ts";
 import type { PreparedWork } from "./prepare.ts";
 import { settingsUri } from "./route-question.ts";
@@ -43,6 +44,8 @@ export interface AttemptPlan extends Origin {
 export interface Gateway extends AsyncDisposable {
   /** The time that it lives by. */
   readonly clock: Clock;
+  /** Told what happens. */
+  readonly observer: GatewayObserver;
   /** URI of the warehouse, no trailing slash. */
   readonly warehouse: string;
   /** All clusters as they are now. */
@@ -66,6 +69,8 @@ export interface Gateway extends AsyncDisposable {
   findLive(work: Digest): Promise<Followed | null>;
   /** All live submissions that are kept here. */
   live(): readonly Submission[];
+  /** Names of the clusters that are kept here. */
+  kept(): ReadonlySet<string>;
   /** Asks every cluster once whether it is there. */
   probe(): Promise<void>;
 }
@@ -83,6 +88,8 @@ export interface GatewayOptions {
   readonly world?: ClusterWorld & { readonly newAttemptId: () => string };
   /** Told about a submission that went on without anybody waiting for it and could not be finished. */
   readonly onError?: (error: FiresteelError) => void;
+  /** Counts what happens. */
+  readonly observer?: GatewayObserver;
   /** Told when a submission changed that another process keeps and somebody here waits for. */
   readonly onFollowed?: (submission: SubmissionRecord) => void;
 }
@@ -94,11 +101,12 @@ const CLOSE_MS = 5_000;
 export function createGateway(options: GatewayOptions): Gateway {
   const { store, storage, staging, warehouse, world = { ...CLUSTER_WORLD, newAttemptId } } = options;
   const { clock } = world;
+  const { observer = NO_OBSERVER } = options;
   const clusters = new Map<string, Cluster>();
   for (const config of options.clusters) {
     if (clusters.has(config.name))
       throw new FiresteelError(Code.invalidArgument, `two clusters have one name: ${config.name}`);
-    clusters.set(config.name, new Cluster(config, world));
+    clusters.set(config.name, new Cluster(config, world, observer));
   }
   const stop = new AbortController();
   const patience: Patience = { ...PATIENCE, ...options.patience };
@@ -187,6 +195,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   return {
     clock,
     warehouse,
+    observer,
     clusters: () => [...clusters.values()].map((cluster) => keeping.statusOf(cluster)),
     check: (question) => routes.check(question),
     candidates: (question) => routes.candidates(question),
@@ -195,6 +204,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     tend: (around) => keeping.tend(around),
     findLive,
     live: () => keeping.live,
+    kept: () => keeping.kept,
     probe: async () => {
       await Promise.all([...clusters.values()].map((cluster) => cluster.probe()));
     },

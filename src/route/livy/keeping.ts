@@ -66,6 +66,11 @@ export class Keeping {
     return [...this.#live.values()];
   }
 
+  /** Clusters that this process keeps. */
+  get kept(): ReadonlySet<string> {
+    return this.#kept;
+  }
+
   /** How a cluster is: known here, or told by its keeper. */
   statusOf(cluster: Cluster): ClusterStatus {
     const { status } = cluster;
@@ -148,7 +153,11 @@ export class Keeping {
     }
     const news = around === null || around.submissions || this.#kept.size > before;
     const taken = news ? await store.takeSubmissions([...clusters.keys()]) : [];
-    for (const one of taken) await this.#take(one);
+    for (const one of taken) {
+      const { cluster, state } = one.submission;
+      if (state !== "planned") clusters.get(cluster)?.observer.adopted(one.submission);
+      await this.#take(one);
+    }
     const due = this.#waiting.filter(({ dueAt }) => dueAt <= this.#options.clock.elapsed());
     this.#waiting = this.#waiting.filter((one) => !due.includes(one));
     for (const { submission } of due) await this.#begin(submission);

@@ -55,6 +55,7 @@ export async function post(
     case LivyFailure.tooManySessions:
       cluster.answered();
       cluster.admission.tooMany();
+      cluster.observer.throttled(cluster.config.name);
       return { kind: "again", why: wordsOf(error), counts: false };
     case LivyFailure.unreachable:
       cluster.failed(error);

@@ -6,6 +6,7 @@ import type { SubmissionRecord, SubmissionState, SubmissionStore } from "../../e
 import type { LivyBatch } from "./client.ts";
 import type { Cluster } from "./cluster.ts";
 import { LogTail } from "./log-tail.ts";
+import { observeChange } from "./observer.ts";
 
 /** What may change of a row. */
 export type RowChange = Parameters<SubmissionStore["updateSubmission"]>[1];
@@ -25,6 +26,8 @@ export class SubmissionRow {
   readonly #listeners = new Set<(line: string) => void>();
   #record: SubmissionRecord;
   #told = "";
+  /** When the POST began that is under way or was taken; null where this process did not send it. */
+  #postedAt: number | null = null;
   readonly #followed: boolean;
   #callOffNote: (() => void) | null = null;
 
@@ -74,8 +77,12 @@ export class SubmissionRow {
 
   /** Changes fields; settles when that is durable. */
   async change(change: RowChange): Promise<void> {
-    this.#record = { ...this.#record, ...change };
-    await this.#store.updateSubmission(this.#record.id, change);
+    const before = this.#record;
+    const after = { ...before, ...change };
+    this.#record = after;
+    if (change.state === "submitting") this.#postedAt = this.#cluster.clock.now();
+    await this.#store.updateSubmission(after.id, change);
+    observeChange(this.#cluster.observer, before, after, this.#postedAt);
   }
 
   /** Takes over a confirmation that was written with those of others. */
