@@ -1,5 +1,5 @@
 /**
- * The life of a submission: one Livy batch that we own, from its durable row to its end.
+ * The life of a submission: one attempt at some bulk work, from its durable row to its end. What carries it, a Livy batch or a statement of a session, is behind a port (`carrier.ts`).
  *
  * ```
  * planned -> submitting -> starting -> running -> succeeded | failed | killed
@@ -7,14 +7,12 @@
  * ```
  *
  * - `planned`: the row is durable, nothing was posted, or what was posted certainly had no effect. It waits for a place on its cluster.
- * - `submitting`: from before the POST until it is known whether the batch exists (`posting.ts`).
- * - `starting`, `running`: Livy has the batch, or YARN its application.
+ * - `submitting`: from before the POST until it is known whether it had an effect.
+ * - `starting`, `running`: Livy has it, or YARN its application.
  * - `succeeded`: there is a manifest and the result was committed (`commit.ts`). This can be before Livy knows of the end, and whatever Livy says later changes nothing.
  * - `failed`, `killed`: told by a manifest, else by YARN, else by Livy and the passing of a stated time (`verdict.ts`).
- * - `lost`: Livy does not know the batch and nobody has told its end yet. It can come back.
- * - `cancelling`: until the end of the application is confirmed (`cancelling.ts`).
- *
- * Every answer is about our batch only if it carries our name, which is unique; ids start at 0 again when Livy does, and are never trusted.
+ * - `lost`: Livy does not know it and nobody has told its end yet. It can come back.
+ * - `cancelling`: until its end is confirmed.
  */
 
 import type { Clock } from "../../clock.ts";
@@ -28,18 +26,14 @@ import type {
   SubmissionState,
   SubmissionStore,
 } from "../../evaluate/ports.ts";
-import type { Admission, Slot } from "./admission.ts";
-import { stopForCertain } from "./cancelling.ts";
-import type { LivyBatchRequest } from "./client.ts";
-import type { Cluster, Look, Watch } from "./cluster.ts";
+import { BatchCarrier } from "./batch-carrier.ts";
+import type { Carrier, Posted, Sight } from "./carrier.ts";
+import type { Cluster } from "./cluster.ts";
 import { commitManifest } from "./commit.ts";
-import { linger } from "./linger.ts";
 import { failureOf, findManifest, type Manifest } from "./manifest.ts";
 import type { Patience } from "./patience.ts";
-import { post, resolvePost } from "./posting.ts";
 import type { SparkSpec } from "./spec.ts";
-import { endOf, SubmissionRow } from "./submission-row.ts";
-import { type Claim, judge } from "./verdict.ts";
+import { SubmissionRow } from "./submission-row.ts";
 
 /** How a submission ended. */
 export type Ended =
@@ -84,9 +78,9 @@ export class Submission implements Followed {
   readonly #cluster: Cluster;
   readonly #spec: SparkSpec;
   readonly #row: SubmissionRow;
+  readonly #carrier: Carrier;
   readonly #cancel = new AbortController();
   readonly #signal: AbortSignal;
-  #slot: Slot | null = null;
   /** When the next look for a manifest is due, by the clock's `elapsed`, as the times below. */
   #manifestAt = 0;
   /** Whether the last look for a manifest got an answer: without one, nothing is known. */
@@ -94,7 +88,7 @@ export class Submission implements Followed {
   /** When Livy first claimed an end that is not proven, or stopped answering. */
   #doubtSince: number | null = null;
   #askedAt = 0;
-  #watch: Watch | null = null;
+  #sight: Sight | null = null;
   readonly #followed: boolean;
   readonly ended: Promise<Ended>;
   readonly gone: Promise<void>;
@@ -112,13 +106,14 @@ export class Submission implements Followed {
     this.#spec = spec;
     this.#followed = followed;
     this.#row = new SubmissionRow(world.store, cluster, record, followed);
+    this.#carrier = new BatchCarrier(cluster, this.#row, world.patience);
     // Asked for before anybody kept it.
     if (record.cancelRequested !== null) this.cancel(record.cancelRequested);
     this.#signal = AbortSignal.any([world.stop, this.#cancel.signal]);
     this.ended = this.#live();
     this.gone = this.ended.then(
       async (end) => {
-        if (end.state !== "cancelled") await linger(cluster, this.#row, world.patience, world.stop);
+        if (end.state !== "cancelled") await this.#carrier.linger(world.stop);
         if (followed) await this.#row.change({ goneAt: cluster.clock.now() });
       },
       () => {},
@@ -136,7 +131,7 @@ export class Submission implements Followed {
 
   /** When Livy last showed it as the row has it, ms since the epoch; null while that is in doubt. */
   get seenAt(): number | null {
-    return this.#doubtSince === null ? (this.#watch?.seenAt ?? null) : null;
+    return this.#doubtSince === null ? (this.#sight?.seenAt ?? null) : null;
   }
 
   /** Takes over that the row was confirmed at a time; that is written already. */
@@ -171,7 +166,7 @@ export class Submission implements Followed {
       if (asked === null) throw error;
       return await this.#stopForCertain(asked);
     } finally {
-      this.#slot?.[Symbol.dispose]();
+      this.#carrier.release();
       this.#row.close();
     }
   }
@@ -190,7 +185,7 @@ export class Submission implements Followed {
     if (state === "cancelling") throw new CancelRequest(this.record.cause);
     if (state === "planned") return (await this.#submit()) ?? (await this.#follow());
     // Taken up after a restart: it lives, or may live, without having asked for a place.
-    this.#slot = this.#admission.occupy();
+    this.#carrier.occupy();
     if (state === "submitting") return (await this.#resubmit()) ?? (await this.#follow());
     return this.#follow();
   }
@@ -199,28 +194,18 @@ export class Submission implements Followed {
     return this.#cluster.clock;
   }
 
-  get #admission(): Admission {
-    return this.#cluster.admission;
-  }
-
-  /** Posts until the batch exists. Returns an end when it never will. */
+  /** Posts until it exists. Returns an end when it never will. */
   async #submit(): Promise<Ended | null> {
-    const { patience } = this.#world;
+    const { patience, store } = this.#world;
     for (let posts = 0; ; ) {
-      this.#slot = await this.#admission.admit((reason) => this.#row.tell(`waiting: ${reason}`), this.#signal);
+      const admitted = await this.#carrier.admit(this.#signal);
+      if (admitted.kind === "refused") return this.#fail("failed", admitted.failure, admitted.error);
       // Whoever asked may have died meanwhile; who takes its execution over and asks again finds no live one then, and makes a new attempt.
-      if (this.#followed && !(await this.#world.store.isWorkClaimed(this.record.work))) return this.#withdraw();
-      await this.#row.to("submitting", `POST to ${this.#cluster.config.name}`);
+      if (this.#followed && !(await store.isWorkClaimed(this.record.work))) return this.#withdraw();
+      await this.#row.to("submitting", admitted.cause, admitted.change);
       // A process that was paused here may not be the keeper any more, and must not post what the new one posts.
-      await this.#world.store.confirmLease();
-      const posted = await post(
-        this.#cluster,
-        this.#row,
-        this.record.request as unknown as LivyBatchRequest,
-        patience,
-        this.#signal,
-      );
-      this.#slot.posted();
+      await store.confirmLease();
+      const posted = await this.#carrier.post(this.#signal);
       const end = await this.#take(posted);
       if (end !== "again") return end;
       if (posted.kind !== "again") continue;
@@ -229,12 +214,11 @@ export class Submission implements Followed {
         return this.#fail("failed", {
           class: "cluster",
           type: "PostFailed",
-          message: `cluster ${this.#cluster.config.name} did not take the batch in ${posts} tries: ${posted.why}`,
+          message: `cluster ${this.#cluster.name} did not take it in ${posts} tries: ${posted.why}`,
         });
       }
       await this.#row.to("planned", `nothing was submitted: ${posted.why}`);
-      this.#slot[Symbol.dispose]();
-      this.#slot = null;
+      this.#carrier.release();
       this.#row.tell(`waiting: ${posted.why}`);
     }
   }
@@ -247,75 +231,45 @@ export class Submission implements Followed {
 
   /** After a restart in the middle of a POST. */
   async #resubmit(): Promise<Ended | null> {
-    const posted = await resolvePost(
-      this.#cluster,
-      this.#row,
-      this.record.request as unknown as LivyBatchRequest,
-      "the orchestrator was started again during the POST",
-      this.#world.patience,
-      this.#signal,
-    );
+    const posted = await this.#carrier.resolve("the orchestrator was started again during the POST", this.#signal);
     const end = await this.#take(posted);
     if (end !== "again") return end;
-    this.#slot?.[Symbol.dispose]();
-    this.#slot = null;
+    this.#carrier.release();
     await this.#row.to("planned", "nothing was submitted before the restart");
     return this.#submit();
   }
 
-  async #take(posted: Awaited<ReturnType<typeof post>>): Promise<Ended | null | "again"> {
-    const submittedAt = this.#clock.now();
+  async #take(posted: Posted): Promise<Ended | null | "again"> {
     switch (posted.kind) {
-      case "made":
-        await this.#row.to("starting", "Livy has the batch", {
-          batchId: posted.batch.id,
-          submittedAt,
-          confirmedAt: submittedAt,
-        });
-        await this.#row.see(posted.batch);
-        this.#row.tell(`submitted as batch ${posted.batch.id} on ${this.#cluster.config.name}`);
+      case "made": {
+        const now = this.#clock.now();
+        await this.#row.to("starting", posted.cause, { ...posted.change, submittedAt: now, confirmedAt: now });
+        this.#row.tell(posted.told);
         return null;
-      case "onYarn":
-        await this.#row.to("starting", "YARN has the application, Livy not the batch", {
-          appId: posted.appId,
-          submittedAt,
-          confirmedAt: submittedAt,
-        });
-        return null;
+      }
       case "again":
         return "again";
-      case "refused": {
-        const { words } = posted.error.details;
-        return this.#fail(
-          "failed",
-          {
-            class: "submit",
-            type: posted.error.code,
-            message: typeof words === "string" ? words : posted.error.message,
-          },
-          posted.error,
-        );
-      }
+      case "refused":
+        return this.#fail("failed", posted.failure, posted.error);
     }
   }
 
   /** Looks at whatever is new until there is an end. */
   async #follow(): Promise<Ended> {
-    using watch = this.#cluster.watch(this.record.livyName);
-    this.#watch = watch;
+    using sight = this.#carrier.sight();
+    this.#sight = sight;
     for (;;) {
-      const end = (await this.#checkManifest(false)) ?? (await this.#checkLivy(watch));
+      const end = (await this.#checkManifest(false)) ?? (await this.#checkLivy(sight));
       if (end !== null) return end;
     }
   }
 
-  async #checkLivy(watch: Watch): Promise<Ended | null> {
+  async #checkLivy(sight: Sight): Promise<Ended | null> {
     const withinMs = Math.max(1, this.#manifestAt - this.#clock.elapsed());
     // In doubt time passes too.
-    const look = await watch.next(withinMs, this.#signal, this.#doubtSince !== null);
-    if (look === null) return null;
-    const claim = await this.#claimOf(look);
-    if (claim === null) {
+    const claim = await sight.next(withinMs, this.#doubtSince !== null, this.#signal);
+    if (claim === null) return null;
+    if (claim === "lives") {
       this.#doubtSince = null;
       return null;
     }
@@ -327,7 +281,7 @@ export class Submission implements Followed {
     const since = this.#doubtSince;
     const proven = await this.#checkManifest(true);
     if (proven !== null || !this.#hasLooked) return proven;
-    const verdict = await judge(this.#cluster, this.#row, claim, since, this.#world.patience, this.#signal);
+    const verdict = await this.#carrier.judge(claim, since, this.#signal);
     if (verdict.kind === "ended") {
       const late = await this.#checkManifest(true);
       return late !== null || !this.#hasLooked ? late : this.#fail(verdict.state, verdict.failure);
@@ -337,30 +291,6 @@ export class Submission implements Followed {
     if (state !== this.record.state || (claim !== "silent" && verdict.why !== this.record.cause))
       await this.#row.to(state, verdict.why);
     return null;
-  }
-
-  /** What a look says about the end; null when the batch lives. */
-  async #claimOf(look: Look): Promise<Claim | null> {
-    if (look.kind === "down") {
-      this.#row.tell(`waiting: ${look.reason}`);
-      return "silent";
-    }
-    let batch = look.kind === "seen" ? look.batch : null;
-    if (batch === null) {
-      try {
-        batch = await this.#cluster.client.findBatch(this.record.livyName, this.#signal);
-      } catch (error) {
-        this.#signal.throwIfAborted();
-        this.#cluster.failed(error);
-        return "silent";
-      }
-    }
-    if (batch === null || batch.name !== this.record.livyName) return "gone";
-    const { appId } = this.record;
-    // The same name with another application is not the batch that we followed.
-    if (appId !== null && batch.appId !== null && batch.appId !== appId) return "gone";
-    await this.#row.see(batch);
-    return endOf(batch);
   }
 
   /** Looks for the manifest, if it is time to; `force` looks in any case. */
@@ -444,7 +374,7 @@ export class Submission implements Followed {
     failure: SubmissionFailure,
     error: FiresteelError | null = null,
   ): Promise<Ended> {
-    if (this.record.batchId !== null) await this.#row.copyWholeLog(this.#world.stop);
+    await this.#carrier.copyLog(this.#world.stop);
     await this.#row.to(state, `${failure.type}: ${failure.message}`.slice(0, 1_000), {
       failure,
       endedAt: this.#clock.now(),
@@ -454,7 +384,7 @@ export class Submission implements Followed {
   }
 
   async #stopForCertain(reason: string): Promise<Ended> {
-    const { patience, stop } = this.#world;
+    const { stop } = this.#world;
     const before: SubmissionState = this.record.state;
     const end = async (cause: string): Promise<Ended> => {
       await this.#row.to("cancelled", cause, {
@@ -474,8 +404,7 @@ export class Submission implements Followed {
       if (manifest?.status === "succeeded") proven = await this.#settle(manifest);
       return proven !== null;
     };
-    const unanswered = this.record.batchId === null;
-    const cause = await stopForCertain(this.#cluster, this.#row, patience, unanswered, succeeded, stop);
+    const cause = await this.#carrier.stop(succeeded, stop);
     return proven ?? end(`${reason}; ${cause}`);
   }
 }

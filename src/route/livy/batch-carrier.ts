@@ -1,0 +1,137 @@
+/**
+ * An attempt carried by a Livy batch: an application of its own.
+ *
+ * Every answer is about our batch only if it carries our name, which is unique; ids start at 0 again when Livy does, and are never trusted.
+ */
+
+import type { Slot } from "./admission.ts";
+import { stopForCertain } from "./cancelling.ts";
+import type { Admitted, Carrier, Posted, Sight } from "./carrier.ts";
+import type { LivyBatchRequest } from "./client.ts";
+import type { Cluster, Look } from "./cluster.ts";
+import { linger } from "./linger.ts";
+import type { Patience } from "./patience.ts";
+import { post, resolvePost } from "./posting.ts";
+import { endOf, type SubmissionRow } from "./submission-row.ts";
+import { type Claim, judge, type Verdict } from "./verdict.ts";
+
+export class BatchCarrier implements Carrier {
+  readonly endsEarly = true;
+  readonly #cluster: Cluster;
+  readonly #row: SubmissionRow;
+  readonly #patience: Patience;
+  #slot: Slot | null = null;
+
+  constructor(cluster: Cluster, row: SubmissionRow, patience: Patience) {
+    this.#cluster = cluster;
+    this.#row = row;
+    this.#patience = patience;
+  }
+
+  async admit(signal: AbortSignal): Promise<Admitted> {
+    this.#slot = await this.#cluster.admission.admit((reason) => this.#row.tell(`waiting: ${reason}`), signal);
+    return { kind: "admitted", cause: `POST to ${this.#cluster.name}`, change: {} };
+  }
+
+  occupy(): void {
+    this.#slot = this.#cluster.admission.occupy();
+  }
+
+  release(): void {
+    this.#slot?.[Symbol.dispose]();
+    this.#slot = null;
+  }
+
+  async post(signal: AbortSignal): Promise<Posted> {
+    const posted = await post(this.#cluster, this.#row, this.#request, this.#patience, signal);
+    this.#slot?.posted();
+    return this.#posted(posted);
+  }
+
+  async resolve(why: string, signal: AbortSignal): Promise<Posted> {
+    return this.#posted(await resolvePost(this.#cluster, this.#row, this.#request, why, this.#patience, signal));
+  }
+
+  get #request(): LivyBatchRequest {
+    return this.#row.record.request as unknown as LivyBatchRequest;
+  }
+
+  #posted(posted: Awaited<ReturnType<typeof post>>): Posted {
+    const { name } = this.#cluster;
+    switch (posted.kind) {
+      case "made": {
+        const { id } = posted.batch;
+        const told = `submitted as batch ${id} on ${name}`;
+        return { kind: "made", cause: "Livy has the batch", change: { batchId: id }, told };
+      }
+      case "onYarn": {
+        const { appId } = posted;
+        const told = `submitted as ${appId} on ${name}`;
+        return { kind: "made", cause: "YARN has the application, Livy not the batch", change: { appId }, told };
+      }
+      case "again":
+        return posted;
+      case "refused": {
+        const { error } = posted;
+        const { words } = error.details;
+        const message = typeof words === "string" ? words : error.message;
+        return { kind: "refused", failure: { class: "submit", type: error.code, message }, error };
+      }
+    }
+  }
+
+  sight(): Sight {
+    const watch = this.#cluster.watch(this.#row.record.livyName);
+    return {
+      get seenAt() {
+        return watch.seenAt;
+      },
+      next: async (withinMs, every, signal) => {
+        const look = await watch.next(withinMs, signal, every);
+        return look === null ? null : ((await this.#claimOf(look, signal)) ?? "lives");
+      },
+      [Symbol.dispose]: () => watch[Symbol.dispose](),
+    };
+  }
+
+  /** What a look says about the end; null when the batch lives. */
+  async #claimOf(look: Look, signal: AbortSignal): Promise<Claim | null> {
+    if (look.kind === "down") {
+      this.#row.tell(`waiting: ${look.reason}`);
+      return "silent";
+    }
+    const { appId, livyName } = this.#row.record;
+    let batch = look.kind === "seen" ? look.batch : null;
+    if (batch === null) {
+      try {
+        batch = await this.#cluster.client.findBatch(livyName, signal);
+      } catch (error) {
+        signal.throwIfAborted();
+        this.#cluster.failed(error);
+        return "silent";
+      }
+    }
+    if (batch === null || batch.name !== livyName) return "gone";
+    // The same name with another application is not the batch that we followed.
+    if (appId !== null && batch.appId !== null && batch.appId !== appId) return "gone";
+    await this.#row.see(batch);
+    return endOf(batch);
+  }
+
+  judge(claim: Claim, since: number, signal: AbortSignal): Promise<Verdict> {
+    return judge(this.#cluster, this.#row, claim, since, this.#patience, signal);
+  }
+
+  stop(succeeded: () => Promise<boolean>, signal: AbortSignal): Promise<string | null> {
+    const unanswered = this.#row.record.batchId === null;
+    return stopForCertain(this.#cluster, this.#row, this.#patience, unanswered, succeeded, signal);
+  }
+
+  async copyLog(signal: AbortSignal): Promise<void> {
+    if (this.#row.record.batchId !== null) await this.#row.copyWholeLog(signal);
+  }
+
+  linger(signal: AbortSignal): Promise<void> {
+    return linger(this.#cluster, this.#row, this.#patience, signal);
+  }
+}
