@@ -7,6 +7,7 @@
 import { availableParallelism } from "node:os";
 import { z } from "zod";
 import { Code, FiresteelError } from "./errors.ts";
+import type { LimitEach } from "./route/livy/admission.ts";
 import type { ClusterAuth } from "./route/livy/credentials.ts";
 import type { TimeOuts, TlsFiles } from "./route/livy/endpoint.ts";
 import { problemOf, type RouteRule } from "./route/livy/routing.ts";
@@ -50,6 +51,14 @@ export interface ClusterConfig {
   readonly connections?: number;
   /** Submissions of ours that may live there at once, of all orchestrators of one database together. @default 16 */
   readonly maxLive?: number;
+  /** Submissions of ours posted in any second at most. @default as quickly as Livy takes them */
+  readonly maxPerSecond?: number;
+  /** As `maxLive`, of one queue: a number for each, or numbers by name, `*` for all others. Work that names no queue is in `default`. @default none */
+  readonly perQueue?: LimitEach;
+  /** As `maxLive`, of one user, who is whoever started the execution. @default none */
+  readonly perUser?: LimitEach;
+  /** How long it may give no sign of life, while nothing of ours lives there, before it is asked for one, in ms. @default 15,000 */
+  readonly probeMs?: number;
   /** How often its list of batches is asked for while something of ours lives there, in ms. @default 500 */
   readonly tickMs?: number;
   /** Spark conf for everything sent there. */
@@ -182,6 +191,10 @@ const timeOuts: z.ZodType<TimeOuts> = z.strictObject({
   bodyMs: count.exactOptional(),
 });
 
+const limitEach: z.ZodType<LimitEach> = z.union([count, z.record(z.string(), count)], {
+  error: "must be a whole number from 1, or such numbers by name",
+});
+
 const cluster: z.ZodType<ClusterConfig> = z.strictObject({
   name,
   url: z.union([z.url(), z.literal("local")], { error: 'must be a URL or "local"' }),
@@ -195,6 +208,10 @@ const cluster: z.ZodType<ClusterConfig> = z.strictObject({
   timeOuts: timeOuts.exactOptional(),
   connections: count.exactOptional(),
   maxLive: count.exactOptional(),
+  maxPerSecond: z.number().positive().exactOptional(),
+  perQueue: limitEach.exactOptional(),
+  perUser: limitEach.exactOptional(),
+  probeMs: z.number().int().min(50).exactOptional(),
   tickMs: z.number().int().min(50).exactOptional(),
   conf: texts.exactOptional(),
   spark: count.exactOptional(),

@@ -28,7 +28,7 @@ export interface ClusterStatus {
   readonly url: string;
   readonly labels: Readonly<Record<string, string>>;
   /** `unknown` until it was asked for the first time. */
-  readonly state: "up" | "down" | "unknown";
+  readonly state: "up" | "down" | "recovering" | "unknown";
   readonly since: EpochMs | null;
   /** Livy's version; null before the first answer. */
   readonly version: string | null;

@@ -50,6 +50,7 @@ const CLUSTER_STATES: Readonly<Record<ClusterStatus["state"], ClusterState>> = {
   unknown: ClusterState.UNKNOWN,
   up: ClusterState.UP,
   down: ClusterState.DOWN,
+  recovering: ClusterState.RECOVERING,
 };
 
 /** The state that a filter names; undefined when it names none. */

@@ -4,7 +4,7 @@
  * Every answer is about our batch only if it carries our name, which is unique; ids start at 0 again when Livy does, and are never trusted.
  */
 
-import type { Slot } from "./admission.ts";
+import { askerOf, type Slot } from "./admission.ts";
 import { stopForCertain } from "./cancelling.ts";
 import type { Admitted, Carrier, Posted, Sight } from "./carrier.ts";
 import type { LivyBatchRequest } from "./client.ts";
@@ -29,12 +29,13 @@ export class BatchCarrier implements Carrier {
   }
 
   async admit(signal: AbortSignal): Promise<Admitted> {
-    this.#slot = await this.#cluster.admission.admit((reason) => this.#row.tell(`waiting: ${reason}`), signal);
+    const asker = askerOf(this.#row.record);
+    this.#slot = await this.#cluster.admission.admit(asker, (reason) => this.#row.tell(`waiting: ${reason}`), signal);
     return { kind: "admitted", cause: `POST to ${this.#cluster.name}`, change: {} };
   }
 
   occupy(): void {
-    this.#slot = this.#cluster.admission.occupy();
+    this.#slot = this.#cluster.admission.occupy(askerOf(this.#row.record));
   }
 
   release(): void {
@@ -44,7 +45,7 @@ export class BatchCarrier implements Carrier {
 
   async post(signal: AbortSignal): Promise<Posted> {
     const posted = await post(this.#cluster, this.#row, this.#request, this.#patience, signal);
-    this.#slot?.posted();
+    this.#slot?.posted(posted.kind !== "again" || posted.answered);
     return this.#posted(posted);
   }
 

@@ -6,8 +6,9 @@
 
 import { type Clock, machineClock } from "../../clock.ts";
 import type { FiresteelError } from "../../errors.ts";
-import { Admission } from "./admission.ts";
+import { Admission, type AdmissionLimits, type LimitEach } from "./admission.ts";
 import { isSame, readBatchList, type Wanted } from "./batch-list.ts";
+import { Breaker } from "./breaker.ts";
 import type { LivyBatch, LivyClient } from "./client.ts";
 import { createLivyClient } from "./client.ts";
 import { createEndpoint, type Endpoint, type EndpointAccess, type EndpointOptions } from "./endpoint.ts";
@@ -27,6 +28,13 @@ export interface ClusterConfig extends EndpointAccess {
   readonly labels?: Readonly<Record<string, string>>;
   /** Most submissions of ours alive at once, default 16. */
   readonly maxLive?: number;
+  /** Most submissions of ours posted a second. */
+  readonly maxPerSecond?: number;
+  /** Most submissions of ours alive at once of one queue (`default` where the work names none), and of one user. */
+  readonly perQueue?: LimitEach;
+  readonly perUser?: LimitEach;
+  /** Longest time without a sign of life while nothing of ours is there, default 15,000; then it is asked. */
+  readonly probeMs?: number;
   /** Time between two looks, default 500. */
   readonly tickMs?: number;
   /** Spark settings of every job here; a task's own win. */
@@ -44,8 +52,8 @@ export interface ClusterStatus {
   readonly name: string;
   readonly url: string;
   readonly labels: Readonly<Record<string, string>>;
-  /** `unknown` until the first answer. */
-  readonly state: "up" | "down" | "unknown";
+  /** `unknown` until the first answer; `recovering`: it answers again, and one submission at a time is sent to see how that goes. */
+  readonly state: "up" | "down" | "recovering" | "unknown";
   /** When that state began, ms since the epoch. */
   readonly since: number;
   /** When the server last answered, ms since the epoch. */
@@ -54,6 +62,9 @@ export interface ClusterStatus {
   readonly version: string | null;
   readonly live: number;
   readonly waiting: number;
+  /** Why work waits, with how much of it. */
+  readonly waits: readonly { readonly reason: string; readonly count: number }[];
+  readonly limits: Omit<AdmissionLimits, "maxPosts">;
   /** The last error in words; kept after a recovery. */
   readonly lastError: string | null;
 }
@@ -83,6 +94,10 @@ interface Watched extends Wanted {
   wake: (() => void) | null;
 }
 
+function limitsOf({ maxLive = 16, maxPerSecond, perQueue, perUser }: ClusterConfig): AdmissionLimits {
+  return { maxLive, maxPosts: 2, maxPerSecond, perQueue, perUser };
+}
+
 /** What clusters live in. */
 export interface ClusterWorld {
   readonly clock: Clock;
@@ -104,13 +119,17 @@ export class Cluster implements AsyncDisposable {
   readonly #watched = new Map<string, Watched>();
   readonly #stop = new AbortController();
   readonly #retry: Backoff;
-  #state: ClusterStatus["state"] = "unknown";
-  #since: number;
+  readonly #breaker: Breaker;
   #confirmedAt: number | null = null;
   #version: string | null = null;
   #lastError: string | null = null;
   #onTick: () => void = () => {};
   #running = false;
+  #tended = false;
+  /** By the clock's `elapsed`. */
+  #answeredAt = Number.NEGATIVE_INFINITY;
+  #asksVersion = false;
+  #callOffProbe: (() => void) | null = null;
   #wakeLoop: (() => void) | null = null;
 
   constructor(config: ClusterConfig, world: ClusterWorld = CLUSTER_WORLD, observer: GatewayObserver = NO_OBSERVER) {
@@ -119,7 +138,7 @@ export class Cluster implements AsyncDisposable {
     this.config = config;
     this.clock = clock;
     this.observer = observer;
-    this.#since = clock.now();
+    this.#breaker = new Breaker(clock);
     this.#retry = new Backoff(clock, 500, 10_000);
     const { name } = config;
     this.client = createLivyClient(config, connect);
@@ -128,24 +147,40 @@ export class Cluster implements AsyncDisposable {
       config.resourceManager === undefined
         ? null
         : createResourceManager({ cluster: name, ...config.resourceManager, ...(user ? { user } : {}) }, connect);
-    this.admission = new Admission(clock, name, { maxLive: this.maxLive, maxPosts: 2 }, () =>
-      this.#state === "down" ? this.outage : null,
-    );
+    this.admission = new Admission(clock, name, limitsOf(config), {
+      obstacle: () => this.#obstacle,
+      trial: () =>
+        this.#breaker.passes === "one" ? `cluster ${name} answers again; one submission goes there first` : null,
+      posting: () => this.#breaker.posting(),
+      posted: (answered) => {
+        this.#breaker.posted(answered);
+        if (!this.#breaker.settled) this.#start();
+      },
+    });
   }
 
   get status(): ClusterStatus {
+    const { maxPosts: _, ...limits } = this.admission.limits;
     return {
       name: this.config.name,
       url: this.client.url,
-      labels: this.config.labels ?? {},
+      labels: this.labels,
       state: this.#state,
-      since: this.#since,
+      since: this.#breaker.since,
       confirmedAt: this.#confirmedAt,
       version: this.#version,
       live: this.admission.live,
       waiting: this.admission.waiting,
+      waits: this.admission.waits,
+      limits,
       lastError: this.#lastError,
     };
+  }
+
+  get #state(): ClusterStatus["state"] {
+    const { state } = this.#breaker;
+    if (state === "closed") return this.#confirmedAt === null ? "unknown" : "up";
+    return state === "open" ? "down" : "recovering";
   }
 
   /** Major version of Spark that jobs are made for. */
@@ -159,7 +194,7 @@ export class Cluster implements AsyncDisposable {
 
   /** Most submissions alive at once. */
   get maxLive(): number {
-    return this.config.maxLive ?? 16;
+    return this.admission.limits.maxLive;
   }
 
   get labels(): Readonly<Record<string, string>> {
@@ -172,11 +207,36 @@ export class Cluster implements AsyncDisposable {
     return JSON.stringify([sparkMajor, Object.entries(rowConf(this.config.conf ?? {}, sparkMajor)).sort()]);
   }
 
-  /** Why the cluster cannot be used, for people. */
-  get outage(): string {
+  /** Why nothing can be sent there, for people. */
+  get trouble(): string {
     const { name, whenDown } = this.config;
-    const outage = `cluster ${name} at ${this.client.url} is down since ${new Date(this.#since).toISOString()}: ${this.#lastError}`;
+    if (this.#breaker.state !== "open")
+      return `cluster ${name} at ${this.client.url} did not answer the last request, which is tried again: ${this.#lastError}`;
+    const outage = `cluster ${name} at ${this.client.url} is down since ${new Date(this.#breaker.since).toISOString()}: ${this.#lastError}`;
     return whenDown === undefined ? outage : `${outage}; ${whenDown}`;
+  }
+
+  get #obstacle(): string | null {
+    return this.#breaker.passes === "none" ? this.trouble : null;
+  }
+
+  /** Goes on asking how it is also while nothing of ours is there, until it is disposed of. */
+  tend(): void {
+    if (this.#tended) return;
+    this.#tended = true;
+    void this.#probeAgain();
+  }
+
+  async #probeAgain(): Promise<void> {
+    if (this.#stop.signal.aborted) return;
+    const { probeMs = 15_000 } = this.config;
+    const silentMs = this.clock.elapsed() - this.#answeredAt;
+    if (silentMs >= probeMs && !this.#running) await this.probe();
+    if (this.#stop.signal.aborted) return;
+    this.#callOffProbe = this.clock.after(
+      silentMs >= probeMs ? probeMs : probeMs - silentMs,
+      () => void this.#probeAgain(),
+    );
   }
 
   /** Asks once whether the server is there. */
@@ -192,18 +252,21 @@ export class Cluster implements AsyncDisposable {
   /** A request got an answer, whatever it said: the server is there. */
   answered(): void {
     this.#confirmedAt = this.clock.now();
-    this.#retry.reset();
-    if (this.#state === "up") return;
-    this.#state = "up";
-    this.#since = this.clock.now();
-    this.admission.pump();
-    if (this.#version === null) void this.probe();
+    this.#answeredAt = this.clock.elapsed();
+    const before = this.#breaker.passes;
+    this.#breaker.answered();
+    if (this.#breaker.settled) this.#retry.reset();
+    if (this.#breaker.passes !== before) this.admission.pump();
+    if (this.#version === null && !this.#asksVersion) {
+      this.#asksVersion = true;
+      void this.probe().finally(() => (this.#asksVersion = false));
+    }
   }
 
-  /** A request failed; true when that means that the cluster is down (then the loop asks until it is back). */
-  failed(error: unknown): boolean {
+  /** A request failed; where that says that the server is not well, the loop asks until it is. */
+  failed(error: unknown): void {
     const kind = livyFailureOf(error);
-    if (kind === LivyFailure.cancelled) return false;
+    if (kind === LivyFailure.cancelled) return;
     const { words } = (error as FiresteelError).details ?? {};
     this.#lastError = typeof words === "string" ? words : (error as Error).message;
     if (
@@ -212,14 +275,10 @@ export class Cluster implements AsyncDisposable {
       kind !== LivyFailure.server &&
       kind !== LivyFailure.unauthorized
     )
-      return false;
-    if (this.#state !== "down") {
-      this.#state = "down";
-      this.#since = this.clock.now();
-      this.admission.pump();
-    }
+      return;
+    this.#breaker.failed();
+    this.admission.pump();
     this.#start();
-    return true;
   }
 
   /** Looks at a batch at every tick until the watch is disposed of. */
@@ -266,6 +325,7 @@ export class Cluster implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort();
     this.#wakeLoop?.();
+    this.#callOffProbe?.();
     this.admission.close();
     await Promise.all([this.client[Symbol.asyncDispose](), this.resourceManager?.[Symbol.asyncDispose]()]);
   }
@@ -291,17 +351,16 @@ export class Cluster implements AsyncDisposable {
     void this.#loop();
   }
 
-  /** Whether anybody wants to know: a live submission, or work that waits for the server to come back. */
+  /** Whether anybody wants to know: a live submission, or whoever waits or tends while it is not clear how the server is. */
   get #wanted(): boolean {
-    return (
-      !this.#stop.signal.aborted && (this.#watched.size > 0 || (this.#state === "down" && this.admission.waiting > 0))
-    );
+    if (this.#stop.signal.aborted) return false;
+    return this.#watched.size > 0 || (!this.#breaker.settled && (this.#tended || this.admission.waiting > 0));
   }
 
   async #loop(): Promise<void> {
     const tickMs = this.config.tickMs ?? 500;
     // What was just posted needs no look at once; what just failed neither.
-    await this.#sleep(this.#state === "down" ? this.#retry.next() : Math.min(100, tickMs));
+    await this.#sleep(this.#breaker.settled ? Math.min(100, tickMs) : this.#retry.next());
     while (this.#wanted) {
       const began = this.clock.elapsed();
       let delay = tickMs;
@@ -359,7 +418,7 @@ export class Cluster implements AsyncDisposable {
   /** Tells that there was no list. */
   #showOutage(): void {
     if (this.#state !== "down") return;
-    const look: Look = { kind: "down", reason: this.outage };
+    const look: Look = { kind: "down", reason: this.trouble };
     for (const watched of this.#watched.values()) {
       watched.batch = null;
       this.#hand(watched, look);

@@ -40,6 +40,19 @@ const CLAIM_MS = 1_000;
 /** How long after its life failed (for a reason that is neither its own nor its cluster's) a submission is begun again. */
 const AGAIN_MS = 10_000;
 
+/** How old what is told of the last answer of a cluster may be, about. */
+const CONFIRM_MS = 10_000;
+
+/** What the keeper of a cluster alone knows. */
+type Told = Pick<
+  ClusterStatus,
+  "state" | "since" | "confirmedAt" | "version" | "live" | "waiting" | "waits" | "lastError"
+>;
+
+function pickTold({ state, since, confirmedAt, version, live, waiting, waits, lastError }: Told): Told {
+  return { state, since, confirmedAt, version, live, waiting, waits, lastError };
+}
+
 /** The clusters that this process keeps, and the submissions on them. */
 export class Keeping {
   readonly #options: KeepingOptions;
@@ -76,11 +89,8 @@ export class Keeping {
     const { status } = cluster;
     if (this.#kept.has(status.name)) return status;
     // Told by this code or another version of it; where it lies and what it is called is this process's own configuration.
-    const { state, since, confirmedAt, version, live, waiting, lastError } = {
-      ...status,
-      ...(this.#notes.get(status.name) as Partial<ClusterStatus> | undefined),
-    };
-    return { ...status, state, since, confirmedAt, version, live, waiting, lastError };
+    const told = this.#notes.get(status.name) as Partial<ClusterStatus> | undefined;
+    return { ...status, ...pickTold({ ...status, ...told }) };
   }
 
   /** Whether this process keeps a cluster; becomes its keeper when nobody is. */
@@ -97,7 +107,10 @@ export class Keeping {
 
   async #claim(cluster: string): Promise<boolean> {
     const claimed = await this.#options.store.claimCluster(cluster);
-    if (claimed) this.#kept.add(cluster);
+    if (claimed) {
+      this.#kept.add(cluster);
+      this.#options.clusters.get(cluster)?.tend();
+    }
     return claimed;
   }
 
@@ -231,11 +244,13 @@ export class Keeping {
     const { store, clusters } = this.#options;
     if (!store.shared) return;
     for (const name of this.#kept) {
-      const { live, waiting, state, since, version, lastError, confirmedAt } = clusters.get(name)!.status;
-      const text = JSON.stringify({ live, waiting, state, since, version, lastError });
+      const status = pickTold(clusters.get(name)!.status);
+      const { confirmedAt, ...rest } = status;
+      // That nothing has changed is told less often.
+      const text = JSON.stringify({ ...rest, confirmed: Math.floor((confirmedAt ?? 0) / CONFIRM_MS) });
       if (this.#told.get(name) === text) continue;
       this.#told.set(name, text);
-      await store.tellCluster({ name, status: { live, waiting, state, since, version, lastError, confirmedAt } });
+      await store.tellCluster({ name, status });
     }
   }
 

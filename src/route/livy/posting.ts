@@ -23,8 +23,8 @@ export type Posted =
   | { readonly kind: "made"; readonly batch: LivyBatch }
   /** Livy does not know it, but its application runs. */
   | { readonly kind: "onYarn"; readonly appId: string }
-  /** There is no batch, and the same request may be sent again. `counts`: this cannot go on for ever. */
-  | { readonly kind: "again"; readonly why: string; readonly counts: boolean }
+  /** There is no batch, and the same request may be sent again. `counts`: this cannot go on for ever. `answered`: the server did its part. */
+  | { readonly kind: "again"; readonly why: string; readonly counts: boolean; readonly answered: boolean }
   /** The request will never be taken. */
   | { readonly kind: "refused"; readonly error: FiresteelError };
 
@@ -56,10 +56,10 @@ export async function post(
       cluster.answered();
       cluster.admission.tooMany();
       cluster.observer.throttled(cluster.config.name);
-      return { kind: "again", why: wordsOf(error), counts: false };
+      return { kind: "again", why: wordsOf(error), counts: false, answered: true };
     case LivyFailure.unreachable:
       cluster.failed(error);
-      return { kind: "again", why: cluster.outage, counts: false };
+      return { kind: "again", why: cluster.trouble, counts: false, answered: false };
     case LivyFailure.rejected:
     case LivyFailure.unauthorized:
     case LivyFailure.notFound:
@@ -100,14 +100,19 @@ export async function resolvePost(
           const still = await cluster.client.findBatch(name, signal);
           if (still === null || !isZombie(still)) continue;
           await cluster.client.deleteBatch(name, signal);
-          return { kind: "again", why: `${why}; the batch it left never started and was deleted`, counts: true };
+          return {
+            kind: "again",
+            why: `${why}; the batch it left never started and was deleted`,
+            counts: true,
+            answered: false,
+          };
         }
       } else {
         blankSince = null;
         const appId = await findOnYarn(cluster, row.record.livyName, signal);
         if (appId !== null) return { kind: "onYarn", appId };
         if (clock.elapsed() - waitingSince > patience.postMs)
-          return { kind: "again", why: `${why}; the batch does not exist`, counts: true };
+          return { kind: "again", why: `${why}; the batch does not exist`, counts: true, answered: false };
       }
     } catch (error) {
       signal.throwIfAborted();

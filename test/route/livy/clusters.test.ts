@@ -106,3 +106,41 @@ describe("where work goes", () => {
     await expect(bench.run(work(5), { labels: { gpu: "no" } })).rejects.toMatchObject({ code: "failed_precondition" });
   });
 });
+
+describe("a cluster that is away", () => {
+  it("counts as down also when nothing is there, takes nothing, and takes one submission first when it is back", async () => {
+    const bench = await start({ clusters: [{ name: "a", url: a.url, tickMs: 40, probeMs: 50 }] });
+    const status = () => bench.gateway.clusters()[0]!;
+    await bench.run(work(0));
+    expect(status()).toMatchObject({ state: "up", version: expect.stringMatching(/^0/), waits: [] });
+    await a.disconnect();
+    await until(() => status().state === "down");
+    const { since, confirmedAt } = status();
+    expect(confirmedAt).toBeLessThanOrEqual(since);
+    const runs = Promise.all([1, 2, 3, 4].map((n) => bench.run(work(n))));
+    await until(() => status().waiting === 4);
+    expect(status().waits).toEqual([{ reason: expect.stringContaining("is down since"), count: 4 }]);
+    expect(a.double.count("POST /batches")).toBe(1);
+    a.double.faults.script("POST /batches", { when: "after", does: "delay", ms: 1_500 });
+    await a.reconnect();
+    await until(() => a.double.count("POST /batches") === 2);
+    expect(status()).toMatchObject({
+      state: "recovering",
+      waits: [{ reason: "cluster a answers again; one submission goes there first", count: 3 }],
+    });
+    await runs;
+    expect(status()).toMatchObject({ state: "up", live: 0, waiting: 0 });
+    expect(a.double.count("POST /batches")).toBe(5);
+  });
+
+  it("is the last that is chosen", async () => {
+    const bench = await start({
+      clusters: [a, b].map(({ url }, i) => ({ name: "ab"[i]!, url, tickMs: 40, probeMs: 50 })),
+    });
+    await bench.gateway.tend();
+    await a.disconnect();
+    await until(() => bench.gateway.clusters()[0]!.state === "down");
+    await bench.run(work(1));
+    expect(taken()).toEqual([0, 1]);
+  });
+});
