@@ -70,8 +70,8 @@ export function createGatewayMetrics(): GatewayMetrics {
   const seconds = (from: number | null, to: number | null) =>
     // Told by two machines' clocks.
     from === null || to === null ? null : Math.max(0, to - from) / 1000;
-  const observe = (of: Histogram, { cluster }: SubmissionRecord, value: number | null | undefined) => {
-    if (value != null) of.observe({ cluster, mode: MODE }, value);
+  const observe = (of: Histogram, { cluster, mode }: SubmissionRecord, value: number | null | undefined) => {
+    if (value != null) of.observe({ cluster, mode }, value);
   };
 
   return {
@@ -86,8 +86,8 @@ export function createGatewayMetrics(): GatewayMetrics {
       },
       started: (submission) => observe(start, submission, seconds(submission.submittedAt, submission.startedAt)),
       ended: (submission, failure) => {
-        const { cluster, state, startedAt, endedAt } = submission;
-        ended.inc({ cluster, mode: MODE, state, class: failure ?? "none" });
+        const { cluster, mode, state, startedAt, endedAt } = submission;
+        ended.inc({ cluster, mode, state, class: failure ?? "none" });
         observe(run, submission, seconds(startedAt, endedAt));
       },
       lost: ({ cluster }) => lost.inc({ cluster }),
@@ -101,9 +101,6 @@ export function createGatewayMetrics(): GatewayMetrics {
     },
   };
 }
-
-/** How the work was sent. */
-const MODE = "batch";
 
 /** `2xx`, `4xx`, ...; `none` without an answer. */
 function statusClass(status: number | null): string {

@@ -19,6 +19,7 @@ const READS: ReadonlySet<string | symbol> = new Set<keyof Store>([
   "findResult",
   "isWorkClaimed",
   "readLog",
+  "readLogs",
 ]);
 const FIRST_MS = 100;
 const LAST_MS = 2_000;

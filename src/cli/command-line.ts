@@ -247,12 +247,19 @@ function inspectionCommands(cli: Argv, does: Does): void {
   );
   cli.command(
     "log <id>",
-    "Print the Spark driver's log of a submission, or of all submissions of an execution",
+    "Print what a submission logged (spark-submit, YARN, the driver's stdout and stderr), or all submissions of an execution",
     (y) =>
       y
         .positional("id", { type: "string", demandOption: true, describe: "Start of an id" })
-        .option("follow", { alias: "f", type: "boolean", default: false, describe: "Go on until the work has ended" }),
-    (argv) => does(async () => (await import("./log.ts")).log({ id: argv.id, follow: argv.follow }))(),
+        .option("follow", { alias: "f", type: "boolean", default: false, describe: "Go on until the work has ended" })
+        .option("source", {
+          choices: ["submit", "yarn", "stdout", "stderr", "statement"],
+          describe: "Only what comes from there",
+        }),
+    (argv) =>
+      does(async () =>
+        (await import("./log.ts")).log({ id: argv.id, follow: argv.follow, ...given({ source: argv.source }) }),
+      )(),
   );
   cli.command(
     "submissions",

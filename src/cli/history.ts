@@ -104,7 +104,7 @@ function historyOf(store: RecordStore | null, code: KnownCode, { clusters }: Con
       findSubmission: async (id) => (await store?.findSubmission(id)) ?? null,
       listSubmissions: async (filter, page) => (store ? store.listSubmissions(filter, page) : nothing),
       listTransitions: async (id) => (await store?.listTransitions(id)) ?? [],
-      readLog: async (id) => (await store?.readLog(id)) ?? [],
+      readLogs: async (id) => (await store?.readLogs(id)) ?? [],
     },
     health: async () => ({ ready: true, reasons: [] }),
   };

@@ -1,17 +1,17 @@
 /**
- * `firesteel log`: the driver log of a submission, or of all submissions of an execution.
+ * `firesteel log`: what a submission printed, or all submissions of an execution: spark-submit, YARN, and the driver.
  */
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { Code, FiresteelError } from "../errors.ts";
 import { ExecutionState } from "../gen/firesteel/v1/execution_pb.ts";
-import type { Submission } from "../gen/firesteel/v1/submission_pb.ts";
+import type { LogSource, Submission } from "../gen/firesteel/v1/submission_pb.ts";
 import { ExitCode } from "./exit-code.ts";
 import { findRecord } from "./find.ts";
 import { plainText, shortId } from "./format.ts";
 import { onInterrupt } from "./interrupt.ts";
 import { openSession, type Session } from "./session.ts";
-import { submissionStateWord } from "./state-word.ts";
+import { logSourceWord, submissionStateWord } from "./state-word.ts";
 import { paintError, print, say } from "./terminal.ts";
 
 /** How often a followed log is asked for, in ms. */
@@ -21,13 +21,15 @@ const FOLLOW_MS = 1000;
 export interface LogOptions {
   readonly id: string;
   readonly follow: boolean;
+  /** Of this source only. */
+  readonly source?: string;
 }
 
 /** Prints a log; follows it until the work has ended. */
-export async function log({ id, follow }: LogOptions): Promise<ExitCode> {
+export async function log({ id, follow, source: only }: LogOptions): Promise<ExitCode> {
   await using session = await openSession();
   const found = await findRecord(session.client, id);
-  const source =
+  const chosen =
     found.kind === "submission"
       ? submissionSource(session, found.answer.submission!.id)
       : executionSource(session, found.answer.execution!.id);
@@ -38,10 +40,11 @@ export async function log({ id, follow }: LogOptions): Promise<ExitCode> {
     );
   const enough = new AbortController();
   using _interrupts = onInterrupt(() => enough.abort());
-  const printed = new Map<string, readonly string[]>();
+  const printed: Printed = new Map();
   for (let round = 0; ; round++) {
-    const { submissions, ended } = await source();
-    for (const submission of submissions) await printNew(session, submission, printed, submissions.length > 1);
+    const { submissions, ended } = await chosen();
+    for (const submission of submissions)
+      await printNew(session, submission, printed, { several: submissions.length > 1, only });
     if (round === 0 && submissions.length === 0)
       say("this execution has sent nothing to a cluster yet; what its other tasks print is in the server's output");
     if (!follow || ended) return ExitCode.ok;
@@ -74,25 +77,38 @@ function executionSource({ client }: Session, executionId: string): Source {
   };
 }
 
+/** What was printed of each submission: its lines by source, and whether that was all. */
+type Printed = Map<string, { readonly logs: ReadonlyMap<LogSource, readonly string[]>; readonly whole: boolean }>;
+
 async function printNew(
   { client }: Session,
   { id, task, cluster, state, endedAt }: Submission,
-  printed: Map<string, readonly string[]>,
-  several: boolean,
+  printed: Printed,
+  { several, only }: { readonly several: boolean; readonly only: string | undefined },
 ): Promise<void> {
   const before = printed.get(id);
   // What has ended and was printed since does not grow.
-  if (before !== undefined && endedAt !== undefined && before.at(-1) === ENDED) return;
-  const { log: lines } = await client.submissions.getSubmission({ id });
+  if (before?.whole) return;
+  const { logs } = await client.submissions.getSubmission({ id });
   if (before === undefined)
     say(paintError("bold", `--- submission ${id}: ${task} on ${cluster}, ${submissionStateWord(state)}`));
-  const label = several ? `${shortId(id)}  ` : "";
-  for (const line of newLines(before ?? [], lines)) print(`${label}${plainText(line)}`);
-  printed.set(id, endedAt === undefined ? lines : [...lines, ENDED]);
+  const wanted = logs.filter(({ source }) => only === undefined || logSourceWord(source) === only);
+  for (const { source, lines } of wanted) {
+    const labels = [several ? shortId(id) : "", only === undefined ? logSourceWord(source).padEnd(LABEL) : ""];
+    const label = labels
+      .filter((text) => text !== "")
+      .map((text) => `${text}  `)
+      .join("");
+    for (const line of newLines(before?.logs.get(source) ?? [], lines)) print(`${label}${plainText(line)}`);
+  }
+  printed.set(id, {
+    logs: new Map(wanted.map(({ source, lines }) => [source, lines])),
+    whole: endedAt !== undefined,
+  });
 }
 
-/** Stands after the last line of a log that is whole; no line of a log is like it. */
-const ENDED = "\n";
+/** Width of the name of a source. */
+const LABEL = 6;
 
 /** The lines that came since: a log is a window that moves, so where the old one ends in the new one has to be found. */
 export function newLines(before: readonly string[], now: readonly string[]): readonly string[] {

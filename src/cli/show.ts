@@ -19,7 +19,7 @@ import { executionWord } from "./ls.ts";
 import { formatResult } from "./result-text.ts";
 import { openSession, type Session } from "./session.ts";
 import { paintState } from "./state-color.ts";
-import { failureClassWord, submissionStateWord } from "./state-word.ts";
+import { failureClassWord, logSourceWord, submissionStateWord } from "./state-word.ts";
 import { formatSignature } from "./tasks.ts";
 import { outputWidth, paint, print } from "./terminal.ts";
 
@@ -141,7 +141,7 @@ async function allJobs(client: FiresteelClient, first: GetExecutionResponse): Pr
   return jobs;
 }
 
-function showSubmission({ submission, transitions, log }: GetSubmissionResponse): void {
+function showSubmission({ submission, transitions, logs }: GetSubmissionResponse): void {
   const it = submission!;
   const word = submissionStateWord(it.state);
   printFields([
@@ -160,6 +160,7 @@ function showSubmission({ submission, transitions, log }: GetSubmissionResponse)
     ["application", it.appId ?? ""],
     ["Spark UI", it.sparkUiUrl ?? ""],
     ["driver log", it.driverLogUrl ?? ""],
+    ["history", it.historyUrl ?? ""],
     ["output", it.location],
     ["user", oneLine(it.user)],
     ["created", when(it.createdAt)],
@@ -172,7 +173,8 @@ function showSubmission({ submission, transitions, log }: GetSubmissionResponse)
     print(
       `  ${at ? formatTime(timestampMs(at), Date.now()) : ""}  ${submissionStateWord(to)}${cause ? `: ${oneLine(cause)}` : ""}`,
     );
-  if (log.length > 0) print(`\n${formatCount(log.length, "line")} of log: firesteel log ${it.id}`);
+  const kept = logs.map(({ source, lines }) => `${logSourceWord(source)} ${lines.length}`).join(", ");
+  if (kept !== "") print(`\nlines of log (${kept}): firesteel log ${it.id}`);
 }
 
 function printSubmissionFailure({ failure }: Submission): void {

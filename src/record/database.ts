@@ -191,6 +191,7 @@ export interface SubmissionTable {
   request: Json<Readonly<Record<string, unknown>>>;
   spark_ui_url: string | null;
   driver_log_url: string | null;
+  history_url: string | null;
   failure: NullableJson<SubmissionFailure>;
   created_at: Time;
   submitted_at: NullableTime;
@@ -229,6 +230,7 @@ export interface SubmissionTransitionTable {
 export interface SubmissionLogTable {
   submission_id: string;
   line_number: Big;
+  source: string;
   line: string;
 }
 

@@ -9,6 +9,7 @@ import * as initial from "./migrations/0001-initial.ts";
 import * as taskVersions from "./migrations/0002-task-versions.ts";
 import * as sharing from "./migrations/0003-sharing.ts";
 import * as sessions from "./migrations/0005-sessions.ts";
+import * as logSources from "./migrations/0007-log-sources.ts";
 
 /** All migrations in order. Forward only: one that has been released is never edited, and none has a `down`. */
 const MIGRATIONS: Readonly<Record<string, Migration>> = Object.freeze({
@@ -16,6 +17,7 @@ const MIGRATIONS: Readonly<Record<string, Migration>> = Object.freeze({
   "0002-task-versions": taskVersions,
   "0003-sharing": sharing,
   "0005-sessions": sessions,
+  "0007-log-sources": logSources,
 });
 
 const PROVIDER: MigrationProvider = { getMigrations: async () => MIGRATIONS };

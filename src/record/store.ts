@@ -6,7 +6,7 @@ import { CompiledQuery } from "kysely";
 import type { ValueFolder } from "../data/value-folder.ts";
 import type { FiresteelError } from "../errors.ts";
 import type { ExplainStore } from "../evaluate/explain/ports.ts";
-import type { Store } from "../evaluate/ports.ts";
+import { LogSource, type Store } from "../evaluate/ports.ts";
 import { type CallWrites, callBytes, createCallWrites, findCallRecord, findCalls } from "./calls.ts";
 import { CLAIM, isClaimed, RELEASE } from "./claims.ts";
 import { keeperClaim, lookAround, TELL_CLUSTER } from "./clusters.ts";
@@ -25,7 +25,7 @@ import { openPostgres } from "./postgres.ts";
 import { previousCalls } from "./previous-calls.ts";
 import { COMMIT_RESULT, findResult } from "./results.ts";
 import { findShallow, RECORD_SHALLOW } from "./shallow.ts";
-import { appendLogKind, LOG_LINES, readLog } from "./submission-logs.ts";
+import { appendLogKind, LOG_LINES, readLog, readLogs } from "./submission-logs.ts";
 import {
   CONFIRM_SUBMISSIONS,
   CREATE_SUBMISSION,
@@ -53,7 +53,7 @@ export type StoreLocation =
 export interface StoreSettings {
   /** How long this process counts as alive without renewing its lease; renewed three times in that span. @default 10,000 */
   readonly leaseMs?: number;
-  /** Lines kept of each submission's log. @default 2,000 */
+  /** Lines kept of each source of a submission's log. @default 2,000 */
   readonly logLines?: number;
   /** Values of more bytes are files: below `values` in an embedded database's folder, or in the folder named for Postgres. @default 65,536 */
   readonly fileBytes?: number;
@@ -269,13 +269,14 @@ function assemble(parts: Parts): RecordStore {
     releaseWork: (work) => writer.push(RELEASE, { kind: "work", key: work }, 200),
     findResult: (work) => read("result", "result cannot be read", () => findResult(db, work)),
     commitResult: (result, replaces) => writer.push(COMMIT_RESULT, { result, replaces }, 2_000),
-    appendLog: (submissionId, lines) =>
+    appendLog: (submissionId, lines, source = LogSource.submit, replace = false) =>
       writer.push(
         APPEND_LOG,
-        { submissionId, lines },
+        { submissionId, source, lines, replace },
         lines.reduce((sum, line) => sum + line.length + 50, 100),
       ),
-    readLog: (submissionId) => read("log", "log cannot be read", () => readLog(db, submissionId)),
+    readLog: (submissionId, source) => read("log", "log cannot be read", () => readLog(db, submissionId, source)),
+    readLogs: (submissionId) => read("log", "log cannot be read", () => readLogs(db, submissionId)),
 
     recordTaskVersions: (versions) =>
       writer.push(

@@ -75,7 +75,7 @@ export interface Orchestrator {
   /** Places in the project's code that are most likely wrong. */
   warnings(): readonly CodeWarning[];
   clusters(): readonly ClusterStatus[];
-  readonly submissions: Pick<SubmissionStore, "listSubmissions" | "findSubmission" | "listTransitions" | "readLog">;
+  readonly submissions: Pick<SubmissionStore, "listSubmissions" | "findSubmission" | "listTransitions" | "readLogs">;
   health(): Promise<Health>;
   /** Adds the orchestrator's own metrics to those that `/metrics` shows. */
   readonly metrics?: (registry: Registry) => void;

@@ -5,6 +5,8 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import {
   type FailureClass,
+  type LogSource,
+  type SourceLog,
   type SubmissionFailure,
   type SubmissionMode,
   type SubmissionRecord,
@@ -14,10 +16,12 @@ import {
 import {
   type ClusterSchema,
   ClusterState,
+  type SourceLogSchema,
   type SubmissionFailureSchema,
   type SubmissionSchema,
   type SubmissionTransitionSchema,
   FailureClass as WireFailureClass,
+  LogSource as WireLogSource,
   SubmissionMode as WireSubmissionMode,
   SubmissionState as WireSubmissionState,
 } from "../gen/firesteel/v1/submission_pb.ts";
@@ -45,6 +49,13 @@ const CLASSES: Readonly<Record<FailureClass, WireFailureClass>> = {
 const MODES: Readonly<Record<SubmissionMode, WireSubmissionMode>> = {
   batch: WireSubmissionMode.BATCH,
   statement: WireSubmissionMode.STATEMENT,
+};
+const SOURCES: Readonly<Record<LogSource, WireLogSource>> = {
+  submit: WireLogSource.SUBMIT,
+  yarn: WireLogSource.YARN,
+  stdout: WireLogSource.STDOUT,
+  stderr: WireLogSource.STDERR,
+  statement: WireLogSource.STATEMENT,
 };
 const CLUSTER_STATES: Readonly<Record<ClusterStatus["state"], ClusterState>> = {
   unknown: ClusterState.UNKNOWN,
@@ -83,6 +94,7 @@ export function submissionMessage(submission: SubmissionRecord): MessageInitShap
       appId: submission.appId,
       sparkUiUrl: submission.sparkUiUrl,
       driverLogUrl: submission.driverLogUrl,
+      historyUrl: submission.historyUrl,
       failure: submission.failure && failureMessage(submission.failure),
       createdAt: timestamp(submission.createdAt),
       submittedAt: timestamp(submission.submittedAt),
@@ -96,6 +108,11 @@ export function submissionMessage(submission: SubmissionRecord): MessageInitShap
 function failureMessage(failure: SubmissionFailure): MessageInitShape<typeof SubmissionFailureSchema> {
   const { type, message, position, traceback } = failure;
   return { class: CLASSES[failure.class], type, message, ...present({ position, traceback }) };
+}
+
+/** What one source printed. */
+export function sourceLogMessage({ source, lines }: SourceLog): MessageInitShape<typeof SourceLogSchema> {
+  return { source: SOURCES[source], lines: [...lines] };
 }
 
 /** A change of state. */

@@ -7,7 +7,13 @@ import type { SubmissionService } from "../gen/firesteel/v1/submission_pb.ts";
 import type { Handlers } from "./handlers.ts";
 import type { Orchestrator } from "./orchestrator.ts";
 import { pageRequest, required } from "./paging.ts";
-import { clusterMessage, submissionMessage, submissionStateFrom, transitionMessage } from "./submission-message.ts";
+import {
+  clusterMessage,
+  sourceLogMessage,
+  submissionMessage,
+  submissionStateFrom,
+  transitionMessage,
+} from "./submission-message.ts";
 
 /** Handlers that show submissions and clusters. */
 export function submissionHandlers(orchestrator: Orchestrator): Handlers<typeof SubmissionService> {
@@ -30,14 +36,15 @@ export function submissionHandlers(orchestrator: Orchestrator): Handlers<typeof 
     async getSubmission(request) {
       const submission = await submissions.findSubmission(required(request.id, "id"));
       if (submission === null) throw new FiresteelError(Code.notFound, `submission is not known: ${request.id}`);
-      const [transitions, log] = await Promise.all([
+      const [transitions, logs] = await Promise.all([
         submissions.listTransitions(request.id),
-        submissions.readLog(request.id),
+        submissions.readLogs(request.id),
       ]);
       return {
         submission: submissionMessage(submission),
         transitions: transitions.map(transitionMessage),
-        log: [...log],
+        log: [...(logs.find(({ source }) => source === "submit")?.lines ?? [])],
+        logs: logs.map(sourceLogMessage),
       };
     },
 

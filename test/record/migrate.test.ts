@@ -64,6 +64,7 @@ describe("migrations", () => {
         "0002-task-versions",
         "0003-sharing",
         "0005-sessions",
+        "0007-log-sources",
       ]);
     } finally {
       await Promise.all(databases.map((db) => db.destroy()));

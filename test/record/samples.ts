@@ -90,6 +90,7 @@ export function sampleSubmission(id: string, change: Partial<SubmissionRecord> =
     request: { file: "x.py", args: ["a", 1, null], conf: { "spark.x": "y" } },
     sparkUiUrl: null,
     driverLogUrl: null,
+    historyUrl: null,
     failure: null,
     createdAt: 1_700_000_000_000,
     submittedAt: null,

@@ -155,6 +155,7 @@ submission.gone_at timestamp with time zone
 submission.mode text not null default 'batch'::text
 submission.session text
 submission.statement_id integer
+submission.history_url text
 submission constraint submission_livy_name_key UNIQUE (livy_name)
 submission constraint submission_pkey PRIMARY KEY (id)
 submission constraint submission_seq_key UNIQUE (seq)
@@ -170,6 +171,7 @@ CREATE UNIQUE INDEX submission_seq_key ON public.submission USING btree (seq)
 submission_log.submission_id text not null
 submission_log.line_number bigint not null
 submission_log.line text not null
+submission_log.source text not null default 'submit'::text
 submission_log constraint submission_log_pkey PRIMARY KEY (submission_id, line_number)
 CREATE UNIQUE INDEX submission_log_pkey ON public.submission_log USING btree (submission_id, line_number)
 submission_transition.submission_id text not null

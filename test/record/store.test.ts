@@ -268,6 +268,46 @@ describe.each([
     expect(await store.findResult(digest("nothing"))).toBeNull();
   });
 
+  it("keeps the lines of each source by themselves, bounded by lines and bytes, and all as they came", async () => {
+    const small = await openFresh(backend, { logLines: 3 });
+    try {
+      await small.appendLog("s", ["submitted"]);
+      await small.appendLog("s", ["a", "b", "c"], "stdout");
+      await small.appendLog("s", ["INFO 1"], "stderr");
+      await small.appendLog("s", ["d"], "stdout");
+      expect(await small.readLogs("s")).toEqual([
+        { source: "submit", lines: ["submitted"] },
+        { source: "stdout", lines: ["b", "c", "d"] },
+        { source: "stderr", lines: ["INFO 1"] },
+      ]);
+      expect(await small.readLog("s")).toEqual(["submitted", "b", "c", "INFO 1", "d"]);
+      expect(await small.readLog("s", "stdout")).toEqual(["b", "c", "d"]);
+      small.appendLog("s", ["old"], "stdout");
+      small.appendLog("s", ["e", "f"], "stdout", true);
+      await small.appendLog("s", ["g"], "stdout");
+      expect(await small.readLog("s", "stdout")).toEqual(["e", "f", "g"]);
+      expect(await small.readLog("s", "stderr")).toEqual(["INFO 1"]);
+      expect(await small.readLogs("other")).toEqual([]);
+    } finally {
+      await small[Symbol.asyncDispose]();
+    }
+    const large = await openFresh(backend);
+    try {
+      for (let i = 0; i < 4; i++)
+        await large.appendLog(
+          "s",
+          Array.from({ length: 100 }, (_, n) => `${i} ${n} ${"x".repeat(10_000)}`),
+          "stderr",
+        );
+      const lines = await large.readLog("s", "stderr");
+      expect(lines.reduce((sum, line) => sum + line.length + 1, 0)).toBeLessThanOrEqual(512 * 1024);
+      expect(lines.at(-1)).toMatch(/^3 99 x+ \.\.\. \d+ characters left out$/);
+      expect(lines.length).toBeGreaterThan(50);
+    } finally {
+      await large[Symbol.asyncDispose]();
+    }
+  });
+
   it("keeps the newest lines of a log", async () => {
     const small = await openFresh(backend, { logLines: 5 });
     try {

@@ -5,15 +5,16 @@
 
 import { setImmediate as turn } from "node:timers/promises";
 import { FiresteelError } from "../../src/errors.ts";
-import type {
-  BulkResult,
-  DatasetRecord,
-  DatasetStore,
-  StoreChange,
-  SubmissionRecord,
-  SubmissionStore,
-  SubmissionTransition,
-  TakenSubmission,
+import {
+  type BulkResult,
+  type DatasetRecord,
+  type DatasetStore,
+  LogSource,
+  type StoreChange,
+  type SubmissionRecord,
+  type SubmissionStore,
+  type SubmissionTransition,
+  type TakenSubmission,
 } from "../../src/evaluate/ports.ts";
 
 const ENDS = new Set(["succeeded", "failed", "killed", "cancelled"]);
@@ -23,7 +24,7 @@ export class MemoryDatabase {
   readonly submissions = new Map<string, SubmissionRecord>();
   readonly owners = new Map<string, MemoryStore | null>();
   readonly transitions: SubmissionTransition[] = [];
-  readonly logs = new Map<string, string[]>();
+  readonly logs = new Map<string, readonly { readonly source: LogSource; readonly line: string }[]>();
   readonly results = new Map<string, BulkResult>();
   readonly claims = new Map<string, MemoryStore>();
   readonly keepers = new Map<string, MemoryStore>();
@@ -197,14 +198,24 @@ export class MemoryStore implements SubmissionStore, DatasetStore {
     });
   }
 
-  appendLog(id: string, lines: readonly string[]): Promise<void> {
-    return this.#write(
-      () => void this.database.logs.set(id, [...(this.database.logs.get(id) ?? []), ...lines].slice(-2_000)),
-    );
+  appendLog(id: string, lines: readonly string[], source: LogSource = "submit", replace = false): Promise<void> {
+    return this.#write(() => {
+      const known = this.database.logs.get(id) ?? [];
+      const others = known.filter((one) => !replace || one.source !== source);
+      this.database.logs.set(id, [...others, ...lines.map((line) => ({ source, line }))].slice(-10_000));
+    });
   }
 
-  async readLog(id: string) {
-    return this.database.logs.get(id) ?? [];
+  async readLog(id: string, source?: LogSource) {
+    const known = this.database.logs.get(id) ?? [];
+    return known.filter((one) => source === undefined || one.source === source).map(({ line }) => line);
+  }
+
+  async readLogs(id: string) {
+    const logs = await Promise.all(
+      Object.values(LogSource).map(async (source) => ({ source, lines: await this.readLog(id, source) })),
+    );
+    return logs.filter(({ lines }) => lines.length > 0);
   }
 
   recordDataset(dataset: DatasetRecord): Promise<void> {

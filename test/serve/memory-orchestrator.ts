@@ -278,7 +278,10 @@ export function memoryOrchestrator(): MemoryOrchestrator {
         { submissionId: id, at: START, from: null, to: "planned", cause: "asked for" },
         { submissionId: id, at: START + 1, from: "planned", to: "submitting", cause: "capacity is free" },
       ],
-      readLog: async () => ["line 1", "line 2"],
+      readLogs: async () => [
+        { source: "submit", lines: ["line 1", "line 2"] },
+        { source: "stdout", lines: ["firesteel: body took 1.0 s"] },
+      ],
     },
   };
   return self;
@@ -436,6 +439,7 @@ export function submissionRecord(change: Partial<SubmissionRecord> & { readonly 
     request: { file: "file:///harness.py", args: ["file:///spec.json"] },
     sparkUiUrl: null,
     driverLogUrl: null,
+    historyUrl: null,
     failure: null,
     createdAt: START,
     submittedAt: START + 1,

@@ -28,6 +28,24 @@ export type SubmissionMode = (typeof SubmissionMode)[keyof typeof SubmissionMode
 /** Whose fault a failed submission is: `user` and `submit` are not retried, `cluster` is. */
 export type FailureClass = "user" | "cluster" | "submit";
 
+/**
+ * Where a line of a submission's log comes from: what spark-submit printed, what YARN says of the application, what the driver printed, what a statement of a session printed.
+ */
+export const LogSource = {
+  submit: "submit",
+  yarn: "yarn",
+  stdout: "stdout",
+  stderr: "stderr",
+  statement: "statement",
+} as const;
+export type LogSource = (typeof LogSource)[keyof typeof LogSource];
+
+/** The kept lines of one source, oldest first. */
+export interface SourceLog {
+  readonly source: LogSource;
+  readonly lines: readonly string[];
+}
+
 export interface SubmissionFailure {
   readonly class: FailureClass;
   readonly type: string;
@@ -61,6 +79,8 @@ export interface SubmissionRecord {
   readonly request: Readonly<Record<string, unknown>>;
   readonly sparkUiUrl: string | null;
   readonly driverLogUrl: string | null;
+  /** Its page in the Spark History Server, where one is configured; from when its end was certain. */
+  readonly historyUrl: string | null;
   readonly failure: SubmissionFailure | null;
   readonly createdAt: EpochMs;
   readonly submittedAt: EpochMs | null;
@@ -158,7 +178,10 @@ export interface SubmissionStore {
   findResult(work: Digest): Promise<BulkResult | null>;
   /** Commits an attempt: one compare-and-set. False when another attempt's result is committed (and `replaces` does not name it). */
   commitResult(result: BulkResult, replaces?: string): Promise<boolean>;
-  /** Appends log lines (bounded per submission, the newest are kept). */
-  appendLog(submissionId: string, lines: readonly string[]): Promise<void>;
-  readLog(submissionId: string): Promise<readonly string[]>;
+  /** Appends log lines of one source (bounded for each of them, the newest are kept). With `replace` those that are there go first. */
+  appendLog(submissionId: string, lines: readonly string[], source?: LogSource, replace?: boolean): Promise<void>;
+  /** The kept lines, oldest first: of one source, or of all as they came. */
+  readLog(submissionId: string, source?: LogSource): Promise<readonly string[]>;
+  /** The kept lines of each source that has some, in the order of {@link LogSource}. */
+  readLogs(submissionId: string): Promise<readonly SourceLog[]>;
 }

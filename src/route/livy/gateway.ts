@@ -166,6 +166,7 @@ export function createGateway(options: GatewayOptions): Gateway {
       request: body as unknown as Readonly<Record<string, unknown>>,
       sparkUiUrl: null,
       driverLogUrl: null,
+      historyUrl: null,
       failure: null,
       createdAt: clock.now(),
       submittedAt: null,

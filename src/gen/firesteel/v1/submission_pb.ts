@@ -12,7 +12,7 @@ import type { JsonObject, Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file firesteel/v1/submission.proto.
  */
 export const file_firesteel_v1_submission: GenFile = /*@__PURE__*/
-  fileDesc("Ch1maXJlc3RlZWwvdjEvc3VibWlzc2lvbi5wcm90bxIMZmlyZXN0ZWVsLnYxItQGCgpTdWJtaXNzaW9uEgoKAmlkGAEgASgJEgwKBHdvcmsYAiABKAkSDwoHYXR0ZW1wdBgDIAEoBRIMCgR0YXNrGAQgASgJEhQKDGV4ZWN1dGlvbl9pZBgFIAEoCRIOCgZqb2JfaWQYBiABKAkSDAoEdXNlchgHIAEoCRIPCgdjbHVzdGVyGAggASgJEhEKCWxpdnlfbmFtZRgJIAEoCRIsCgVzdGF0ZRgKIAEoDjIdLmZpcmVzdGVlbC52MS5TdWJtaXNzaW9uU3RhdGUSDQoFY2F1c2UYCyABKAkSFQoIYmF0Y2hfaWQYDCABKAVIAIgBARITCgZhcHBfaWQYDSABKAlIAYgBARIQCghsb2NhdGlvbhgOIAEoCRIoCgdyZXF1ZXN0GA8gASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIZCgxzcGFya191aV91cmwYECABKAlIAogBARIbCg5kcml2ZXJfbG9nX3VybBgRIAEoCUgDiAEBEjAKB2ZhaWx1cmUYEiABKAsyHy5maXJlc3RlZWwudjEuU3VibWlzc2lvbkZhaWx1cmUSLgoKY3JlYXRlZF9hdBgTIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMAoMc3VibWl0dGVkX2F0GBQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpzdGFydGVkX2F0GBUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRlZF9hdBgWIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMAoMY29uZmlybWVkX2F0GBcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIqCgRtb2RlGBggASgOMhwuZmlyZXN0ZWVsLnYxLlN1Ym1pc3Npb25Nb2RlEhQKB3Nlc3Npb24YGSABKAlIBIgBARIZCgxzdGF0ZW1lbnRfaWQYGiABKAVIBYgBAUILCglfYmF0Y2hfaWRCCQoHX2FwcF9pZEIPCg1fc3BhcmtfdWlfdXJsQhEKD19kcml2ZXJfbG9nX3VybEIKCghfc2Vzc2lvbkIPCg1fc3RhdGVtZW50X2lkIrMBChFTdWJtaXNzaW9uRmFpbHVyZRIpCgVjbGFzcxgBIAEoDjIaLmZpcmVzdGVlbC52MS5GYWlsdXJlQ2xhc3MSDAoEdHlwZRgCIAEoCRIPCgdtZXNzYWdlGAMgASgJEi4KCHBvc2l0aW9uGAQgASgLMhwuZmlyZXN0ZWVsLnYxLlNvdXJjZVBvc2l0aW9uEhYKCXRyYWNlYmFjaxgFIAEoCUgAiAEBQgwKCl90cmFjZWJhY2siLgoOU291cmNlUG9zaXRpb24SDAoEbGluZRgBIAEoBRIOCgZjb2x1bW4YAiABKAUipQEKFFN1Ym1pc3Npb25UcmFuc2l0aW9uEiYKAmF0GAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIrCgRmcm9tGAIgASgOMh0uZmlyZXN0ZWVsLnYxLlN1Ym1pc3Npb25TdGF0ZRIpCgJ0bxgDIAEoDjIdLmZpcmVzdGVlbC52MS5TdWJtaXNzaW9uU3RhdGUSDQoFY2F1c2UYBCABKAkizwIKB0NsdXN0ZXISDAoEbmFtZRgBIAEoCRILCgN1cmwYAiABKAkSMQoGbGFiZWxzGAMgAygLMiEuZmlyZXN0ZWVsLnYxLkNsdXN0ZXIuTGFiZWxzRW50cnkSKQoFc3RhdGUYBCABKA4yGi5maXJlc3RlZWwudjEuQ2x1c3RlclN0YXRlEikKBXNpbmNlGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIZCgxsaXZ5X3ZlcnNpb24YBiABKAlIAIgBARIMCgRsaXZlGAcgASgFEg8KB3dhaXRpbmcYCCABKAUSFwoKbGFzdF9lcnJvchgJIAEoCUgBiAEBGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCDwoNX2xpdnlfdmVyc2lvbkINCgtfbGFzdF9lcnJvciKwAQoWTGlzdFN1Ym1pc3Npb25zUmVxdWVzdBIPCgdjbHVzdGVyGAEgASgJEiwKBXN0YXRlGAIgASgOMh0uZmlyZXN0ZWVsLnYxLlN1Ym1pc3Npb25TdGF0ZRIUCgxleGVjdXRpb25faWQYAyABKAkSDAoEd29yaxgEIAEoCRIMCgRsaXZlGAUgASgIEhEKCXBhZ2Vfc2l6ZRgGIAEoBRISCgpwYWdlX3Rva2VuGAcgASgJImEKF0xpc3RTdWJtaXNzaW9uc1Jlc3BvbnNlEi0KC3N1Ym1pc3Npb25zGAEgAygLMhguZmlyZXN0ZWVsLnYxLlN1Ym1pc3Npb24SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIiIKFEdldFN1Ym1pc3Npb25SZXF1ZXN0EgoKAmlkGAEgASgJIosBChVHZXRTdWJtaXNzaW9uUmVzcG9uc2USLAoKc3VibWlzc2lvbhgBIAEoCzIYLmZpcmVzdGVlbC52MS5TdWJtaXNzaW9uEjcKC3RyYW5zaXRpb25zGAIgAygLMiIuZmlyZXN0ZWVsLnYxLlN1Ym1pc3Npb25UcmFuc2l0aW9uEgsKA2xvZxgDIAMoCSIVChNMaXN0Q2x1c3RlcnNSZXF1ZXN0Ij8KFExpc3RDbHVzdGVyc1Jlc3BvbnNlEicKCGNsdXN0ZXJzGAEgAygLMhUuZmlyZXN0ZWVsLnYxLkNsdXN0ZXIq5QIKD1N1Ym1pc3Npb25TdGF0ZRIgChxTVUJNSVNTSU9OX1NUQVRFX1VOU1BFQ0lGSUVEEAASHAoYU1VCTUlTU0lPTl9TVEFURV9QTEFOTkVEEAESHwobU1VCTUlTU0lPTl9TVEFURV9TVUJNSVRUSU5HEAISHQoZU1VCTUlTU0lPTl9TVEFURV9TVEFSVElORxADEhwKGFNVQk1JU1NJT05fU1RBVEVfUlVOTklORxAEEh4KGlNVQk1JU1NJT05fU1RBVEVfU1VDQ0VFREVEEAUSGwoXU1VCTUlTU0lPTl9TVEFURV9GQUlMRUQQBhIbChdTVUJNSVNTSU9OX1NUQVRFX0tJTExFRBAHEh8KG1NVQk1JU1NJT05fU1RBVEVfQ0FOQ0VMTElORxAIEh4KGlNVQk1JU1NJT05fU1RBVEVfQ0FOQ0VMTEVEEAkSGQoVU1VCTUlTU0lPTl9TVEFURV9MT1NUEAoqegoMRmFpbHVyZUNsYXNzEh0KGUZBSUxVUkVfQ0xBU1NfVU5TUEVDSUZJRUQQABIWChJGQUlMVVJFX0NMQVNTX1VTRVIQARIZChVGQUlMVVJFX0NMQVNTX0NMVVNURVIQAhIYChRGQUlMVVJFX0NMQVNTX1NVQk1JVBADKmsKDlN1Ym1pc3Npb25Nb2RlEh8KG1NVQk1JU1NJT05fTU9ERV9VTlNQRUNJRklFRBAAEhkKFVNVQk1JU1NJT05fTU9ERV9CQVRDSBABEh0KGVNVQk1JU1NJT05fTU9ERV9TVEFURU1FTlQQAiqUAQoMQ2x1c3RlclN0YXRlEh0KGUNMVVNURVJfU1RBVEVfVU5TUEVDSUZJRUQQABIZChVDTFVTVEVSX1NUQVRFX1VOS05PV04QARIUChBDTFVTVEVSX1NUQVRFX1VQEAISFgoSQ0xVU1RFUl9TVEFURV9ET1dOEAMSHAoYQ0xVU1RFUl9TVEFURV9SRUNPVkVSSU5HEAQypAIKEVN1Ym1pc3Npb25TZXJ2aWNlEl4KD0xpc3RTdWJtaXNzaW9ucxIkLmZpcmVzdGVlbC52MS5MaXN0U3VibWlzc2lvbnNSZXF1ZXN0GiUuZmlyZXN0ZWVsLnYxLkxpc3RTdWJtaXNzaW9uc1Jlc3BvbnNlElgKDUdldFN1Ym1pc3Npb24SIi5maXJlc3RlZWwudjEuR2V0U3VibWlzc2lvblJlcXVlc3QaIy5maXJlc3RlZWwudjEuR2V0U3VibWlzc2lvblJlc3BvbnNlElUKDExpc3RDbHVzdGVycxIhLmZpcmVzdGVlbC52MS5MaXN0Q2x1c3RlcnNSZXF1ZXN0GiIuZmlyZXN0ZWVsLnYxLkxpc3RDbHVzdGVyc1Jlc3BvbnNlYgZwcm90bzM", [file_google_protobuf_struct, file_google_protobuf_timestamp]);
+  fileDesc("Ch1maXJlc3RlZWwvdjEvc3VibWlzc2lvbi5wcm90bxIMZmlyZXN0ZWVsLnYxIv4GCgpTdWJtaXNzaW9uEgoKAmlkGAEgASgJEgwKBHdvcmsYAiABKAkSDwoHYXR0ZW1wdBgDIAEoBRIMCgR0YXNrGAQgASgJEhQKDGV4ZWN1dGlvbl9pZBgFIAEoCRIOCgZqb2JfaWQYBiABKAkSDAoEdXNlchgHIAEoCRIPCgdjbHVzdGVyGAggASgJEhEKCWxpdnlfbmFtZRgJIAEoCRIsCgVzdGF0ZRgKIAEoDjIdLmZpcmVzdGVlbC52MS5TdWJtaXNzaW9uU3RhdGUSDQoFY2F1c2UYCyABKAkSFQoIYmF0Y2hfaWQYDCABKAVIAIgBARITCgZhcHBfaWQYDSABKAlIAYgBARIQCghsb2NhdGlvbhgOIAEoCRIoCgdyZXF1ZXN0GA8gASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIZCgxzcGFya191aV91cmwYECABKAlIAogBARIbCg5kcml2ZXJfbG9nX3VybBgRIAEoCUgDiAEBEjAKB2ZhaWx1cmUYEiABKAsyHy5maXJlc3RlZWwudjEuU3VibWlzc2lvbkZhaWx1cmUSLgoKY3JlYXRlZF9hdBgTIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMAoMc3VibWl0dGVkX2F0GBQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpzdGFydGVkX2F0GBUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRlZF9hdBgWIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMAoMY29uZmlybWVkX2F0GBcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIqCgRtb2RlGBggASgOMhwuZmlyZXN0ZWVsLnYxLlN1Ym1pc3Npb25Nb2RlEhQKB3Nlc3Npb24YGSABKAlIBIgBARIZCgxzdGF0ZW1lbnRfaWQYGiABKAVIBYgBARIYCgtoaXN0b3J5X3VybBgbIAEoCUgGiAEBQgsKCV9iYXRjaF9pZEIJCgdfYXBwX2lkQg8KDV9zcGFya191aV91cmxCEQoPX2RyaXZlcl9sb2dfdXJsQgoKCF9zZXNzaW9uQg8KDV9zdGF0ZW1lbnRfaWRCDgoMX2hpc3RvcnlfdXJsIrMBChFTdWJtaXNzaW9uRmFpbHVyZRIpCgVjbGFzcxgBIAEoDjIaLmZpcmVzdGVlbC52MS5GYWlsdXJlQ2xhc3MSDAoEdHlwZRgCIAEoCRIPCgdtZXNzYWdlGAMgASgJEi4KCHBvc2l0aW9uGAQgASgLMhwuZmlyZXN0ZWVsLnYxLlNvdXJjZVBvc2l0aW9uEhYKCXRyYWNlYmFjaxgFIAEoCUgAiAEBQgwKCl90cmFjZWJhY2siLgoOU291cmNlUG9zaXRpb24SDAoEbGluZRgBIAEoBRIOCgZjb2x1bW4YAiABKAUipQEKFFN1Ym1pc3Npb25UcmFuc2l0aW9uEiYKAmF0GAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIrCgRmcm9tGAIgASgOMh0uZmlyZXN0ZWVsLnYxLlN1Ym1pc3Npb25TdGF0ZRIpCgJ0bxgDIAEoDjIdLmZpcmVzdGVlbC52MS5TdWJtaXNzaW9uU3RhdGUSDQoFY2F1c2UYBCABKAkizwIKB0NsdXN0ZXISDAoEbmFtZRgBIAEoCRILCgN1cmwYAiABKAkSMQoGbGFiZWxzGAMgAygLMiEuZmlyZXN0ZWVsLnYxLkNsdXN0ZXIuTGFiZWxzRW50cnkSKQoFc3RhdGUYBCABKA4yGi5maXJlc3RlZWwudjEuQ2x1c3RlclN0YXRlEikKBXNpbmNlGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIZCgxsaXZ5X3ZlcnNpb24YBiABKAlIAIgBARIMCgRsaXZlGAcgASgFEg8KB3dhaXRpbmcYCCABKAUSFwoKbGFzdF9lcnJvchgJIAEoCUgBiAEBGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCDwoNX2xpdnlfdmVyc2lvbkINCgtfbGFzdF9lcnJvciKwAQoWTGlzdFN1Ym1pc3Npb25zUmVxdWVzdBIPCgdjbHVzdGVyGAEgASgJEiwKBXN0YXRlGAIgASgOMh0uZmlyZXN0ZWVsLnYxLlN1Ym1pc3Npb25TdGF0ZRIUCgxleGVjdXRpb25faWQYAyABKAkSDAoEd29yaxgEIAEoCRIMCgRsaXZlGAUgASgIEhEKCXBhZ2Vfc2l6ZRgGIAEoBRISCgpwYWdlX3Rva2VuGAcgASgJImEKF0xpc3RTdWJtaXNzaW9uc1Jlc3BvbnNlEi0KC3N1Ym1pc3Npb25zGAEgAygLMhguZmlyZXN0ZWVsLnYxLlN1Ym1pc3Npb24SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIiIKFEdldFN1Ym1pc3Npb25SZXF1ZXN0EgoKAmlkGAEgASgJIrIBChVHZXRTdWJtaXNzaW9uUmVzcG9uc2USLAoKc3VibWlzc2lvbhgBIAEoCzIYLmZpcmVzdGVlbC52MS5TdWJtaXNzaW9uEjcKC3RyYW5zaXRpb25zGAIgAygLMiIuZmlyZXN0ZWVsLnYxLlN1Ym1pc3Npb25UcmFuc2l0aW9uEgsKA2xvZxgDIAMoCRIlCgRsb2dzGAQgAygLMhcuZmlyZXN0ZWVsLnYxLlNvdXJjZUxvZyJDCglTb3VyY2VMb2cSJwoGc291cmNlGAEgASgOMhcuZmlyZXN0ZWVsLnYxLkxvZ1NvdXJjZRINCgVsaW5lcxgCIAMoCSIVChNMaXN0Q2x1c3RlcnNSZXF1ZXN0Ij8KFExpc3RDbHVzdGVyc1Jlc3BvbnNlEicKCGNsdXN0ZXJzGAEgAygLMhUuZmlyZXN0ZWVsLnYxLkNsdXN0ZXIq5QIKD1N1Ym1pc3Npb25TdGF0ZRIgChxTVUJNSVNTSU9OX1NUQVRFX1VOU1BFQ0lGSUVEEAASHAoYU1VCTUlTU0lPTl9TVEFURV9QTEFOTkVEEAESHwobU1VCTUlTU0lPTl9TVEFURV9TVUJNSVRUSU5HEAISHQoZU1VCTUlTU0lPTl9TVEFURV9TVEFSVElORxADEhwKGFNVQk1JU1NJT05fU1RBVEVfUlVOTklORxAEEh4KGlNVQk1JU1NJT05fU1RBVEVfU1VDQ0VFREVEEAUSGwoXU1VCTUlTU0lPTl9TVEFURV9GQUlMRUQQBhIbChdTVUJNSVNTSU9OX1NUQVRFX0tJTExFRBAHEh8KG1NVQk1JU1NJT05fU1RBVEVfQ0FOQ0VMTElORxAIEh4KGlNVQk1JU1NJT05fU1RBVEVfQ0FOQ0VMTEVEEAkSGQoVU1VCTUlTU0lPTl9TVEFURV9MT1NUEAoqegoMRmFpbHVyZUNsYXNzEh0KGUZBSUxVUkVfQ0xBU1NfVU5TUEVDSUZJRUQQABIWChJGQUlMVVJFX0NMQVNTX1VTRVIQARIZChVGQUlMVVJFX0NMQVNTX0NMVVNURVIQAhIYChRGQUlMVVJFX0NMQVNTX1NVQk1JVBADKmsKDlN1Ym1pc3Npb25Nb2RlEh8KG1NVQk1JU1NJT05fTU9ERV9VTlNQRUNJRklFRBAAEhkKFVNVQk1JU1NJT05fTU9ERV9CQVRDSBABEh0KGVNVQk1JU1NJT05fTU9ERV9TVEFURU1FTlQQAiqUAQoMQ2x1c3RlclN0YXRlEh0KGUNMVVNURVJfU1RBVEVfVU5TUEVDSUZJRUQQABIZChVDTFVTVEVSX1NUQVRFX1VOS05PV04QARIUChBDTFVTVEVSX1NUQVRFX1VQEAISFgoSQ0xVU1RFUl9TVEFURV9ET1dOEAMSHAoYQ0xVU1RFUl9TVEFURV9SRUNPVkVSSU5HEAQqmwEKCUxvZ1NvdXJjZRIaChZMT0dfU09VUkNFX1VOU1BFQ0lGSUVEEAASFQoRTE9HX1NPVVJDRV9TVUJNSVQQARITCg9MT0dfU09VUkNFX1lBUk4QAhIVChFMT0dfU09VUkNFX1NURE9VVBADEhUKEUxPR19TT1VSQ0VfU1RERVJSEAQSGAoUTE9HX1NPVVJDRV9TVEFURU1FTlQQBTKkAgoRU3VibWlzc2lvblNlcnZpY2USXgoPTGlzdFN1Ym1pc3Npb25zEiQuZmlyZXN0ZWVsLnYxLkxpc3RTdWJtaXNzaW9uc1JlcXVlc3QaJS5maXJlc3RlZWwudjEuTGlzdFN1Ym1pc3Npb25zUmVzcG9uc2USWAoNR2V0U3VibWlzc2lvbhIiLmZpcmVzdGVlbC52MS5HZXRTdWJtaXNzaW9uUmVxdWVzdBojLmZpcmVzdGVlbC52MS5HZXRTdWJtaXNzaW9uUmVzcG9uc2USVQoMTGlzdENsdXN0ZXJzEiEuZmlyZXN0ZWVsLnYxLkxpc3RDbHVzdGVyc1JlcXVlc3QaIi5maXJlc3RlZWwudjEuTGlzdENsdXN0ZXJzUmVzcG9uc2ViBnByb3RvMw", [file_google_protobuf_struct, file_google_protobuf_timestamp]);
 
 /**
  * One Livy batch or statement: an attempt at some bulk work.
@@ -169,6 +169,13 @@ export type Submission = Message<"firesteel.v1.Submission"> & {
    * @generated from field: optional int32 statement_id = 26;
    */
   statementId?: number | undefined;
+
+  /**
+   * Its page in the Spark History Server, where the cluster has one and the application has ended.
+   *
+   * @generated from field: optional string history_url = 27;
+   */
+  historyUrl?: string | undefined;
 };
 
 /**
@@ -469,11 +476,18 @@ export type GetSubmissionResponse = Message<"firesteel.v1.GetSubmissionResponse"
   transitions: SubmissionTransition[];
 
   /**
-   * The newest lines of the driver's log.
+   * The newest lines that spark-submit printed: those of `logs` with that source.
    *
    * @generated from field: repeated string log = 3;
    */
   log: string[];
+
+  /**
+   * The newest lines of each source that has some.
+   *
+   * @generated from field: repeated firesteel.v1.SourceLog logs = 4;
+   */
+  logs: SourceLog[];
 };
 
 /**
@@ -482,6 +496,30 @@ export type GetSubmissionResponse = Message<"firesteel.v1.GetSubmissionResponse"
  */
 export const GetSubmissionResponseSchema: GenMessage<GetSubmissionResponse> = /*@__PURE__*/
   messageDesc(file_firesteel_v1_submission, 8);
+
+/**
+ * The newest lines of one source, oldest first.
+ *
+ * @generated from message firesteel.v1.SourceLog
+ */
+export type SourceLog = Message<"firesteel.v1.SourceLog"> & {
+  /**
+   * @generated from field: firesteel.v1.LogSource source = 1;
+   */
+  source: LogSource;
+
+  /**
+   * @generated from field: repeated string lines = 2;
+   */
+  lines: string[];
+};
+
+/**
+ * Describes the message firesteel.v1.SourceLog.
+ * Use `create(SourceLogSchema)` to create a new message.
+ */
+export const SourceLogSchema: GenMessage<SourceLog> = /*@__PURE__*/
+  messageDesc(file_firesteel_v1_submission, 9);
 
 /**
  * @generated from message firesteel.v1.ListClustersRequest
@@ -494,7 +532,7 @@ export type ListClustersRequest = Message<"firesteel.v1.ListClustersRequest"> & 
  * Use `create(ListClustersRequestSchema)` to create a new message.
  */
 export const ListClustersRequestSchema: GenMessage<ListClustersRequest> = /*@__PURE__*/
-  messageDesc(file_firesteel_v1_submission, 9);
+  messageDesc(file_firesteel_v1_submission, 10);
 
 /**
  * @generated from message firesteel.v1.ListClustersResponse
@@ -511,7 +549,7 @@ export type ListClustersResponse = Message<"firesteel.v1.ListClustersResponse"> 
  * Use `create(ListClustersResponseSchema)` to create a new message.
  */
 export const ListClustersResponseSchema: GenMessage<ListClustersResponse> = /*@__PURE__*/
-  messageDesc(file_firesteel_v1_submission, 10);
+  messageDesc(file_firesteel_v1_submission, 11);
 
 /**
  * State of a submission.
@@ -729,6 +767,66 @@ export type ClusterState = (typeof ClusterState)[keyof typeof ClusterState] | Un
  */
 export const ClusterStateSchema: GenEnum<ClusterState> = /*@__PURE__*/
   enumDesc(file_firesteel_v1_submission, 3);
+
+/**
+ * Where lines of a log come from.
+ *
+ * @generated from enum firesteel.v1.LogSource
+ */
+export const LogSource = {
+  /**
+   * @generated from enum value: LOG_SOURCE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * What spark-submit printed on Livy's machine.
+   *
+   * @generated from enum value: LOG_SOURCE_SUBMIT = 1;
+   */
+  SUBMIT: 1,
+
+  /**
+   * What YARN says of the application.
+   *
+   * @generated from enum value: LOG_SOURCE_YARN = 2;
+   */
+  YARN: 2,
+
+  /**
+   * What the driver printed; Python prints here too.
+   *
+   * @generated from enum value: LOG_SOURCE_STDOUT = 3;
+   */
+  STDOUT: 3,
+
+  /**
+   * What the driver's JVM logged.
+   *
+   * @generated from enum value: LOG_SOURCE_STDERR = 4;
+   */
+  STDERR: 4,
+
+  /**
+   * What a statement of a session printed.
+   *
+   * @generated from enum value: LOG_SOURCE_STATEMENT = 5;
+   */
+  STATEMENT: 5,
+} as const;
+
+/**
+ * Where lines of a log come from.
+ *
+ * @generated from enum firesteel.v1.LogSource
+ */
+export type LogSource = (typeof LogSource)[keyof typeof LogSource] | UnknownEnum;
+
+/**
+ * Describes the enum firesteel.v1.LogSource.
+ */
+export const LogSourceSchema: GenEnum<LogSource> = /*@__PURE__*/
+  enumDesc(file_firesteel_v1_submission, 4);
 
 /**
  * Says what is submitted where, by whom, why and how it goes.
