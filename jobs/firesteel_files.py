@@ -30,6 +30,11 @@ class Files:
         finally:
             stream.close()
 
+    def exists(self, location):
+        """Whether there is a file or directory."""
+        fs, path = self._open(location)
+        return fs.exists(path)
+
     def list(self, location):
         """The data files under a directory as `(path relative to it, bytes)`, sorted; names starting with `_` or `.`
         are left out."""

@@ -38,15 +38,23 @@ def main(argv):
     return 0 if manifest["status"] == "succeeded" else 1
 
 
+def set_group(context, group):
+    """Shows whose Spark jobs these are: by the job group, as long as it is nobody else's."""
+    context.setJobGroup(group["id"], group["description"])
+
+
 def run(spec_uri, spark, started=None):
     """Runs one spec in a session and returns the manifest that was written; the session is left running.
 
     A session that runs several specs should give each `spark.newSession()`, which has views and settings of its own.
     Raises only when no manifest can be written: an unreadable spec, or a file system that refuses.
     """
-    started = started or time.time()
     files = Files(spark)
-    spec = json.loads(files.read(spec_uri).decode("utf-8"))
+    return run_spec(json.loads(files.read(spec_uri).decode("utf-8")), spark, files, started or time.time())
+
+
+def run_spec(spec, spark, files, started, label=set_group):
+    """As `run`, of a spec that was read."""
     driver = secrets.token_hex(8)
     location = "{0}/{1}".format(spec["base"], driver)
     manifest = {
@@ -65,7 +73,7 @@ def run(spec_uri, spark, started=None):
     phases.record("session", time.time() - started)
     body_file = firesteel_body.file_name(spec["file"]) if spec.get("kind") == "pyspark" else None
     try:
-        manifest["outputs"] = _work(spec, spark, files, location, phases)
+        manifest["outputs"] = _work(spec, spark, files, location, phases, label)
         manifest["status"] = "succeeded"
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it was, the manifest tells it
         manifest["error"] = describe(error, phases.current, spec.get("kind") == "sql", body_file)
@@ -81,14 +89,14 @@ def run(spec_uri, spark, started=None):
     return manifest
 
 
-def _work(spec, spark, files, location, phases):
+def _work(spec, spark, files, location, phases, label):
     """Everything between the spec and the manifest: the `outputs` of a success."""
     if spec["version"] != 1:
         raise Refused("spec version {0} is not supported; this harness knows 1".format(spec["version"]))
     kind = spec["kind"]
     _configure(spark, spec)
     if "group" in spec:
-        spark.sparkContext.setJobGroup(spec["group"]["id"], spec["group"]["description"])
+        label(spark.sparkContext, spec["group"])
     with phases("read"):
         inputs = {entry["name"]: read(spark, entry) for entry in spec["inputs"]}
     if kind == "fingerprint":

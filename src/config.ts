@@ -11,6 +11,7 @@ import type { LimitEach } from "./route/livy/admission.ts";
 import type { ClusterAuth } from "./route/livy/credentials.ts";
 import type { TimeOuts, TlsFiles } from "./route/livy/endpoint.ts";
 import { problemOf, type RouteRule } from "./route/livy/routing.ts";
+import { SESSION_DEFAULTS, type SessionsConfig } from "./route/livy/session-request.ts";
 
 /** The variables that this process was started with; the code of tasks sees the same. */
 export const environment: Readonly<Record<string, string | undefined>> = process.env;
@@ -63,6 +64,8 @@ export interface ClusterConfig {
   readonly tickMs?: number;
   /** Spark conf for everything sent there. */
   readonly conf?: Readonly<Record<string, string>>;
+  /** Warm sessions for small work, from Livy 0.9; see `docs/sessions.md`. @default none */
+  readonly sessions?: SessionsConfig;
   /** Major version of its Spark: part of the identity of bulk work, and checked when a job ends. @default 3 */
   readonly spark?: number;
 }
@@ -194,6 +197,24 @@ const timeOuts: z.ZodType<TimeOuts> = z.strictObject({
 const limitEach: z.ZodType<LimitEach> = z.union([count, z.record(z.string(), count)], {
   error: "must be a whole number from 1, or such numbers by name",
 });
+const sessions: z.ZodType<SessionsConfig> = z
+  .strictObject({
+    max: count.exactOptional(),
+    min: z.number().int().nonnegative().exactOptional(),
+    idleTimeoutMs: count.exactOptional(),
+    recycleAfter: count.exactOptional(),
+    maxPerUser: count.exactOptional(),
+    mode: z.enum(["batch", "statement", "auto"]).exactOptional(),
+    autoBytes: z.number().int().nonnegative().exactOptional(),
+    cancelMs: count.exactOptional(),
+    driverMemory: z.string().min(1).exactOptional(),
+    driverCores: count.exactOptional(),
+    executorMemory: z.string().min(1).exactOptional(),
+    executorCores: count.exactOptional(),
+    numExecutors: count.exactOptional(),
+    queue: z.string().min(1).exactOptional(),
+  })
+  .refine(({ min = 0, max = SESSION_DEFAULTS.max }) => min <= max, { error: "min must not be above max (2)" });
 
 const cluster: z.ZodType<ClusterConfig> = z.strictObject({
   name,
@@ -214,6 +235,7 @@ const cluster: z.ZodType<ClusterConfig> = z.strictObject({
   probeMs: z.number().int().min(50).exactOptional(),
   tickMs: z.number().int().min(50).exactOptional(),
   conf: texts.exactOptional(),
+  sessions: sessions.exactOptional(),
   spark: count.exactOptional(),
 });
 

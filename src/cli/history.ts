@@ -98,6 +98,7 @@ function historyOf(store: RecordStore | null, code: KnownCode, { clusters }: Con
         version: null,
         live: 0,
         waiting: 0,
+        sessions: null,
         lastError: null,
       })),
     submissions: {

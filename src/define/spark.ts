@@ -223,6 +223,7 @@ function jsonCopy(value: unknown, path: string, depth: number): unknown {
 /** Every setting, so that a misspelt one is told rather than lost. */
 const SETTINGS: Readonly<Record<keyof (SparkSettings & OutputOptions), true>> = {
   conf: true,
+  mode: true,
   driverMemory: true,
   driverCores: true,
   executorMemory: true,
@@ -238,6 +239,8 @@ const SETTINGS: Readonly<Record<keyof (SparkSettings & OutputOptions), true>> = 
   options: true,
 };
 
+const MODES: readonly string[] = ["batch", "statement", "auto"];
+
 function splitOutput(
   form: string,
   settings: SparkSettings & OutputOptions,
@@ -249,5 +252,7 @@ function splitOutput(
       `${form}: unknown setting (known: ${Object.keys(SETTINGS).join(", ")}): ${unknown}`,
     );
   const { partitionBy, options, ...rest } = settings;
+  if (rest.mode !== undefined && !MODES.includes(rest.mode))
+    throw new FiresteelError(Code.invalidArgument, `${form}: mode must be one of ${MODES.join(", ")}: ${rest.mode}`);
   return { output: { ...(partitionBy ? { partitionBy } : {}), ...(options ? { options } : {}) }, rest };
 }

@@ -6,9 +6,11 @@
 
 import type { DatasetValue } from "./external.ts";
 
-/** Settings of a Spark application, named as Livy's `POST /batches` names them. None is part of an identity, except entries of `conf` that can change rows. */
+/** Settings of a Spark application and how the work gets there, named as Livy's `POST /batches` names them. None is part of an identity, except entries of `conf` that can change rows. */
 export interface SparkSettings {
   readonly conf?: Readonly<Record<string, string>>;
+  /** As an application of its own, or as a statement of a warm session of the cluster; `auto` decides by what the work is and reads. @default what the cluster's entry says */
+  readonly mode?: "batch" | "statement" | "auto";
   readonly driverMemory?: string;
   readonly driverCores?: number;
   readonly executorMemory?: string;

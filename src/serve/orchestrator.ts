@@ -36,6 +36,16 @@ export interface ClusterStatus {
   readonly live: number;
   /** Submissions that wait to be sent. */
   readonly waiting: number;
+  /** Its warm sessions; null where it keeps none. */
+  readonly sessions: {
+    readonly min: number;
+    readonly max: number;
+    readonly starting: number;
+    readonly idle: number;
+    readonly busy: number;
+    readonly waiting: number;
+    readonly lastError: string | null;
+  } | null;
   readonly lastError: string | null;
 }
 

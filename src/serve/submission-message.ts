@@ -16,6 +16,7 @@ import {
 import {
   type ClusterSchema,
   ClusterState,
+  type SessionPoolSchema,
   type SourceLogSchema,
   type SubmissionFailureSchema,
   type SubmissionSchema,
@@ -130,6 +131,11 @@ export function transitionMessage({
   };
 }
 
+function sessionsMessage(sessions: NonNullable<ClusterStatus["sessions"]>): MessageInitShape<typeof SessionPoolSchema> {
+  const { lastError, ...counts } = sessions;
+  return { ...counts, ...present({ lastError }) };
+}
+
 /** A cluster. */
 export function clusterMessage(cluster: ClusterStatus): MessageInitShape<typeof ClusterSchema> {
   const { name, url, live, waiting } = cluster;
@@ -140,6 +146,11 @@ export function clusterMessage(cluster: ClusterStatus): MessageInitShape<typeof 
     waiting,
     labels: { ...cluster.labels },
     state: CLUSTER_STATES[cluster.state],
-    ...present({ since: timestamp(cluster.since), livyVersion: cluster.version, lastError: cluster.lastError }),
+    ...present({
+      since: timestamp(cluster.since),
+      livyVersion: cluster.version,
+      lastError: cluster.lastError,
+      sessions: cluster.sessions && sessionsMessage(cluster.sessions),
+    }),
   };
 }

@@ -27,6 +27,8 @@ export interface JobPlan {
   readonly held?: Promise<unknown>;
   /** Lines that spark-submit prints, beside its own. */
   readonly lines?: number;
+  /** Of a statement: why its session has to end. */
+  readonly ends?: string;
   /** Time between the manifest and the end of the application. */
   readonly closeMs?: number;
 }

@@ -21,8 +21,9 @@ export type Event =
   | "forgotten"
   | "crashed"
   | "started"
-  /** A statement ran. */
-  | "statement";
+  /** A statement ran; one of ours began its attempt. */
+  | "statement"
+  | "began";
 
 export interface Entry {
   readonly at: number;

@@ -6,7 +6,8 @@ import { wait } from "./clock.ts";
 import { type Answer, json } from "./exchange.ts";
 import { interpret, type Output } from "./interpreter.ts";
 import { letters } from "./random.ts";
-import { type Application, hasEnded } from "./yarn.ts";
+import { isOurs, runOurs } from "./session-statement.ts";
+import { type Application, type End, hasEnded } from "./yarn.ts";
 
 interface SessionRequest {
   readonly kind?: string;
@@ -31,7 +32,10 @@ interface Session {
   readonly id: number;
   readonly name: string | null;
   readonly request: SessionRequest;
-  state: "starting" | "idle" | "busy" | "dead" | "shutting_down";
+  state: "starting" | "idle" | "busy" | "dead" | "killed" | "shutting_down";
+  /** Ends its application. */
+  readonly die: (end: End) => void;
+  readonly drive: () => Promise<End>;
   application: Application | null;
   /** Settles when the driver answers, or never will. */
   readonly ready: Promise<void>;
@@ -62,6 +66,8 @@ const FIELDS = [
   "executorMemory",
 ];
 const REMEMBERED = 100;
+/** How long Livy tries to cancel. */
+const CANCEL_MS = 30_000;
 const RPC = "java.util.concurrent.ExecutionException: org.apache.livy.rsc.rpc.RpcException: ";
 
 export class Sessions {
@@ -91,6 +97,7 @@ export class Sessions {
     if (which === undefined) return method === "POST" ? this.#post(body) : this.#list(query);
     const session = /^\d+$/.test(which) ? this.#sessions.get(Number(which)) : this.#named(which);
     if (session === undefined) return json(404, { msg: `Session '${which}' not found.` });
+    notice(session);
     if (method === "DELETE") return this.#delete(session);
     switch (part) {
       case undefined:
@@ -104,6 +111,8 @@ export class Sessions {
           total: 3,
           log: ["stdout: ", "\nstderr: ", "\nYARN Diagnostics: "],
         });
+      case "connect":
+        return json(200, this.#show(session));
       case "statements":
         return this.#serveStatements(session, method, rest, query, body);
       default:
@@ -117,6 +126,7 @@ export class Sessions {
 
   #list(query: URLSearchParams): Answer {
     const from = Number(query.get("from") ?? 0);
+    for (const session of this.#sessions.values()) notice(session);
     const shown = [...this.#sessions.values()].slice(from, from + Number(query.get("size") ?? 100));
     return json(200, { from, total: this.#sessions.size, sessions: shown.map((one) => this.#show(one)) });
   }
@@ -136,7 +146,10 @@ export class Sessions {
     if (name !== null && this.#named(name) !== undefined)
       throw new Refusal(400, { msg: `${profile.refusal}Duplicate session name: Some(${name}) for session ${id}` });
     const { promise, resolve } = Promise.withResolvers<void>();
+    const died = Promise.withResolvers<End>();
     const session: Session = {
+      die: died.resolve,
+      drive: () => died.promise,
       id,
       name,
       request,
@@ -160,7 +173,7 @@ export class Sessions {
           `livy-session-${id}-${letters(random, 8)}`,
           ...(request.conf?.["spark.yarn.tags"] ?? "").split(",").filter(Boolean),
         ],
-        drive: () => new Promise(() => {}),
+        drive: session.drive,
       });
       if (hasEnded(session.application)) session.state = "dead";
       await wait(clock, timings.acceptMs + timings.runMs);
@@ -186,6 +199,8 @@ export class Sessions {
     body: string,
   ): Promise<Answer> {
     if (which === undefined && method === "POST") return this.#execute(session, body);
+    if (session.state === "dead" || session.state === "killed")
+      return json(400, { msg: "requirement failed: Session isn't active." });
     if (which === undefined) {
       await session.ready;
       const from = Number(query.get("from") ?? 0);
@@ -197,7 +212,13 @@ export class Sessions {
     if (act === "cancel") {
       if (statement?.state === "waiting")
         Object.assign(statement, { state: "cancelled", progress: 1, completed: this.#world.clock.now() });
-      if (statement?.state === "running") statement.state = "cancelling";
+      if (statement?.state === "running") {
+        statement.state = "cancelling";
+        // Then it says so, and the code runs on.
+        this.#world.clock.after(CANCEL_MS, () => {
+          if (statement.state === "cancelling") statement.state = "cancelled";
+        });
+      }
       return json(200, { msg: "canceled" });
     }
     return statement === undefined ? json(404, "Statement not found") : json(200, statement);
@@ -245,10 +266,10 @@ export class Sessions {
     session.state = "busy";
     Object.assign(statement, { state: "running", started: clock.now() });
     ledger.note("statement", session.name, { id: statement.id, detail: statement.code });
-    const { ms, output } = interpret(statement.code, kind, statement.id, session.names);
-    await wait(clock, ms);
+    const output = await this.#play(session, statement, kind);
+    if (output === null) return;
     // Cancelling interrupts Spark's jobs only: other code runs to its end.
-    const cancelled = (statement.state as Statement["state"]) === "cancelling";
+    const cancelled = (statement.state as Statement["state"]) !== "running";
     Object.assign(statement, {
       state: cancelled ? "cancelled" : "available",
       output,
@@ -256,6 +277,21 @@ export class Sessions {
       completed: clock.now(),
     });
     if (session.state === "busy") session.state = "idle";
+  }
+
+  /** What a statement gives; null when its driver is gone. */
+  async #play(session: Session, { code, id }: Statement, kind: string): Promise<Output | null> {
+    const { application } = session;
+    if (!isOurs(code) || application === null) {
+      const { ms, output } = interpret(code, kind, id, session.names);
+      await wait(this.#world.clock, ms);
+      return output;
+    }
+    const lives = () => !hasEnded(application);
+    const output = await runOurs(this.#world, code, { session: session.name, application, count: id, lives });
+    if (output === "died")
+      session.die({ state: "FAILED", finalStatus: "FAILED", diagnostics: "AM Container exited with exitCode: -100" });
+    return output === "died" || output === "gone" ? null : output;
   }
 
   #show({ id, name, request, state, application }: Session): unknown {
@@ -290,4 +326,11 @@ export class Sessions {
       queue: request.queue ?? null,
     };
   }
+}
+
+/** Livy looks at a session's application from time to time. */
+function notice(session: Session): void {
+  const { application, state } = session;
+  if (application === null || !hasEnded(application) || state === "shutting_down") return;
+  session.state = application.state === "KILLED" ? "killed" : "dead";
 }

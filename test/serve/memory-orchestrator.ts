@@ -402,6 +402,7 @@ const CLUSTERS: readonly ClusterStatus[] = [
     version: "0.9.0",
     live: 1,
     waiting: 2,
+    sessions: { min: 0, max: 2, starting: 0, idle: 1, busy: 1, waiting: 3, lastError: null },
     lastError: "connect ECONNREFUSED",
   },
   {
@@ -413,6 +414,7 @@ const CLUSTERS: readonly ClusterStatus[] = [
     version: null,
     live: 0,
     waiting: 0,
+    sessions: null,
     lastError: null,
   },
 ];

@@ -5,6 +5,7 @@
 import { Code, FiresteelError } from "../../errors.ts";
 import type { BulkResult, Invocation, Progress, SubmissionFailure, SubmissionStore } from "../../evaluate/ports.ts";
 import type { Gateway } from "./gateway.ts";
+import { modeOn } from "./mode.ts";
 import type { PreparedWork } from "./prepare.ts";
 import type { Ended, Followed } from "./submission.ts";
 import { Backoff, pause } from "./waiting.ts";
@@ -28,9 +29,11 @@ export async function runAttempts(options: AttemptsOptions): Promise<BulkResult>
   const backoff = new Backoff(gateway.clock, 1_000, 30_000);
   /** Clusters that failed at it: others are tried first. */
   const failed = new Set<string>();
+  /** Those of them that failed at a statement. */
+  const failedSessions = new Set<string>();
   for (let tries = 1; ; tries++) {
     signal.throwIfAborted();
-    const submission = (await gateway.findLive(prepared.key)) ?? (await submit(options, failed));
+    const submission = (await gateway.findLive(prepared.key)) ?? (await submit(options, failed, failedSessions));
     // Of an asker before us; two applications of one piece of work must not live at once.
     const leaving = submission.cancelled;
     const ended = await follow(submission, signal, tell);
@@ -46,7 +49,9 @@ export async function runAttempts(options: AttemptsOptions): Promise<BulkResult>
     gateway.observer.retried(submission.record);
     // Two applications of one piece of work must not live at once.
     await submission.gone;
-    failed.add(submission.record.cluster);
+    const { cluster, mode } = submission.record;
+    // As a batch it may go well there.
+    (mode === "statement" ? failedSessions : failed).add(cluster);
     const delayMs = backoff.next();
     tell(
       `waiting: attempt ${submission.record.attempt} failed (${ended.failure.type}: ${ended.failure.message}); trying again`,
@@ -58,10 +63,12 @@ export async function runAttempts(options: AttemptsOptions): Promise<BulkResult>
 async function submit(
   { prepared, invocation, gateway, store }: AttemptsOptions,
   failed: ReadonlySet<string>,
+  failedSessions: ReadonlySet<string>,
 ): Promise<Followed> {
   const { rows } = await store.listSubmissions({ work: prepared.key }, { limit: 100 });
   const replaced = await store.findResult(prepared.key);
   const cluster = gateway.choose(prepared, failed);
+  const mode = modeOn(cluster, invocation.task, prepared.carriage, failedSessions.has(cluster.name));
   return gateway.submit({
     work: prepared.key,
     attempt: Math.max(0, ...rows.map(({ attempt }) => attempt)) + 1,
@@ -72,8 +79,9 @@ async function submit(
     tags: invocation.options.tags,
     evalHash: invocation.evalHash,
     cluster,
+    mode,
     request: prepared.request(cluster),
-    spec: (attempt, base) => prepared.spec(attempt, base, replaced?.submissionId ?? null),
+    spec: (attempt, base) => prepared.spec(mode, attempt, base, replaced?.submissionId ?? null),
   });
 }
 

@@ -124,8 +124,22 @@ export class BatchCarrier implements Carrier {
   }
 
   stop(succeeded: () => Promise<boolean>, signal: AbortSignal): Promise<string | null> {
-    const unanswered = this.#row.record.batchId === null;
-    return stopForCertain(this.#cluster, this.#row, this.#patience, unanswered, succeeded, signal);
+    const [row, { client }] = [this.#row, this.#cluster];
+    const { batchId, livyName } = row.record;
+    const doomed = {
+      tag: livyName,
+      get appId() {
+        return row.record.appId;
+      },
+      unanswered: batchId === null,
+      remove: (ended: AbortSignal) => client.deleteBatch(livyName, ended),
+      found: (appId: string) => row.change({ appId }),
+      tell: (line: string) => row.tell(line),
+      failed: async (cause: string) => {
+        if (row.record.cause !== cause) await row.change({ cause });
+      },
+    };
+    return stopForCertain(this.#cluster, doomed, this.#patience, succeeded, signal);
   }
 
   async copyLog(signal: AbortSignal): Promise<void> {

@@ -15,6 +15,7 @@ import { createEndpoint, type Endpoint, type EndpointAccess, type EndpointOption
 import { LivyFailure, livyFailureOf } from "./errors.ts";
 import { type GatewayObserver, NO_OBSERVER, observed } from "./observer.ts";
 import { createResourceManager, type ResourceManager } from "./resource-manager.ts";
+import type { SessionPoolStatus, SessionsConfig } from "./session-request.ts";
 import { Backoff } from "./waiting.ts";
 import { rowConf } from "./work-key.ts";
 
@@ -39,6 +40,8 @@ export interface ClusterConfig extends EndpointAccess {
   readonly tickMs?: number;
   /** Spark settings of every job here; a task's own win. */
   readonly conf?: Readonly<Record<string, string>>;
+  /** Warm sessions; none without it. */
+  readonly sessions?: SessionsConfig;
   /** Major version of Spark, default 3; part of the identity of bulk work and checked when a job ends. */
   readonly spark?: number;
   /** User named to a ResourceManager without security when an application is killed; default the user of this process. */
@@ -65,6 +68,8 @@ export interface ClusterStatus {
   /** Why work waits, with how much of it. */
   readonly waits: readonly { readonly reason: string; readonly count: number }[];
   readonly limits: Omit<AdmissionLimits, "maxPosts">;
+  /** Its warm sessions; null where it keeps none. */
+  readonly sessions: SessionPoolStatus | null;
   /** The last error in words; kept after a recovery. */
   readonly lastError: string | null;
 }
@@ -148,7 +153,7 @@ export class Cluster implements AsyncDisposable {
         ? null
         : createResourceManager({ cluster: name, ...config.resourceManager, ...(user ? { user } : {}) }, connect);
     this.admission = new Admission(clock, name, limitsOf(config), {
-      obstacle: () => this.#obstacle,
+      obstacle: () => this.obstacle,
       trial: () =>
         this.#breaker.passes === "one" ? `cluster ${name} answers again; one submission goes there first` : null,
       posting: () => this.#breaker.posting(),
@@ -173,6 +178,7 @@ export class Cluster implements AsyncDisposable {
       waiting: this.admission.waiting,
       waits: this.admission.waits,
       limits,
+      sessions: null,
       lastError: this.#lastError,
     };
   }
@@ -216,7 +222,8 @@ export class Cluster implements AsyncDisposable {
     return whenDown === undefined ? outage : `${outage}; ${whenDown}`;
   }
 
-  get #obstacle(): string | null {
+  /** Why nothing may be sent there now, for people; null when something may. */
+  get obstacle(): string | null {
     return this.#breaker.passes === "none" ? this.trouble : null;
   }
 

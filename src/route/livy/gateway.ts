@@ -9,6 +9,7 @@ import type {
   DatasetStore,
   Digest,
   Storage,
+  SubmissionMode,
   SubmissionRecord,
   SubmissionStore,
   Surroundings,
@@ -17,15 +18,18 @@ import { attributed, jobGroupOf, livyNameOf, type Origin } from "./attribution.t
 import type { LivyBatchRequest } from "./client.ts";
 import { CLUSTER_WORLD, Cluster, type ClusterConfig, type ClusterStatus, type ClusterWorld } from "./cluster.ts";
 import { FollowedSubmissions, isLeaving } from "./followed.ts";
-import { toHadoopPath } from "./hadoop-path.ts";
+import { toHadoopPath, toSparkUri } from "./hadoop-path.ts";
 import { Keeping } from "./keeping.ts";
 import { type GatewayObserver, NO_OBSERVER } from "./observer.ts";
 import { PATIENCE, type Patience } from "./patience.ts";
 import type { PreparedWork } from "./prepare.ts";
 import { settingsUri } from "./route-question.ts";
 import { pick, type RouteQuestion, type RouteRule, Routes } from "./routing.ts";
+import { SessionPool } from "./session-pool.ts";
+import { createSessionRequests, type SessionsConfig } from "./session-request.ts";
 import { inputChanged, type SparkSpec } from "./spec.ts";
 import type { Staging } from "./staging.ts";
+import { statementCode } from "./statement-code.ts";
 import type { Followed, Submission } from "./submission.ts";
 import { atMost } from "./waiting.ts";
 
@@ -35,7 +39,8 @@ export interface AttemptPlan extends Origin {
   /** 1 for the first attempt at this work. */
   readonly attempt: number;
   readonly cluster: Cluster;
-  /** Without name and arguments. */
+  readonly mode: SubmissionMode;
+  /** What a batch is sent, without name and arguments. */
   readonly request: LivyBatchRequest;
   readonly spec: (attempt: string, base: string) => SparkSpec;
 }
@@ -110,9 +115,15 @@ export function createGateway(options: GatewayOptions): Gateway {
   }
   const stop = new AbortController();
   const patience: Patience = { ...PATIENCE, ...options.patience };
+  const pools = new Map<string, SessionPool>();
+  for (const cluster of clusters.values()) {
+    const { sessions } = cluster.config;
+    if (sessions !== undefined) pools.set(cluster.name, poolOf(cluster, sessions));
+  }
   const keeping = new Keeping({
     clock,
     clusters,
+    pools,
     store,
     storage,
     patience,
@@ -141,6 +152,28 @@ export function createGateway(options: GatewayOptions): Gateway {
     });
   }
 
+  function poolOf(cluster: Cluster, config: SessionsConfig): SessionPool {
+    return new SessionPool({
+      cluster,
+      config,
+      patience,
+      requests: async () => {
+        const harness = await staging.harness();
+        return createSessionRequests({
+          store: store.storeId,
+          cluster: cluster.name,
+          config,
+          conf: cluster.config.conf ?? {},
+          pyFiles: [harness.file, ...harness.pyFiles].map(toSparkUri),
+          idleTimeout: !/^0\.[0-8](\.|$)/.test(cluster.status.version ?? ""),
+        });
+      },
+      confirm: () => store.confirmLease(),
+      newNumber: world.newAttemptId,
+      stop: stop.signal,
+    });
+  }
+
   async function submit(plan: AttemptPlan): Promise<Followed> {
     const { cluster, spec: specOf, request, tags, evalHash, ...about } = plan;
     const origin: Origin = { ...about, tags, evalHash };
@@ -149,7 +182,11 @@ export function createGateway(options: GatewayOptions): Gateway {
     const livyName = livyNameOf(plan.task, store.storeId, id);
     const spec: SparkSpec = { ...specOf(id, location), group: jobGroupOf(origin) };
     const { uri } = await staging.put(`${id}.json`, new TextEncoder().encode(JSON.stringify(spec)));
-    const body = attributed({ ...request, args: [toHadoopPath(uri)] }, livyName, origin);
+    const place = toHadoopPath(uri);
+    const body =
+      plan.mode === "statement"
+        ? { code: statementCode(place) }
+        : attributed({ ...request, args: [place] }, livyName, origin);
     const record: SubmissionRecord = {
       ...about,
       id,
@@ -158,7 +195,6 @@ export function createGateway(options: GatewayOptions): Gateway {
       state: "planned",
       cause: "created",
       batchId: null,
-      mode: "batch",
       session: null,
       statementId: null,
       appId: null,

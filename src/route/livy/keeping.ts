@@ -18,13 +18,17 @@ import type {
 import type { Cluster, ClusterStatus } from "./cluster.ts";
 import { fromHadoopPath } from "./hadoop-path.ts";
 import type { Patience } from "./patience.ts";
+import type { SessionPool } from "./session-pool.ts";
 import { readSpec, type SparkSpec } from "./spec.ts";
+import { specIn } from "./statement-code.ts";
 import { Submission } from "./submission.ts";
 import { REFRESH_MS } from "./submission-row.ts";
 
 export interface KeepingOptions {
   readonly clock: Clock;
   readonly clusters: ReadonlyMap<string, Cluster>;
+  /** The warm sessions of those clusters that keep any. */
+  readonly pools: ReadonlyMap<string, SessionPool>;
   readonly store: SubmissionStore & DatasetStore;
   readonly storage: Storage;
   readonly patience: Patience;
@@ -46,11 +50,11 @@ const CONFIRM_MS = 10_000;
 /** What the keeper of a cluster alone knows. */
 type Told = Pick<
   ClusterStatus,
-  "state" | "since" | "confirmedAt" | "version" | "live" | "waiting" | "waits" | "lastError"
+  "state" | "since" | "confirmedAt" | "version" | "live" | "waiting" | "waits" | "sessions" | "lastError"
 >;
 
-function pickTold({ state, since, confirmedAt, version, live, waiting, waits, lastError }: Told): Told {
-  return { state, since, confirmedAt, version, live, waiting, waits, lastError };
+function pickTold({ state, since, confirmedAt, version, live, waiting, waits, sessions, lastError }: Told): Told {
+  return { state, since, confirmedAt, version, live, waiting, waits, sessions, lastError };
 }
 
 /** The clusters that this process keeps, and the submissions on them. */
@@ -86,7 +90,7 @@ export class Keeping {
 
   /** How a cluster is: known here, or told by its keeper. */
   statusOf(cluster: Cluster): ClusterStatus {
-    const { status } = cluster;
+    const status = { ...cluster.status, sessions: this.#options.pools.get(cluster.name)?.status ?? null };
     if (this.#kept.has(status.name)) return status;
     // Told by this code or another version of it; where it lies and what it is called is this process's own configuration.
     const told = this.#notes.get(status.name) as Partial<ClusterStatus> | undefined;
@@ -110,6 +114,7 @@ export class Keeping {
     if (claimed) {
       this.#kept.add(cluster);
       this.#options.clusters.get(cluster)?.tend();
+      this.#options.pools.get(cluster)?.keep();
     }
     return claimed;
   }
@@ -118,7 +123,8 @@ export class Keeping {
   start(cluster: Cluster, taken: SubmissionRecord, spec: SparkSpec, followed = false): Submission {
     const { store, storage, patience, stop, onError } = this.#options;
     const live = () => this.#live.size;
-    const submission = new Submission({ store, storage, patience, stop, live }, cluster, taken, spec, followed);
+    const pool = this.#options.pools.get(cluster.name) ?? null;
+    const submission = new Submission({ store, storage, patience, pool, stop, live }, cluster, taken, spec, followed);
     this.#live.set(taken.id, submission);
     // Somebody may wait for `ended` and hear of its failure; nobody needs to.
     const end = submission.ended.then(
@@ -203,9 +209,8 @@ export class Keeping {
 
   async #begin(submission: SubmissionRecord): Promise<void> {
     const { store, storage, clusters } = this.#options;
-    const [uri] = submission.request["args"] as readonly string[];
     try {
-      const spec = await readSpec(storage, fromHadoopPath(uri ?? ""));
+      const spec = await readSpec(storage, fromHadoopPath(specOf(submission)));
       this.start(clusters.get(submission.cluster)!, submission, spec, store.shared);
     } catch (error) {
       // The storage may be away; what runs goes on by itself meanwhile.
@@ -244,7 +249,7 @@ export class Keeping {
     const { store, clusters } = this.#options;
     if (!store.shared) return;
     for (const name of this.#kept) {
-      const status = pickTold(clusters.get(name)!.status);
+      const status = pickTold(this.statusOf(clusters.get(name)!));
       const { confirmedAt, ...rest } = status;
       // That nothing has changed is told less often.
       const text = JSON.stringify({ ...rest, confirmed: Math.floor((confirmedAt ?? 0) / CONFIRM_MS) });
@@ -259,4 +264,11 @@ export class Keeping {
     const forget = () => this.#ending.delete(promise);
     promise.then(forget, forget);
   }
+}
+
+/** The place of what was submitted, in Hadoop's spelling. */
+function specOf({ mode, request }: SubmissionRecord): string {
+  if (mode === "statement") return specIn(String(request["code"])) ?? "";
+  const [place] = request["args"] as readonly string[];
+  return place ?? "";
 }

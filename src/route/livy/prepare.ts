@@ -6,10 +6,11 @@ import { FileValue } from "../../define/external.ts";
 import type { Resources } from "../../define/task-options.ts";
 import type { SparkSettings, SparkWork } from "../../define/work.ts";
 import { Code, FiresteelError } from "../../errors.ts";
-import type { DatasetRecord, Digest } from "../../evaluate/ports.ts";
+import type { DatasetRecord, Digest, SubmissionMode } from "../../evaluate/ports.ts";
 import type { LivyBatchRequest } from "./client.ts";
 import type { Cluster } from "./cluster.ts";
 import { toSparkUri } from "./hadoop-path.ts";
+import { type Carriage, carriageOf } from "./mode.ts";
 import type { RouteQuestion } from "./routing.ts";
 import { buildSpec, type SparkSpec } from "./spec.ts";
 import type { StagedFile, Staging } from "./staging.ts";
@@ -26,7 +27,9 @@ export interface PreparedWork {
   /** What a cluster is sent, without name and arguments. */
   readonly request: (cluster: Cluster) => LivyBatchRequest;
   /** The spec of an attempt; `replaces` names the submission whose committed result is no longer valid. */
-  readonly spec: (attempt: string, base: string, replaces: string | null) => SparkSpec;
+  readonly spec: (mode: SubmissionMode, attempt: string, base: string, replaces: string | null) => SparkSpec;
+  /** What decides whether it is a batch or a statement. */
+  readonly carriage: Carriage;
 }
 
 export interface PrepareOptions {
@@ -82,14 +85,16 @@ export async function preparedWork({
       ...resources({ ...sparkSettings(asked), ...settings }),
       conf: confOn(on),
     }),
-    spec: (attempt, base, replaces) =>
+    carriage: carriageOf(work, asked, datasets.values()),
+    spec: (mode, attempt, base, replaces) =>
       buildSpec(
         {
           work,
           datasets,
           file: file?.uri ?? null,
           pyFiles: uris(pyFiles),
-          conf: pinnedConf(conf, sparkMajor),
+          // A batch has the others from its application; a session's application has the cluster's.
+          conf: { ...(mode === "statement" ? settings.conf : {}), ...pinnedConf(conf, sparkMajor) },
           replaces,
           sparkMajor,
         },

@@ -41,6 +41,8 @@ export interface LivySessions {
   find(name: string, signal?: AbortSignal): Promise<LivySession | null>;
   /** Deletes it and asks for its application's end; false when Livy did not know it. */
   delete(name: string, signal?: AbortSignal): Promise<boolean>;
+  /** Tells Livy that it is in use, so that it does not count as idle; false when Livy did not know it. */
+  touch(name: string, signal?: AbortSignal): Promise<boolean>;
   /** A session that is not `idle` or `busy` answers with 500. */
   post(session: string, code: string, signal?: AbortSignal): Promise<LivyStatement>;
   /** Null when Livy does not know the session, or not the statement any more (it remembers 100). */
@@ -78,6 +80,7 @@ export function createSessionClient({ request, nonsense }: LivyRequests): LivySe
     find: (name, signal) =>
       orNull(request("GET", pathOf(name), signal).then((json) => read(`GET ${pathOf(name)}`, json, toApplication))),
     delete: async (name, signal) => (await orNull(request("DELETE", pathOf(name), signal))) !== null,
+    touch: async (name, signal) => (await orNull(request("POST", `${pathOf(name)}/connect`, signal))) !== null,
     post: async (name, code, signal) => {
       const path = `${pathOf(name)}/statements`;
       return read(`POST ${path}`, await request("POST", path, signal, { code }), toStatement);
@@ -98,6 +101,13 @@ export function createSessionClient({ request, nonsense }: LivyRequests): LivySe
     cancel: async (name, id, signal) =>
       (await orNull(request("POST", `${pathOf(name)}/statements/${id}/cancel`, signal))) !== null,
   };
+}
+
+const ENDS: ReadonlySet<string> = new Set(["shutting_down", "error", "dead", "killed", "success"]);
+
+/** Whether a session takes no statement any more. Any state that is not known is no end. */
+export function hasSessionEnded({ state }: LivySession): boolean {
+  return ENDS.has(state);
 }
 
 /** Whether a statement's code is over, or will never run. After 30 s of asking Livy calls one `cancelled` that runs on; its output comes when it ends. */

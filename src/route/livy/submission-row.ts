@@ -2,7 +2,7 @@
  * The durable row of a submission and what is told of it: changes are written before they are acted on.
  */
 
-import type { SubmissionRecord, SubmissionState, SubmissionStore } from "../../evaluate/ports.ts";
+import type { LogSource, SubmissionRecord, SubmissionState, SubmissionStore } from "../../evaluate/ports.ts";
 import type { LivyBatch } from "./client.ts";
 import type { Cluster } from "./cluster.ts";
 import { LogTail } from "./log-tail.ts";
@@ -127,8 +127,8 @@ export class SubmissionRow {
   }
 
   /** Appends lines to the stored log. */
-  async append(lines: readonly string[]): Promise<void> {
-    if (lines.length > 0) await this.#store.appendLog(this.#record.id, lines);
+  async append(lines: readonly string[], source?: LogSource): Promise<void> {
+    if (lines.length > 0) await this.#store.appendLog(this.#record.id, lines, source);
   }
 
   async #copyLog(batch: LivyBatch): Promise<void> {

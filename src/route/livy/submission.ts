@@ -32,7 +32,9 @@ import type { Cluster } from "./cluster.ts";
 import { commitManifest } from "./commit.ts";
 import { failureOf, findManifest, type Manifest } from "./manifest.ts";
 import type { Patience } from "./patience.ts";
+import type { SessionPool } from "./session-pool.ts";
 import type { SparkSpec } from "./spec.ts";
+import { StatementCarrier } from "./statement-carrier.ts";
 import { SubmissionRow } from "./submission-row.ts";
 
 /** How a submission ended. */
@@ -47,6 +49,8 @@ export interface SubmissionWorld {
   readonly store: SubmissionStore & DatasetStore;
   readonly storage: Storage;
   readonly patience: Patience;
+  /** The cluster's sessions, if it keeps any. */
+  readonly pool: SessionPool | null;
   /** Aborted when this process stops: the submission is left to itself. */
   readonly stop: AbortSignal;
   /** How many submissions this process keeps. */
@@ -106,7 +110,11 @@ export class Submission implements Followed {
     this.#spec = spec;
     this.#followed = followed;
     this.#row = new SubmissionRow(world.store, cluster, record, followed);
-    this.#carrier = new BatchCarrier(cluster, this.#row, world.patience);
+    this.#carrier =
+      record.mode === "batch"
+        ? new BatchCarrier(cluster, this.#row, world.patience)
+        : new StatementCarrier(cluster, this.#row, world.patience, world.pool);
+    if (!this.#carrier.endsEarly) this.#manifestAt = Number.POSITIVE_INFINITY;
     // Asked for before anybody kept it.
     if (record.cancelRequested !== null) this.cancel(record.cancelRequested);
     this.#signal = AbortSignal.any([world.stop, this.#cancel.signal]);
@@ -323,6 +331,7 @@ export class Submission implements Followed {
    * away, or a listing that takes long, is looked at less often.
    */
   #manifestDelayMs(tookMs: number): number {
+    if (!this.#carrier.endsEarly) return Number.POSITIVE_INFINITY;
     const { patience, live } = this.#world;
     const [leastMs, perSecond] = this.record.location.startsWith("file:")
       ? [patience.manifestMs, patience.manifests]

@@ -39,7 +39,7 @@ export async function judge(
   const yarn = cluster.resourceManager;
   if (yarn !== null) {
     try {
-      application = await findApplication(cluster, row, signal);
+      application = await findApplication(cluster, { tag: row.record.livyName, appId: row.record.appId }, signal);
     } catch (error) {
       signal.throwIfAborted();
       return { kind: "wait", why: `${livy}, and ${(error as Error).message}` };
@@ -72,18 +72,17 @@ export async function judge(
   return ended(failureWithoutYarn(row, claim), claim === "killed");
 }
 
-/** The application of a submission: by its id, else by its tag. */
+/** An application: by its id, else by its tag. */
 export async function findApplication(
   cluster: Cluster,
-  row: SubmissionRow,
+  { appId, tag }: { readonly appId: string | null; readonly tag: string },
   signal?: AbortSignal,
 ): Promise<YarnApplication | null> {
   const yarn = cluster.resourceManager;
   if (yarn === null) return null;
-  const { appId, livyName } = row.record;
   const known = appId === null ? null : await yarn.find(appId, signal);
   if (known !== null) return known;
-  const tagged = await yarn.findByTag(livyName, signal);
+  const tagged = await yarn.findByTag(tag, signal);
   return tagged.find((one) => !hasEnded(one)) ?? tagged[0] ?? null;
 }
 
