@@ -50,6 +50,18 @@ export function toSubmissionChange(change: Partial<Changeable>): Columns {
   return columnsOf(change) as Columns;
 }
 
+/** Columns as a JSON object, for `json_populate_record`. */
+export function changeText(columns: Columns): string {
+  // What is JSON already is not a string in it.
+  const members = Object.entries(columns).map(
+    ([column, value]) =>
+      `${JSON.stringify(column)}:${JSON_COLUMNS.has(column) && typeof value === "string" ? value : JSON.stringify(value)}`,
+  );
+  return `{${members.join(",")}}`;
+}
+
+const JSON_COLUMNS: ReadonlySet<string> = new Set<keyof Columns>(["request", "failure"]);
+
 /** All columns of a new submission but those that the store fills. */
 export function toSubmissionRow(
   submission: SubmissionRecord,

@@ -1,6 +1,6 @@
 /** Submissions and their transitions. */
 
-import { sql, type Updateable } from "kysely";
+import { sql } from "kysely";
 import { Code, FiresteelError } from "../errors.ts";
 import type {
   Page,
@@ -12,11 +12,11 @@ import type {
   TakenSubmission,
 } from "../evaluate/ports.ts";
 import { digestBytes, storable, textArray } from "./arrays.ts";
-import type { Db, SubmissionTable } from "./database.ts";
+import type { Db } from "./database.ts";
 import { notify } from "./notices.ts";
 import { cutPage, planPage, toMs, toTime } from "./page.ts";
-import { fromSubmissionRow, toSubmissionChange, toSubmissionRow } from "./submission-row.ts";
-import { noAnswers, type WriteKind } from "./write-kind.ts";
+import { changeText, fromSubmissionRow, toSubmissionChange, toSubmissionRow } from "./submission-row.ts";
+import { noAnswers, type WriteKind, type Writing } from "./write-kind.ts";
 
 export type SubmissionChange = Parameters<SubmissionStore["updateSubmission"]>[1];
 export type SubmissionFilter = Parameters<SubmissionStore["listSubmissions"]>[0];
@@ -33,61 +33,113 @@ export const CREATE_SUBMISSION: WriteKind<
   lane: "submission",
   repeatable: false,
   prepare: (requests) => async (db, writing) => {
-    for (const { submission, at, kept } of requests) {
-      await db
-        .insertInto("submission")
-        .values({ ...toSubmissionRow(submission), owner: kept ? writing.owner : null, followed: !kept })
-        .execute();
-      await insertTransition(db, {
-        submissionId: submission.id,
+    await db
+      .insertInto("submission")
+      .values(
+        requests.map(({ submission, kept }) => ({
+          ...toSubmissionRow(submission),
+          owner: kept ? writing.owner : null,
+          followed: !kept,
+        })),
+      )
+      .execute();
+    await insertTransitions(
+      db,
+      requests.map(({ submission: { id, state, cause }, at }) => ({
+        submissionId: id,
         at,
         from: null,
-        to: submission.state,
-        cause: submission.cause,
-      });
-      if (!kept) await notify(db, writing, "wish", [submission.id]);
-    }
+        to: state,
+        cause,
+      })),
+    );
+    const wishes = requests.filter(({ kept }) => !kept).map(({ submission }) => submission.id);
+    await notify(db, writing, "wish", wishes);
     return noAnswers(requests);
   },
 };
 
-/** Changes fields of submissions, in order, with a transition where the state changes. */
-export const UPDATE_SUBMISSION: WriteKind<
-  { readonly id: string; readonly change: SubmissionChange; readonly at: number },
-  undefined
-> = {
+interface ChangeRequest {
+  readonly id: string;
+  readonly change: SubmissionChange;
+  readonly at: number;
+}
+
+/** Changes fields of submissions, in order, with a transition where the state changes. Thousands change at once when a cluster fills or empties, so all changes of a transaction are a few statements. */
+export const UPDATE_SUBMISSION: WriteKind<ChangeRequest, undefined> = {
   name: "change of a submission",
   lane: "submission",
   repeatable: false,
-  prepare: (requests) => async (db, writing) => {
-    for (const { id, change, at } of requests) {
-      const old = await db
-        .selectFrom("submission")
-        .select(["state", "cause", "followed"])
-        .where("id", "=", id)
-        .forUpdate()
-        .executeTakeFirst();
-      if (old === undefined) throw new FiresteelError(Code.notFound, `submission is not known: ${id}`);
-      const set: Updateable<SubmissionTable> = toSubmissionChange(change);
-      if (Object.keys(set).length > 0) await db.updateTable("submission").set(set).where("id", "=", id).execute();
-      if (change.state !== undefined && change.state !== old.state) {
-        await insertTransition(db, {
-          submissionId: id,
-          at,
-          from: old.state as SubmissionState,
-          to: change.state,
-          cause: change.cause ?? old.cause,
-        });
-      }
-      if (old.followed) {
-        const news = Object.keys(change).some((field) => field !== "confirmedAt");
-        await notify(db, writing, "submission", news ? [id] : []);
-        await notify(db, writing, "wish", change.cancelRequested != null && change.state === undefined ? [id] : []);
-      }
-    }
-    return noAnswers(requests);
+  prepare: (requests) => {
+    const changes = new Map<string, SubmissionChange>();
+    for (const { id, change } of requests) changes.set(id, { ...changes.get(id), ...change });
+    const ids = textArray([...changes.keys()]);
+    const columns = [...changes.values()].map(toSubmissionChange);
+    const changed = [...new Set(columns.flatMap((set) => Object.keys(set)))].map((column) => sql.ref(column));
+    const texts = textArray(columns.map(changeText));
+    return async (db, writing) => {
+      const { rows } = await sql<Former>`
+        select id, state, cause, followed from submission where id = any(${ids}::text[]) order by id for update`.execute(
+        db,
+      );
+      const former = new Map(rows.map((row) => [row.id, row]));
+      const unknown = requests.find(({ id }) => !former.has(id));
+      if (unknown !== undefined) throw new FiresteelError(Code.notFound, `submission is not known: ${unknown.id}`);
+      if (changed.length > 0)
+        await sql`
+          update submission s set (${sql.join(changed)}) = (select ${sql.join(changed)} from json_populate_record(s, c.change::json))
+          from unnest(${ids}::text[], ${texts}::text[]) as c(id, change) where s.id = c.id`.execute(db);
+      await insertTransitions(db, transitionsOf(requests, former));
+      await notifyChanges(db, writing, requests, former);
+      return noAnswers(requests);
+    };
   },
 };
+
+/** A submission before its changes. */
+interface Former {
+  readonly id: string;
+  readonly state: string;
+  readonly cause: string;
+  readonly followed: boolean;
+}
+
+function transitionsOf(
+  requests: readonly ChangeRequest[],
+  former: ReadonlyMap<string, Former>,
+): readonly SubmissionTransition[] {
+  const now = new Map<string, Pick<Former, "state" | "cause">>(former);
+  const transitions: SubmissionTransition[] = [];
+  for (const { id, change, at } of requests) {
+    const { state: from, cause: before } = now.get(id)!;
+    const { state: to = from, cause = before } = change;
+    now.set(id, { state: to, cause });
+    if (to !== from)
+      transitions.push({ submissionId: id, at, from: from as SubmissionState, to: to as SubmissionState, cause });
+  }
+  return transitions;
+}
+
+async function notifyChanges(
+  db: Db,
+  writing: Writing,
+  requests: readonly ChangeRequest[],
+  former: ReadonlyMap<string, Former>,
+): Promise<void> {
+  const followed = requests.filter(({ id }) => former.get(id)?.followed);
+  const news = followed.filter(({ change }) => Object.keys(change).some((field) => field !== "confirmedAt"));
+  const wishes = followed.filter(({ change }) => change.cancelRequested != null && change.state === undefined);
+  for (const [kind, told] of [
+    ["submission", news],
+    ["wish", wishes],
+  ] as const)
+    await notify(
+      db,
+      writing,
+      kind,
+      told.map(({ id }) => id),
+    );
+}
 
 /** Says of many live submissions at once that they are as their rows have them. */
 export const CONFIRM_SUBMISSIONS: WriteKind<
@@ -215,15 +267,18 @@ export async function listTransitions(db: Db, submissionId: string): Promise<rea
   }));
 }
 
-async function insertTransition(db: Db, transition: SubmissionTransition): Promise<void> {
+async function insertTransitions(db: Db, transitions: readonly SubmissionTransition[]): Promise<void> {
+  if (transitions.length === 0) return;
   await db
     .insertInto("submission_transition")
-    .values({
-      submission_id: transition.submissionId,
-      at: toTime(transition.at),
-      from_state: transition.from,
-      to_state: transition.to,
-      cause: storable(transition.cause),
-    })
+    .values(
+      transitions.map(({ submissionId, at, from, to, cause }) => ({
+        submission_id: submissionId,
+        at: toTime(at),
+        from_state: from,
+        to_state: to,
+        cause: storable(cause),
+      })),
+    )
     .execute();
 }
