@@ -22,3 +22,19 @@ export const machineClock: Clock = {
   },
   random: () => Math.random(),
 };
+
+/** Resolves after a time, or rejects with the signal's reason when that comes first. */
+export async function pause(clock: Clock, ms: number, signal?: AbortSignal): Promise<void> {
+  signal?.throwIfAborted();
+  await new Promise<void>((resolve, reject) => {
+    const callOff = clock.after(ms, () => {
+      signal?.removeEventListener("abort", stop);
+      resolve();
+    });
+    const stop = () => {
+      callOff();
+      reject(signal?.reason);
+    };
+    signal?.addEventListener("abort", stop, { once: true });
+  });
+}

@@ -1,7 +1,6 @@
 /** Looks around on a shared store: from time to time, and when another process says that there is something to do. */
 
-import { setTimeout as sleep } from "node:timers/promises";
-import { machineClock } from "./clock.ts";
+import { type Clock, machineClock, pause } from "./clock.ts";
 import { FiresteelError } from "./errors.ts";
 import type { Store, Surroundings } from "./evaluate/ports.ts";
 import { atMost } from "./route/livy/waiting.ts";
@@ -13,6 +12,8 @@ export interface LookoutOptions {
   readonly onLook: (around: Surroundings) => Promise<void>;
   /** Told of a look that failed for another reason than a database that is away. */
   readonly onError: (error: FiresteelError) => void;
+  /** @default the machine's */
+  readonly clock?: Clock;
 }
 
 /** How long disposing waits for a look that is under way. */
@@ -23,6 +24,7 @@ const CROWD_MS = 20;
 /** Looks until it is disposed of. */
 export class Lookout implements AsyncDisposable {
   readonly #options: LookoutOptions;
+  readonly #clock: Clock;
   readonly #stop = new AbortController();
   readonly #unlisten: () => void;
   readonly #running: Promise<void>;
@@ -31,6 +33,7 @@ export class Lookout implements AsyncDisposable {
 
   constructor(options: LookoutOptions) {
     this.#options = options;
+    this.#clock = options.clock ?? machineClock;
     this.#unlisten = options.store.onChange(({ kind }) => {
       if (kind === "owner" || kind === "wish" || kind === "missed") this.#lookNow();
     });
@@ -41,7 +44,7 @@ export class Lookout implements AsyncDisposable {
     this.#stop.abort();
     this.#unlisten();
     // A look can wait for a database that is away; the store's closing ends that.
-    await atMost(machineClock, CLOSE_MS, this.#running);
+    await atMost(this.#clock, CLOSE_MS, this.#running);
   }
 
   #lookNow(): void {
@@ -54,7 +57,7 @@ export class Lookout implements AsyncDisposable {
     const { signal } = this.#stop;
     while (!signal.aborted) {
       if (!this.#due) await this.#pause(lookMs);
-      await sleep(CROWD_MS, undefined, { signal }).catch(() => undefined);
+      await pause(this.#clock, CROWD_MS, signal).catch(() => undefined);
       if (signal.aborted) return;
       this.#due = false;
       try {
@@ -70,7 +73,7 @@ export class Lookout implements AsyncDisposable {
   async #pause(ms: number): Promise<void> {
     const early = new AbortController();
     this.#wake = () => early.abort();
-    await sleep(ms, undefined, { signal: AbortSignal.any([early.signal, this.#stop.signal]) }).catch(() => undefined);
+    await pause(this.#clock, ms, AbortSignal.any([early.signal, this.#stop.signal])).catch(() => undefined);
     this.#wake = () => {};
   }
 }

@@ -24,8 +24,11 @@ const READS: ReadonlySet<string | symbol> = new Set<keyof Store>([
 const FIRST_MS = 100;
 const LAST_MS = 2_000;
 
+/** A wait that keeps no process alive. */
+const idly = (ms: number): Promise<void> => sleep(ms, undefined, { ref: false });
+
 /** The store, with reads of running work that are asked again until the database answers. Not for front doors, where a caller wants to hear that it is away. */
-export function patientStore<S extends Store>(store: S): S {
+export function patientStore<S extends Store>(store: S, wait: (ms: number) => Promise<void> = idly): S {
   const methods = new Map<string | symbol, unknown>();
   return new Proxy(store, {
     get(target, key) {
@@ -34,20 +37,20 @@ export function patientStore<S extends Store>(store: S): S {
       const value: unknown = Reflect.get(target, key, target);
       if (typeof value !== "function") return value;
       const method = value.bind(target) as (...args: unknown[]) => Promise<unknown>;
-      const made = READS.has(key) ? (...args: unknown[]) => patiently(() => method(...args)) : method;
+      const made = READS.has(key) ? (...args: unknown[]) => patiently(wait, () => method(...args)) : method;
       methods.set(key, made);
       return made;
     },
   });
 }
 
-async function patiently<T>(read: () => Promise<T>): Promise<T> {
+async function patiently<T>(wait: (ms: number) => Promise<void>, read: () => Promise<T>): Promise<T> {
   for (let waitMs = FIRST_MS; ; waitMs = Math.min(2 * waitMs, LAST_MS)) {
     try {
       return await read();
     } catch (error) {
       if (!(error instanceof FiresteelError) || error.code !== Code.unavailable) throw error;
     }
-    await sleep(waitMs, undefined, { ref: false });
+    await wait(waitMs);
   }
 }

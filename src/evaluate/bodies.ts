@@ -5,7 +5,7 @@
  * where retries allow; the files and datasets that it was given are compared with what was fingerprinted; the call is recorded.
  */
 
-import { setTimeout as sleep } from "node:timers/promises";
+import { type Clock, machineClock, pause } from "../clock.ts";
 import { Code, FiresteelError } from "../errors.ts";
 import { type Externals, findExternals } from "../hash/scan.ts";
 import { Tag } from "../hash/tags.ts";
@@ -67,10 +67,12 @@ export class Bodies {
   readonly #limits: Limits;
   readonly #inputs: InputsContext;
   readonly #stored: StoredReader;
+  readonly #clock: Clock;
   readonly #running = new Running<Outcome>();
   #finished: CallRecord[] = [];
 
-  constructor(store: Store, limits: Limits, inputs: InputsContext) {
+  constructor(store: Store, limits: Limits, inputs: InputsContext, clock: Clock = machineClock) {
+    this.#clock = clock;
     this.#store = store;
     this.#limits = limits;
     this.#inputs = inputs;
@@ -122,7 +124,7 @@ export class Bodies {
       );
       return;
     }
-    const startedAt = Date.now();
+    const startedAt = this.#clock.now();
     run.cancel = executor.start(invocationOf(request, [], run.tell), (result) => {
       if (result.ok) this.#record(request, result.value, executor.name, startedAt);
       end(result);
@@ -142,7 +144,7 @@ export class Bodies {
     try {
       const externals = argumentExternals(job.args);
       const datasets = await this.#datasets(externals, request.inputs);
-      const startedAt = Date.now();
+      const startedAt = this.#clock.now();
       const invocation = invocationOf(request, datasets, onProgress);
       const outcome = await this.#attempts(job, signal, onProgress, async () =>
         executor.run(executor.takesStored ? invocation : { ...invocation, args: await this.#read(job.args) }, signal),
@@ -171,7 +173,7 @@ export class Bodies {
       outcome,
       executor,
       startedAt,
-      endedAt: Date.now(),
+      endedAt: this.#clock.now(),
     };
     // The writer is first in, first out: whatever must be durable after this waits for it. A failed store ends the orchestrator by itself.
     if (replace) {
@@ -192,7 +194,7 @@ export class Bodies {
   async #claim({ job, inputs }: BodyRequest, signal: AbortSignal, onProgress: Progress): Promise<Outcome | null> {
     for (let waited = false; !(await this.#store.claimCall(job.evalHash)); waited = true) {
       if (!waited) onProgress("waiting: another orchestrator runs this call");
-      await sleep(CLAIM_POLL_MS, undefined, { signal }).catch(() => signal.throwIfAborted());
+      await pause(this.#clock, CLAIM_POLL_MS, signal);
       const found = (await this.#store.findCalls([job.evalHash])).get(job.evalHash);
       // The record may be the invalid one that the other is about to replace.
       if (found && (await this.stillValid(found.outcome.bytes, inputs))) return found.outcome;
@@ -211,15 +213,15 @@ export class Bodies {
     const limits = [...(task.options.limits ?? []), ...scope.limits];
     for (let tried = 0; ; tried++) {
       const giveBack = limits.length > 0 ? await this.#limits.acquire(limits, signal) : undefined;
-      if (giveBack && tried === 0) job.startedAt = Date.now();
+      if (giveBack && tried === 0) job.startedAt = this.#clock.now();
       try {
         return await attempt();
       } catch (error) {
         giveBack?.();
         if (tried >= policy.max || signal.aborted || !mayRetry(policy, error)) throw error;
-        const pause = retryPause(policy, tried);
-        onProgress(`retry ${tried + 1} of ${policy.max} in ${pause} ms after: ${error.message}`);
-        await sleep(pause, undefined, { signal }).catch(() => signal.throwIfAborted());
+        const pauseMs = retryPause(policy, tried, () => this.#clock.random());
+        onProgress(`retry ${tried + 1} of ${policy.max} in ${pauseMs} ms after: ${error.message}`);
+        await pause(this.#clock, pauseMs, signal);
       } finally {
         giveBack?.();
       }

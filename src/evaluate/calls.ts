@@ -111,7 +111,10 @@ export class Calls implements LookupsOwner {
       return known.cell;
     }
     const keeps = keepsResult(task);
+    const { clock, newId } = this.#owner.context;
     const job = new Job({
+      id: newId(),
+      askedAt: clock.now(),
       parent,
       task,
       evalHash,

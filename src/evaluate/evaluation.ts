@@ -9,6 +9,8 @@
  * A call that waits on itself leaves the loop idle with cells unsettled; only then is the cycle looked for.
  */
 
+import { randomUUID } from "node:crypto";
+import { type Clock, machineClock } from "../clock.ts";
 import { InstanceValue } from "../define/codec.ts";
 import type { CallOptions } from "../define/task-options.ts";
 import { Code, FiresteelError } from "../errors.ts";
@@ -41,8 +43,18 @@ import { WorkList, type WorkListOwner } from "./work-list.ts";
 /** How often an execution starts over because its inputs changed under it. */
 const MAX_RESTARTS = 3;
 
+/** The time that evaluations live by, and the names they give. */
+export interface EvaluationWorld {
+  readonly clock: Clock;
+  /** A new id for an execution or a job. */
+  readonly newId: () => string;
+}
+
+/** The machine's time, and random names. */
+export const EVALUATION_WORLD: EvaluationWorld = { clock: machineClock, newId: randomUUID };
+
 /** What an evaluation needs. */
-export interface EvaluationContext {
+export interface EvaluationContext extends EvaluationWorld {
   readonly executionId: string;
   readonly user: string;
   readonly code: FlowCode;

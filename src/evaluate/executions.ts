@@ -7,7 +7,6 @@
  * On a shared store any process answers for any execution: it cancels through the store, and waits for and watches what another evaluates by reading the rows, woken by that one's notices.
  */
 
-import { randomUUID } from "node:crypto";
 import { Code, FiresteelError } from "../errors.ts";
 import { compareBytes, readHead } from "../hash/cbor.ts";
 import { decodeValue } from "../hash/decode.ts";
@@ -16,7 +15,7 @@ import { holdsStored } from "../hash/stored.ts";
 import { bindArguments, checkArguments } from "./arguments.ts";
 import type { Bodies } from "./bodies.ts";
 import type { FlowCode, TaskInfo } from "./code.ts";
-import { Evaluation } from "./evaluation.ts";
+import { EVALUATION_WORLD, Evaluation, type EvaluationWorld } from "./evaluation.ts";
 import { errorRecord } from "./failure.ts";
 import type { InputsContext } from "./inputs.ts";
 import type { Settled } from "./job.ts";
@@ -61,6 +60,8 @@ export interface ExecutionsContext {
   readonly tally?: Tally;
   /** Told of an execution whose end could not be recorded. */
   readonly onError: (error: FiresteelError) => void;
+  /** Time and names from elsewhere, for tests. */
+  readonly world?: EvaluationWorld;
 }
 
 interface Active {
@@ -79,6 +80,7 @@ const MOST_JOBS = 10_000;
 /** All executions of one orchestrator. */
 export class Executions {
   readonly #context: ExecutionsContext;
+  readonly #world: EvaluationWorld;
   readonly #active = new Map<string, Active>();
   readonly #watchers = new Map<string, Set<(event: ExecutionEvent) => void>>();
   readonly #evaluations = new Set<Evaluation>();
@@ -89,6 +91,7 @@ export class Executions {
 
   constructor(context: ExecutionsContext) {
     this.#context = context;
+    this.#world = context.world ?? EVALUATION_WORLD;
     this.#unlisten = context.store.onChange((change) => {
       if (change.kind !== "execution") return;
       for (const wake of this.#wakers.get(change.id) ?? []) wake();
@@ -110,14 +113,14 @@ export class Executions {
     // Reading may begin before the execution is durable; running may not.
     const previous = beginReading(store.previousCalls(request.task, request.args.bytes));
     const record: ExecutionRecord = {
-      id: randomUUID(),
+      id: this.#world.newId(),
       requestId: request.requestId ?? null,
       task: request.task,
       args: request.args.bytes,
       reason: request.reason,
       user: request.user,
       state: "running",
-      startedAt: Date.now(),
+      startedAt: this.#world.clock.now(),
       endedAt: null,
       result: null,
       error: null,
@@ -174,9 +177,10 @@ export class Executions {
 
   /** Resolves with the record when the execution has ended, or as it then is when the time is over. */
   async wait(id: string, timeoutMs: number | undefined, signal: AbortSignal): Promise<ExecutionRecord> {
-    const began = performance.now();
+    const { clock } = this.#world;
+    const began = clock.elapsed();
     for (;;) {
-      const leftMs = timeoutMs === undefined ? undefined : Math.max(0, timeoutMs - (performance.now() - began));
+      const leftMs = timeoutMs === undefined ? undefined : Math.max(0, timeoutMs - (clock.elapsed() - began));
       const active = this.#active.get(id);
       if (active) return this.#waitHere(active, leftMs, signal);
       const record = await this.#require(id);
@@ -188,11 +192,11 @@ export class Executions {
   async #waitHere(active: Active, timeoutMs: number | undefined, signal: AbortSignal): Promise<ExecutionRecord> {
     if (timeoutMs === undefined) return leaveOn(signal, active.ended);
     const timeUp = Promise.withResolvers<ExecutionRecord>();
-    const timer = setTimeout(() => timeUp.resolve(active.record), timeoutMs);
+    const callOff = this.#world.clock.after(timeoutMs, () => timeUp.resolve(active.record));
     try {
       return await leaveOn(signal, Promise.race([active.ended, timeUp.promise]));
     } finally {
-      clearTimeout(timer);
+      callOff();
     }
   }
 
@@ -261,11 +265,11 @@ export class Executions {
     const wakers = this.#wakers.get(id) ?? new Set();
     this.#wakers.set(id, wakers.add(resolve));
     void other?.then(resolve);
-    const timer = setTimeout(resolve, withinMs);
+    const callOff = this.#world.clock.after(withinMs, resolve);
     try {
       await leaveOn(signal, promise);
     } finally {
-      clearTimeout(timer);
+      callOff();
       wakers.delete(resolve);
       if (wakers.size === 0) this.#wakers.delete(id);
     }
@@ -337,6 +341,7 @@ export class Executions {
     const { store, bodies, inputs, literals, tally } = this.#context;
     const evaluation = new Evaluation(
       {
+        ...this.#world,
         executionId: execution.id,
         user: execution.user,
         code,
@@ -359,7 +364,7 @@ export class Executions {
     const state: keyof Tally["executions"] = settled.ok ? "succeeded" : signal.aborted ? "cancelled" : "failed";
     const end = {
       state,
-      endedAt: Date.now(),
+      endedAt: this.#world.clock.now(),
       result: settled.ok ? settled.bytes : null,
       error: settled.ok ? null : settled.error,
     };

@@ -10,7 +10,6 @@
  * ```
  */
 
-import { randomUUID } from "node:crypto";
 import type { Digest } from "../hash/digest.ts";
 import type { Below } from "./below.ts";
 import type { TaskInfo } from "./code.ts";
@@ -54,12 +53,24 @@ export class Cell {
 /** What a job is made of. */
 type JobParts = Pick<
   Job,
-  "parent" | "task" | "evalHash" | "key" | "args" | "argDigests" | "scope" | "context" | "executor" | "below" | "fresh"
+  | "id"
+  | "askedAt"
+  | "parent"
+  | "task"
+  | "evalHash"
+  | "key"
+  | "args"
+  | "argDigests"
+  | "scope"
+  | "context"
+  | "executor"
+  | "below"
+  | "fresh"
 >;
 
 /** The evaluation of one call in one execution. */
 export class Job {
-  readonly id: string = randomUUID();
+  readonly id: string;
   readonly parent: Job | null;
   readonly task: TaskInfo;
   readonly evalHash: Digest;
@@ -73,9 +84,9 @@ export class Job {
   readonly context: DeclaredContext;
   readonly cell: Cell = new Cell();
   /** When it was asked for. */
-  readonly askedAt: EpochMs = Date.now();
+  readonly askedAt: EpochMs;
   /** The same, or where its body had to wait for a limit when it had it: the time of a job is that of its work. */
-  startedAt: EpochMs = this.askedAt;
+  startedAt: EpochMs;
   executor: string;
   cached = false;
   /** An argument is {@link Settled.fresh}; of whoever asked first. */
@@ -89,7 +100,24 @@ export class Job {
   /** Other calls' jobs that this one joined; with `parent` these are the edges along which a call could wait on itself. */
   waitsOn: Job[] | undefined = undefined;
 
-  constructor({ parent, task, evalHash, key, args, argDigests, scope, context, executor, below, fresh }: JobParts) {
+  constructor({
+    id,
+    askedAt,
+    parent,
+    task,
+    evalHash,
+    key,
+    args,
+    argDigests,
+    scope,
+    context,
+    executor,
+    below,
+    fresh,
+  }: JobParts) {
+    this.id = id;
+    this.askedAt = askedAt;
+    this.startedAt = askedAt;
     this.parent = parent;
     this.task = task;
     this.evalHash = evalHash;

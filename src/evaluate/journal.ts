@@ -2,6 +2,7 @@
  * What is recorded of the jobs of one execution: many at a time, and each that ends soon just once.
  */
 
+import type { Clock } from "../clock.ts";
 import type { Job } from "./job.ts";
 import type { ErrorRecord, ExecutionStore, JobRecord, JobState } from "./ports.ts";
 
@@ -12,6 +13,7 @@ const RUNNING_AT_MOST = 100;
 
 /** What a {@link Journal} needs. */
 export interface JournalContext {
+  readonly clock: Clock;
   readonly executionId: string;
   readonly store: ExecutionStore;
   /** Told when a job's record is durable. */
@@ -24,12 +26,12 @@ export class Journal {
   /** Jobs of which nothing is recorded yet, oldest first. */
   readonly #fresh = new Set<Job>();
   #records: JobRecord[] = [];
-  readonly #sweep: NodeJS.Timeout;
+  #callOff: () => void = () => {};
   #told: Promise<unknown> = Promise.resolve();
 
   constructor(context: JournalContext) {
     this.#context = context;
-    this.#sweep = setInterval(() => this.#recordRunning(), RUNNING_AFTER_MS);
+    this.#sweep();
   }
 
   /** A job began. */
@@ -51,7 +53,7 @@ export class Journal {
       executor: job.executor,
       cached: job.cached,
       startedAt: job.startedAt,
-      endedAt: ended ? Date.now() : null,
+      endedAt: ended ? this.#context.clock.now() : null,
       error,
       submissionId: job.submissionId,
       note: ended ? null : job.note,
@@ -86,11 +88,18 @@ export class Journal {
 
   /** No further job comes. */
   close(): void {
-    clearInterval(this.#sweep);
+    this.#callOff();
+  }
+
+  #sweep(): void {
+    this.#callOff = this.#context.clock.after(RUNNING_AFTER_MS, () => {
+      this.#recordRunning();
+      this.#sweep();
+    });
   }
 
   #recordRunning(): void {
-    const before = Date.now() - RUNNING_AFTER_MS;
+    const before = this.#context.clock.now() - RUNNING_AFTER_MS;
     let count = 0;
     for (const job of this.#fresh) {
       if (job.askedAt > before || ++count > RUNNING_AT_MOST) break;

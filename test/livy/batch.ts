@@ -1,7 +1,8 @@
 /** One batch of the double: spark-submit's process, the monitor that asks YARN about it, and what Livy shows of both. */
 
+import type { Clock } from "../../src/clock.ts";
 import type { LivyBatchRequest } from "../../src/route/livy/client.ts";
-import { type Clock, wait } from "./clock.ts";
+import { wait } from "./clock.ts";
 import { type JobFiles, type JobPlan, plannedIn, TRACEBACK, toUri, writeAsHarness } from "./job.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Profile } from "./profile.ts";

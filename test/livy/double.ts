@@ -4,10 +4,11 @@
  * No sockets and no timers of its own: requests are handed in, and time, randomness and files are given. `serve.ts` puts it on ports, `process.ts` into a process.
  */
 
+import { type Clock, machineClock } from "../../src/clock.ts";
 import type { LivyBatchRequest } from "../../src/route/livy/client.ts";
 import { type Batch, isOver, logOf, poll, startSubmit, type Timings, type World } from "./batch.ts";
 import { checkRequest, NULL_CONF, Refusal, readRequest } from "./batch-request.ts";
-import { type Clock, machineClock, wait } from "./clock.ts";
+import { wait } from "./clock.ts";
 import { type Answer, json, type Request, requestKind } from "./exchange.ts";
 import { type Fault, Faults, spoil } from "./faults.ts";
 import type { JobFiles, JobPlan } from "./job.ts";

@@ -1,6 +1,6 @@
 /** What really happened, whatever anybody was told: the double writes it, tests count in it. */
 
-import type { Clock } from "./clock.ts";
+import type { Clock } from "../../src/clock.ts";
 
 export type Event =
   /** A POST of a batch or session took effect. */

@@ -1,6 +1,7 @@
 /** YARN as the double has it: applications with tags and states, and the part of the ResourceManager's and NodeManager's REST interface that `resource-manager.ts` asks. */
 
-import { type Clock, wait } from "./clock.ts";
+import type { Clock } from "../../src/clock.ts";
+import { wait } from "./clock.ts";
 import { type Answer, json, type Request } from "./exchange.ts";
 import type { Ledger } from "./ledger.ts";
 

@@ -24,7 +24,7 @@ import { findExternals } from "../../hash/scan.ts";
 import { type Bodies, type BodyRequest, invocationOf, mentionsExternals } from "../bodies.ts";
 import { keepsResult, UNKNOWN } from "../calls.ts";
 import type { FlowCode, TaskInfo } from "../code.ts";
-import { Evaluation, type Frame } from "../evaluation.ts";
+import { EVALUATION_WORLD, Evaluation, type Frame } from "../evaluation.ts";
 import { errorRecord } from "../failure.ts";
 import type { Inputs, InputsContext } from "../inputs.ts";
 import type { Settled } from "../job.ts";
@@ -71,6 +71,7 @@ export async function dryRun(
   try {
     const evaluation = new Evaluation(
       {
+        ...EVALUATION_WORLD,
         executionId,
         user,
         code,

@@ -4,21 +4,7 @@
 
 import type { Clock } from "../../clock.ts";
 
-/** Resolves after a time, or rejects with the signal's reason when that comes first. */
-export async function pause(clock: Clock, ms: number, signal?: AbortSignal): Promise<void> {
-  signal?.throwIfAborted();
-  await new Promise<void>((resolve, reject) => {
-    const callOff = clock.after(ms, () => {
-      signal?.removeEventListener("abort", stop);
-      resolve();
-    });
-    const stop = () => {
-      callOff();
-      reject(signal?.reason);
-    };
-    signal?.addEventListener("abort", stop, { once: true });
-  });
-}
+export { pause } from "../../clock.ts";
 
 /** Settles with a promise, or when a time is over. */
 export async function atMost(clock: Clock, ms: number, promise: Promise<void>): Promise<void> {
