@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openStore, type RecordStore, type StoreLocation, type StoreSettings } from "../../src/record/store.ts";
 import { startPostgres, type TestPostgres } from "../postgres.ts";
+import type { SuiteBackend } from "./store.suite.ts";
 
 /** A place for one store after another. */
 export interface Backend {
@@ -40,4 +41,15 @@ export async function postgresBackend(): Promise<PostgresBackend> {
 /** Opens a store in a new place. */
 export async function openFresh(backend: Backend, settings: StoreSettings = {}): Promise<RecordStore> {
   return await openStore({ ...(await backend.fresh()), ...settings });
+}
+
+/** The same for the suite of all stores. */
+export function suiteBackend(backend: Backend): SuiteBackend {
+  return {
+    fresh: async () => {
+      const location = await backend.fresh();
+      return { open: (settings = {}) => openStore({ ...location, ...settings }) };
+    },
+    stop: () => backend.stop(),
+  };
 }

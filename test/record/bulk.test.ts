@@ -3,30 +3,11 @@
 import { readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { CallRecord, JobRecord } from "../../src/evaluate/ports.ts";
+import type { CallRecord } from "../../src/evaluate/ports.ts";
 import { digestValue } from "../../src/hash/digest.ts";
 import { openStore, type RecordStore, type StoreLocation } from "../../src/record/store.ts";
 import { type Backend, embeddedBackend, openFresh, postgresBackend } from "./backends.ts";
-import { digest, plain, sampleCall, sampleExecution, sampleJob } from "./samples.ts";
-
-/** A call with values of these sizes. */
-function sized(name: string, result: number, ...args: readonly number[]): CallRecord {
-  const value = (bytes: number, at: number) => {
-    const content = Buffer.alloc(bytes, `${name} ${at} `);
-    return { bytes: content, digest: digestValue(content) };
-  };
-  return { ...sampleCall(name), args: args.map(value), outcome: { kind: "value", ...value(result, -1) } };
-}
-
-function ended(id: string, executionId: string, change: Partial<JobRecord> = {}): JobRecord {
-  return sampleJob(id, { executionId, state: "succeeded", endedAt: 1_700_000_005_000, ...change });
-}
-
-async function all<T>(parts: AsyncIterable<readonly T[]>): Promise<T[]> {
-  const found: T[] = [];
-  for await (const part of parts) found.push(...part);
-  return found;
-}
+import { digest, endedJob, plain, sampleCall, sampleJob, sized } from "./samples.ts";
 
 async function joined(chunks: AsyncIterable<Uint8Array>): Promise<Buffer> {
   const parts: Uint8Array[] = [];
@@ -63,20 +44,6 @@ describe.each([
 
   const fileOf = (key: string): string => join(folder, key.slice(0, 2), key);
 
-  it("records thousands with one promise, and finds them before and after it settles", async () => {
-    const calls = Array.from({ length: 2_500 }, (_, i) => sampleCall(`many ${i}`));
-    const hashes = calls.map((call) => call.evalHash);
-    const jobs = calls.map((call, i) => ended(`many-${i}`, "many", { evalHash: call.evalHash, startedAt: i }));
-    const written = [store.recordCalls(calls), store.recordJobs(jobs)];
-    expect((await store.findCalls(hashes)).size).toBe(calls.length);
-    await Promise.all(written);
-    const found = await store.findCalls([...hashes, digest("none"), ...hashes.slice(0, 3)]);
-    expect(plain([...found.values()].map((call) => call.outcome))).toEqual(plain(calls.map((call) => call.outcome)));
-    expect(await store.listJobs("many")).toEqual(jobs);
-    expect(await all(store.readJobs("many"))).toEqual(jobs);
-    await Promise.all([store.recordCalls([]), store.recordJobs([])]);
-  });
-
   it("finds the same by few look-ups as by many at once, wherever results are kept", async () => {
     const sizes = [0, 1, 100, 300, 70_000];
     const calls = Array.from({ length: 25 }, (_, i) => sized(`few ${i}`, sizes[i % sizes.length]!, 10));
@@ -105,25 +72,11 @@ describe.each([
     expect(calls.filter((call) => !found.has(call.evalHash))).toEqual([calls[700]]);
   });
 
-  it("moves a job from its row into a block when it ends, and keeps its end", async () => {
-    const running = sampleJob("slow", { executionId: "moved", state: "waiting", note: "waiting: cluster is down" });
-    await store.recordJobs([running, ended("quick", "moved")]);
-    expect((await store.listJobs("moved")).map((job) => [job.id, job.state])).toEqual([
-      ["quick", "succeeded"],
-      ["slow", "waiting"],
-    ]);
-    const error = { code: "unknown", name: "Error", message: "m\0", stack: "s", path: ["a", "b"] };
-    const end = ended("slow", "moved", { state: "failed", parentId: "quick", error, submissionId: "s-1" });
-    await store.recordJobs([end]);
-    expect(await store.listJobs("moved")).toEqual([ended("quick", "moved"), end]);
-    await store.recordJobs([running]);
-    expect(await store.listJobs("moved")).toEqual([ended("quick", "moved"), end]);
-    expect(await store.listJobs("unknown")).toEqual([]);
-  });
-
   it.each([4, 12_000])("pages through %i jobs and those that have not ended", async (count) => {
     const id = `paged ${count}`;
-    const jobs = Array.from({ length: count }, (_, i) => ended(`${id} ${i}`, id, { startedAt: 1_700_000_000_000 + i }));
+    const jobs = Array.from({ length: count }, (_, i) =>
+      endedJob(`${id} ${i}`, id, { startedAt: 1_700_000_000_000 + i }),
+    );
     const live = [0, 1, 2].map((i) =>
       sampleJob(`${id} live ${i}`, { executionId: id, startedAt: 1_700_000_000_000 + count + i }),
     );
@@ -216,28 +169,5 @@ describe.each([
     } finally {
       await bare[Symbol.asyncDispose]();
     }
-  });
-
-  it("reads ahead what the last execution of the same root looked up, in the order of its jobs", async () => {
-    const root = { task: "test.ahead", args: Uint8Array.of(0x81, 7) };
-    const calls = Array.from({ length: 9_000 }, (_, i) => sized(`ahead ${i}`, i % 500 === 0 ? 1_000 : 10));
-    await store.recordCalls(calls);
-    const of = async (task: string, args: Uint8Array): Promise<string[]> =>
-      (await all(store.previousCalls(task, args))).map((call) => call.evalHash);
-    await store.createExecution(sampleExecution("ahead-1", root));
-    expect(await of(root.task, root.args)).toEqual([]);
-    // A chain: what is asked for first ends last.
-    const jobs = calls.map((call, i) => ended(`ahead-${i}`, "ahead-1", { evalHash: call.evalHash, startedAt: i }));
-    for (let to = jobs.length; to > 0; to -= 900) await store.recordJobs(jobs.slice(to - 900, to));
-    const expected = calls.map((call) => call.evalHash);
-    expect(await of(root.task, root.args)).toEqual(expected);
-    // One that failed early says less than the one before it.
-    await store.createExecution(sampleExecution("ahead-2", root));
-    await store.recordJobs(jobs.slice(0, 3).map((job) => ({ ...job, id: `${job.id} again`, executionId: "ahead-2" })));
-    const some = await all(store.previousCalls(root.task, root.args));
-    expect(some.map((call) => call.evalHash)).toEqual(expected);
-    expect(plain(some[500]?.outcome)).toEqual(plain(calls[500]?.outcome));
-    expect(await of("test.other", root.args)).toEqual([]);
-    expect(await of(root.task, Uint8Array.of(0x81, 8))).toEqual([]);
   });
 });

@@ -29,6 +29,27 @@ export function sampleCall(name: string, result = `result of ${name}`): CallReco
   };
 }
 
+/** A call with values of these sizes. */
+export function sized(name: string, result: number, ...args: readonly number[]): CallRecord {
+  const value = (bytes: number, at: number) => {
+    const content = Buffer.alloc(bytes, `${name} ${at} `);
+    return { bytes: content, digest: digestValue(content) };
+  };
+  return { ...sampleCall(name), args: args.map(value), outcome: { kind: "value", ...value(result, -1) } };
+}
+
+/** A job that ended well. */
+export function endedJob(id: string, executionId: string, change: Partial<JobRecord> = {}): JobRecord {
+  return sampleJob(id, { executionId, state: "succeeded", endedAt: 1_700_000_005_000, ...change });
+}
+
+/** All parts of what is read piece by piece. */
+export async function all<T>(parts: AsyncIterable<readonly T[]>): Promise<T[]> {
+  const found: T[] = [];
+  for await (const part of parts) found.push(...part);
+  return found;
+}
+
 export function sampleJob(id: string, change: Partial<JobRecord> = {}): JobRecord {
   return {
     id,

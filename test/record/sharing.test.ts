@@ -7,7 +7,7 @@ import type { FiresteelError } from "../../src/errors.ts";
 import type { StoreChange } from "../../src/evaluate/ports.ts";
 import { openStore, type RecordStore } from "../../src/record/store.ts";
 import { type PostgresBackend, postgresBackend } from "./backends.ts";
-import { digest, sampleExecution, sampleSubmission } from "./samples.ts";
+import { sampleExecution, sampleSubmission } from "./samples.ts";
 
 let backend: PostgresBackend;
 let url: string;
@@ -58,34 +58,6 @@ function heard(store: RecordStore): StoreChange[] {
   return changes;
 }
 
-it("a submission is told to its keeper, its changes and its end to who follows it, what nobody follows to nobody", async () => {
-  const [keeper, other] = [await open(), await open()];
-  const changes = heard(keeper);
-  await listening(2);
-  changes.length = 0;
-  await keeper.createSubmission(sampleSubmission("own"));
-  await keeper.updateSubmission("own", { state: "submitting" });
-  await other.createSubmission(sampleSubmission("theirs"), false);
-  await other.updateSubmission("theirs", { cancelRequested: "enough" });
-  await keeper.updateSubmission("theirs", { confirmedAt: 5 });
-  await keeper.updateSubmission("theirs", { state: "cancelled" });
-  await other.createExecution(sampleExecution("e"));
-  await other.updateExecution("e", { cancelRequested: true });
-  const id = "theirs";
-  await expect
-    .poll(() => changes)
-    .toEqual([
-      { kind: "wish", id },
-      { kind: "submission", id },
-      { kind: "wish", id },
-      { kind: "submission", id },
-      { kind: "execution", id: "e" },
-    ]);
-  const [{ id: owner }] = (await client.query("select id from owner order by started_at desc limit 1")).rows;
-  await other[Symbol.asyncDispose]();
-  await expect.poll(() => changes.at(-1)).toEqual({ kind: "owner", id: owner });
-});
-
 it("who was cut off is told that it may have missed something, and hears again", async () => {
   const [one, other] = [await open(), await open()];
   const changes = heard(one);
@@ -97,50 +69,6 @@ it("who was cut off is told that it may have missed something, and hears again",
   await expect.poll(() => changes).toEqual([{ kind: "missed" }]);
   await other.createSubmission(sampleSubmission("s"), false);
   await expect.poll(() => changes.at(-1)).toEqual({ kind: "wish", id: "s" });
-});
-
-it("a look around shows what there is to do, and for whom", async () => {
-  const [one, other] = [await open(), await open()];
-  const nothing = {
-    executions: false,
-    submissions: false,
-    cancelledExecutions: [],
-    cancelledSubmissions: [],
-    keptClusters: new Map(),
-  };
-  expect(await one.lookAround()).toEqual(nothing);
-  expect(await one.claimCluster("größer")).toBe(true);
-  expect(await other.claimCluster("größer")).toBe(false);
-  await one.tellCluster({ name: "größer", status: { live: 3 } });
-  await other.createSubmission(sampleSubmission("s", { cluster: "größer" }), false);
-  await other.createSubmission(sampleSubmission("elsewhere", { cluster: "unknown" }), false);
-  const keptClusters = new Map([["größer", { live: 3 }]]);
-  expect(await other.lookAround()).toEqual({ ...nothing, submissions: true, keptClusters });
-  expect(await other.takeSubmissions(["größer"])).toEqual([]);
-  expect(await one.takeSubmissions(["größer"])).toMatchObject([{ submission: { id: "s" }, asked: false }]);
-  await other.updateSubmission("s", { cancelRequested: "enough" });
-  expect((await one.lookAround()).cancelledSubmissions).toEqual(["s"]);
-  expect((await other.lookAround()).cancelledSubmissions).toEqual([]);
-  await one.createExecution(sampleExecution("e"));
-  await other.updateExecution("e", { cancelRequested: true });
-  expect((await one.lookAround()).cancelledExecutions).toEqual(["e"]);
-  expect(await one.claimWork(digest("work of s"))).toBe(true);
-  expect(await other.isWorkClaimed(digest("work of s"))).toBe(true);
-  await one[Symbol.asyncDispose]();
-  expect(await other.lookAround()).toEqual({ ...nothing, executions: true, submissions: true });
-  expect(await other.isWorkClaimed(digest("work of s"))).toBe(false);
-});
-
-it("an execution of a task that is not known here is left to a process that knows it, for a while", async () => {
-  const [dead, one] = [await open(), await open()];
-  await dead.createExecution(sampleExecution("known", { task: "a.known" }));
-  await dead.createExecution(sampleExecution("strange", { task: "a.strange" }));
-  await dead[Symbol.asyncDispose]();
-  const ids = async (tasks: readonly string[]) => (await one.adoptExecutions(tasks)).map(({ id }) => id);
-  expect(await ids(["a.known", 'a "quoted" one'])).toEqual(["known"]);
-  expect(await ids(["a.known"])).toEqual([]);
-  await client.query("update owner set ended_at = ended_at - interval '61 seconds' where ended_at is not null");
-  expect(await ids(["a.known"])).toEqual(["strange"]);
 });
 
 it("a lease that was not renewed for long is confirmed by the database, and not when another took over", async () => {

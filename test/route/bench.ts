@@ -76,7 +76,7 @@ export async function createBench(options: BenchOptions): Promise<Bench> {
   await chmod(folder, 0o755);
   const warehouse = pathToFileURL(folder).href;
   const database = options.database ?? new MemoryDatabase();
-  const store = new MemoryStore(database, options.shared);
+  const store = new MemoryStore(database, { shared: options.shared ?? false });
   const files = createFileStorage();
   const storage = options.storage?.(files) ?? files;
   const stagingOptions = {

@@ -54,7 +54,7 @@ function tending(bench: Bench): void {
   database.listeners.add((change) => {
     if (change.kind !== "wish" || !bench.store.alive) return;
     const ids = [...database.submissions.values()]
-      .filter(({ id, cancelRequested }) => cancelRequested !== null && database.owners.get(id) === bench.store)
+      .filter(({ id, cancelRequested }) => cancelRequested !== null && database.owners.get(id) === bench.store.owner)
       .map(({ id }) => id);
     const around = {
       executions: false,
@@ -89,7 +89,7 @@ describe("a cluster with a keeper", () => {
     expect(two).toBeDefined();
     expect(livy.taken).toHaveLength(2);
     expect(rows().map(({ state }) => state)).toEqual(["succeeded", "succeeded"]);
-    expect(rows().every(({ id }) => database.owners.get(id) === keeper.store)).toBe(true);
+    expect(rows().every(({ id }) => database.owners.get(id) === keeper.store.owner)).toBe(true);
     expect(other.gateway.live()).toEqual([]);
   });
 

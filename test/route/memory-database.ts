@@ -1,0 +1,102 @@
+/** What is durable in the store in memory, and who may write it: one database, any number of owners with leases. */
+
+import { type Clock, machineClock } from "../../src/clock.ts";
+import type {
+  BulkResult,
+  CallRecord,
+  DatasetRecord,
+  Digest,
+  ExecutionRecord,
+  FileStat,
+  JobRecord,
+  LogSource,
+  ShallowRecord,
+  StoreChange,
+  SubmissionRecord,
+  SubmissionTransition,
+} from "../../src/evaluate/ports.ts";
+
+/** A process as the database knows it. */
+export interface Owner {
+  /** False: its lease was ended, and whatever it writes is refused. */
+  alive: boolean;
+  /** When it last gave a sign of life. */
+  heartbeat: number;
+  endedAt: number | null;
+  readonly leaseMs: number;
+  readonly id: string;
+}
+
+/** What a value is kept under. */
+interface KeptExecution {
+  record: ExecutionRecord;
+  owner: Owner;
+}
+
+/** What is durable. */
+export class MemoryDatabase {
+  readonly clock: Clock;
+  readonly submissions = new Map<string, SubmissionRecord>();
+  /** Who keeps a submission; null for one that waits for its keeper. */
+  readonly owners = new Map<string, Owner | null>();
+  /** Submissions of which other processes want to hear. */
+  readonly followed = new Set<string>();
+  readonly transitions: SubmissionTransition[] = [];
+  /** Lines of all sources as they came. */
+  readonly logs = new Map<string, readonly { readonly source: LogSource; readonly line: string }[]>();
+  readonly results = new Map<string, BulkResult>();
+  readonly claims = new Map<string, Owner>();
+  readonly keepers = new Map<string, Owner>();
+  readonly notes = new Map<string, Readonly<Record<string, unknown>>>();
+  readonly listeners = new Set<(change: StoreChange) => void>();
+  /** Newest first. */
+  readonly datasets: DatasetRecord[] = [];
+  readonly fileStats = new Map<string, FileStat>();
+  readonly executions = new Map<string, KeptExecution>();
+  readonly jobs = new Map<string, Map<string, JobRecord>>();
+  readonly calls = new Map<Digest, CallRecord>();
+  readonly callClaims = new Map<Digest, Owner>();
+  readonly shallow = new Map<Digest, ShallowRecord>();
+  readonly values = new Map<Digest, Uint8Array>();
+  readonly processes = new Set<Owner>();
+  #count = 0;
+
+  constructor(clock: Clock = machineClock) {
+    this.clock = clock;
+  }
+
+  /** A new owner. */
+  own(leaseMs: number): Owner {
+    const owner: Owner = {
+      alive: true,
+      heartbeat: this.clock.now(),
+      endedAt: null,
+      leaseMs,
+      id: `owner-${++this.#count}`,
+    };
+    this.processes.add(owner);
+    return owner;
+  }
+
+  /** Ends owners that were silent for longer than their lease, except one; returns how many. */
+  endExpired(asking: Owner): number {
+    const now = this.clock.now();
+    const dead = [...this.processes].filter((one) => one !== asking && one.alive && one.heartbeat < now - one.leaseMs);
+    for (const one of dead) this.end(one);
+    return dead.length;
+  }
+
+  /** Ends an owner and drops its claims. */
+  end(owner: Owner): void {
+    if (!owner.alive) return;
+    owner.alive = false;
+    owner.endedAt = this.clock.now();
+    for (const claims of [this.claims, this.keepers, this.callClaims])
+      for (const [key, holder] of claims) if (holder === owner) claims.delete(key);
+    this.tell({ kind: "owner", id: owner.id });
+  }
+
+  tell(change: StoreChange): void {
+    for (const listener of this.listeners) listener(change);
+  }
+}
