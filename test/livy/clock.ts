@@ -12,7 +12,7 @@ interface Timer {
 
 /** A time that stands still until it is moved. */
 export class ManualClock implements Clock {
-  readonly random: Random;
+  readonly #random: Random;
   readonly #origin: number;
   #now: number;
   #order = 0;
@@ -23,7 +23,11 @@ export class ManualClock implements Clock {
   constructor(now = 0, random: Random = seeded(1)) {
     this.#origin = now;
     this.#now = now;
-    this.random = random;
+    this.#random = random;
+  }
+
+  random(): number {
+    return this.#random();
   }
 
   now(): number {
