@@ -82,6 +82,25 @@ def _java_causes(error):
     return found
 
 
+_WORKER = re.compile(r"An exception was thrown from (?:the )?(?:Python worker|a UDF)")
+# the executors' JVMs end with 52 after an OutOfMemoryError, YARN's with 137 and 143, -103 and -104 for memory
+_MEMORY = re.compile(r"OutOfMemoryError|[Ee]xit (?:status|code):? (?:52|-103|-104)\b|exceeding (?:physical|virtual) memory limits")
+
+
+def _worker_traceback(text):
+    """The traceback of a Python worker inside a message: `(last line, lines)`, or None."""
+    if not _WORKER.search(text) and "PythonException" not in text:
+        return None
+    at = text.rfind("Traceback (most recent call last):")
+    if at < 0:
+        return None
+    lines = text[at:].split("\n")
+    for i, line in enumerate(lines[1:], 1):
+        if line and not line[0].isspace():
+            return line.strip(), lines[: i + 1]
+    return None
+
+
 def _headline(error, causes):
     if isinstance(error, SystemExit):
         return "SystemExit", f"run() called sys.exit({error.code!r}); return from run() instead"
@@ -100,6 +119,11 @@ def _headline(error, causes):
     elif causes and "java_exception" in vars(error):
         kind, message = causes[0]
     message = re.split(r"\n+(?:JVM stacktrace|Driver stacktrace):", message)[0]
+    worker = _worker_traceback(message)
+    if worker:
+        # what the function threw, not that one did
+        name, _, words = worker[0].partition(": ")
+        return name, words or name
     # an analysis error carries the query plan after its position
     message = re.sub(r"(\bline \d+,? pos \d+);\n.*", r"\1", message, flags=re.S)
     return kind.replace("builtins.", ""), message.strip() or kind
@@ -117,6 +141,8 @@ def _class(error, phase, causes):
         return CLUSTER
     for kind, message in causes:
         if "File name too long" in message:
+            return USER
+        if "PythonException" not in kind + message and _MEMORY.search(kind + " " + message):
             return USER
         if _STORAGE.match(kind):
             return CLUSTER
@@ -144,6 +170,9 @@ def _position(error, sql, message):
 def _traceback(error, sql, body_file):
     if isinstance(error, (Refused, Lost)):
         return ""
+    worker = _worker_traceback(str(error))
+    if worker:
+        return "\n".join(_own_frames(worker[1], body_file))
     start = error.__traceback__
     while start is not None and start.tb_frame.f_code.co_filename != body_file:
         start = start.tb_next
@@ -152,7 +181,36 @@ def _traceback(error, sql, body_file):
         lines = traceback.format_exception_only(type(error), error)
     else:
         lines = traceback.format_exception(type(error), error, start or error.__traceback__)
-    return _JAVA_FRAMES.sub(lambda m: m.group(1) + "\t... {0} more\n".format(m.group(2).count("\n")), "".join(lines))
+    text = _JAVA_FRAMES.sub(lambda m: m.group(1) + "\t... {0} more\n".format(m.group(2).count("\n")), "".join(lines))
+    chain = _java_chain(error, text)
+    return text + ("\nJVM exceptions, outermost first:\n" + chain if chain else "")
+
+
+def _own_frames(lines, body_file):
+    """A worker's traceback from the author's first frame on."""
+    if body_file is None:
+        return lines
+    for i, line in enumerate(lines):
+        if line.startswith('  File "') and line.split('"')[1] == body_file:
+            return [lines[0], *lines[i:]]
+    return lines
+
+
+def _java_chain(error, shown):
+    """The JVM exceptions behind a Python one and where they were thrown, where that is not shown already."""
+    node = getattr(error, "java_exception", None) or getattr(error, "_origin", None)
+    found = []
+    try:
+        while node is not None and len(found) < 8:
+            message = (node.getMessage() or "").strip().split("\n")[0]
+            frames = [f"      at {frame.toString()}" for frame in list(node.getStackTrace())[:3]]
+            head = f"  {node.getClass().getName()}" + (f": {message}" if message else "")
+            if frames and frames[0].strip() not in shown:
+                found.append("\n".join([head, *frames]))
+            node = node.getCause()
+    except Exception:  # noqa: BLE001 - the JVM may be gone
+        pass
+    return "\n".join(found)
 
 
 def _cut(text):

@@ -30,17 +30,36 @@ def main(argv):
     started = time.time()
     from pyspark.sql import SparkSession
 
-    spark = SparkSession.builder.getOrCreate()
+    spark = None
     try:
+        spark = SparkSession.builder.getOrCreate()
         manifest = run(argv[1], spark, started)
+    except Exception as error:  # noqa: BLE001 - there is no manifest that could tell it
+        report(error, "session" if spark is None else "manifest")
+        return 1
     finally:
-        spark.stop()
+        if spark is not None:
+            with contextlib.suppress(Exception):
+                # the JVM may be gone, and what matters is told
+                spark.stop()
     return 0 if manifest["status"] == "succeeded" else 1
 
 
 def set_group(context, group):
     """Shows whose Spark jobs these are: by the job group, as long as it is nobody else's."""
     context.setJobGroup(group["id"], group["description"])
+
+
+def report(error, phase):
+    """Prints a failure of which there is no manifest, as one line of JSON for the orchestrator and as text for people.
+
+    Settings that Spark refuses when it starts are the request's fault: class `submit`.
+    """
+    told = describe(error, phase)
+    if phase == "session" and told["class"] == "user":
+        told["class"] = "submit"
+    print(told["traceback"], flush=True)
+    print("firesteel: failure " + json.dumps(told), flush=True)
 
 
 def run(spec_uri, spark, started=None):

@@ -42,6 +42,8 @@ export interface ClusterConfig {
   readonly url: string;
   /** The YARN ResourceManager: the second witness of what became of a job. A URL on Livy's own host and port (a gateway such as Knox) is reached as Livy is; any other with what is said here. */
   readonly resourceManager?: string | ServerConfig;
+  /** Spark's History Server: asked what became of applications that the ResourceManager has forgotten. Reached in the same way. */
+  readonly historyServer?: string | ServerConfig;
   readonly labels?: Readonly<Record<string, string>>;
   readonly auth?: AuthConfig;
   readonly headers?: Readonly<Record<string, string>>;
@@ -216,12 +218,15 @@ const sessions: z.ZodType<SessionsConfig> = z
   })
   .refine(({ min = 0, max = SESSION_DEFAULTS.max }) => min <= max, { error: "min must not be above max (2)" });
 
+const witness: z.ZodType<string | ServerConfig> = z.union([z.url(), server], {
+  error: "must be a URL or { url, auth, headers, tls }",
+});
+
 const cluster: z.ZodType<ClusterConfig> = z.strictObject({
   name,
   url: z.union([z.url(), z.literal("local")], { error: 'must be a URL or "local"' }),
-  resourceManager: z
-    .union([z.url(), server], { error: "must be a URL or { url, auth, headers, tls }" })
-    .exactOptional(),
+  resourceManager: witness.exactOptional(),
+  historyServer: witness.exactOptional(),
   labels: texts.exactOptional(),
   auth: auth.exactOptional(),
   headers: texts.exactOptional(),

@@ -28,16 +28,19 @@ export async function configuredClusters(
 ): Promise<readonly ClusterConfig[]> {
   return Promise.all(
     config.clusters.map(async (entry): Promise<ClusterConfig> => {
-      const { resourceManager: witness, auth: _, tls: __, ...plain } = entry;
+      const { resourceManager: yarn, historyServer, auth: _, tls: __, ...plain } = entry;
       const local = entry.url === "local" ? ((await localCluster()) ?? DEFAULT_LOCAL) : null;
       const url = local?.livyUrl ?? entry.url;
       const access = await accessOf(root, ownerOf(entry.name), entry);
-      const server = typeof witness === "string" ? { url: witness } : (witness ?? localWitness(local));
+      const witness = (server: ServerConfig) => witnessOf(root, entry.name, server, { url, ...access });
+      const resourceManager = serverOf(yarn) ?? localWitness(local);
+      const history = serverOf(historyServer);
       return {
         ...plain,
         ...access,
         url,
-        ...(server === null ? {} : { resourceManager: await witnessOf(root, entry.name, server, { url, ...access }) }),
+        ...(resourceManager === null ? {} : { resourceManager: await witness(resourceManager) }),
+        ...(history === null ? {} : { historyServer: await witness(history) }),
         ...(local === null ? {} : { whenDown: "start it with `firesteel cluster up`" }),
       };
     }),
@@ -58,6 +61,10 @@ const DEFAULT_LOCAL: LocalCluster = {
   livyUrl: `http://127.0.0.1:${LOCAL_PORTS.livy}`,
   resourceManagerUrl: `http://127.0.0.1:${LOCAL_PORTS.resourceManagerWeb}`,
 };
+
+function serverOf(setting: string | ServerConfig | undefined): ServerConfig | null {
+  return typeof setting === "string" ? { url: setting } : (setting ?? null);
+}
 
 function localWitness(local: LocalCluster | null): ServerConfig | null {
   return local === null ? null : { url: local.resourceManagerUrl };

@@ -8,6 +8,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { placeOf } from "../../src/route/livy/node-logs.ts";
 import { createResourceManager, type ResourceManager } from "../../src/route/livy/resource-manager.ts";
 import { ask } from "./ask.ts";
 import { PROFILES, type ProfileName } from "./profile.ts";
@@ -281,9 +282,21 @@ export function livyContract(title: string, profileName: ProfileName, open: () =
         finalStatus: "FAILED",
         diagnostics: "User application exited with status 1",
       });
-      const output = application && (await yarn.driverOutput(application, 900));
-      expect(output).toContain("Traceback (most recent call last):");
-      expect(output).toMatch(/ValueError: column price is missing$/);
+      const place = placeOf(application?.logsUrl ?? null);
+      if (place === null) return expect.unreachable();
+      const lengths = await yarn.logs.lengths(place);
+      const whole = await yarn.logs.end(place, "stdout", 1_000_000);
+      expect(whole?.length).toBe(whole?.bytes.length);
+      expect(lengths?.get("stdout")).toBe(whole?.length);
+      expect(lengths?.get("stderr")).toBeGreaterThan(0);
+      const text = new TextDecoder().decode(whole?.bytes);
+      expect(text).toContain("Traceback (most recent call last):");
+      expect(text).toMatch(/ValueError: column price is missing\n$/);
+      const tail = await yarn.logs.end(place, "stdout", 8);
+      expect(tail).toEqual({ length: whole?.length, bytes: Buffer.from("missing\n") });
+      expect(await yarn.logs.end(place, "no-such-log", 8)).toBeNull();
+      const nobody = { ...place, container: place.container.replace(/_\d+_(\d+_\d+)$/, "_9999_$1") };
+      expect(await yarn.logs.lengths(nobody)).toBeNull();
       expect((await get<Log>(`/batches/${name}/log?size=-1`)).log.join("\n")).not.toContain("ValueError");
     });
 

@@ -190,15 +190,43 @@ export class Yarn {
     return `${this.origin}/proxy/${id}/`;
   }
 
-  /** `/ws/v1/node/containers/<container>/logs/stdout?size=-900` */
-  #log([, container, , file]: readonly string[], query: URLSearchParams): Answer {
+  /** `/ws/v1/node/containers/<container>/logs` and `.../logs/stdout?size=-900` */
+  #log([, container = "", , file]: readonly string[], query: URLSearchParams): Answer {
     const application = [...this.applications.values()].find((one) => one.container === container);
-    if (application === undefined || file !== "stdout") return notFound("no such container");
-    const size = Number(query.get("size") ?? application.output.length);
-    const text = size < 0 ? application.output.slice(size) : application.output.slice(0, size);
-    const frame = `Container: ${container} on 127.0.0.1\nLogType:stdout\nLogLength:${text.length}\nLogContents:\n${text}\nEnd of LogType:stdout\n`;
-    return { kind: "answer", status: 200, type: "text/plain", body: frame };
+    const known = application?.placed && application.state !== "ACCEPTED" ? application : undefined;
+    if (file === undefined) return known === undefined ? unknownContainer() : json(200, logsOf(known));
+    const text = known && (file === "stdout" ? known.output : file === "stderr" ? stderrOf(known) : undefined);
+    if (text === undefined) return notFound("Cannot find this log on the local disk.");
+    const bytes = Buffer.from(text);
+    const size = Number(query.get("size") ?? bytes.length);
+    const shown = (size < 0 ? bytes.subarray(size) : bytes.subarray(0, size)).toString();
+    const head = `Container: ${container} on 127.0.0.1\nLogAggregationType: LOCAL\n${"=".repeat(68)}\nLogType:${file}\nLogLength:${bytes.length}\n`;
+    const body = `${head}LogContents:\n${shown}End of LogType:${file}.\n${"*".repeat(71)}\n\n`;
+    return { kind: "answer", status: 200, type: "text/plain", body };
   }
+}
+
+/** What Spark logs of itself. */
+function stderrOf({ id }: Application): string {
+  return `INFO ApplicationMaster: ${id} starts\nINFO SparkContext: Running Spark version 3.5.6\n`;
+}
+
+function logsOf(application: Application): unknown {
+  const lengths = { stderr: stderrOf(application), stdout: application.output };
+  const containerLogInfo = Object.entries(lengths).map(([fileName, text]) => ({
+    fileName,
+    fileSize: String(Buffer.byteLength(text)),
+  }));
+  return { containerLogsInfo: { containerLogInfo, logAggregationType: "LOCAL", containerId: application.container } };
+}
+
+/** As 3.3.4 has it: meant as a 404. */
+function unknownContainer(): Answer {
+  return exception(
+    500,
+    "WebApplicationException",
+    "org.apache.hadoop.yarn.webapp.NotFoundException: java.lang.Exception: Unknown container. Container either has not started or has already completed or doesn't belong to this node at all.",
+  );
 }
 
 function exception(status: number, kind: string, message: string): Answer {

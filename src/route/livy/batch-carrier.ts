@@ -9,6 +9,7 @@ import { stopForCertain } from "./cancelling.ts";
 import type { Admitted, Carrier, Posted, Sight } from "./carrier.ts";
 import type { LivyBatchRequest } from "./client.ts";
 import type { Cluster, Look } from "./cluster.ts";
+import { type DriverLogCopy, NO_OUTPUT } from "./driver-logs.ts";
 import { linger } from "./linger.ts";
 import type { Patience } from "./patience.ts";
 import { post, resolvePost } from "./posting.ts";
@@ -21,6 +22,7 @@ export class BatchCarrier implements Carrier {
   readonly #row: SubmissionRow;
   readonly #patience: Patience;
   #slot: Slot | null = null;
+  #logs: DriverLogCopy | null = null;
 
   constructor(cluster: Cluster, row: SubmissionRow, patience: Patience) {
     this.#cluster = cluster;
@@ -83,6 +85,7 @@ export class BatchCarrier implements Carrier {
 
   sight(): Sight {
     const watch = this.#cluster.watch(this.#row.record.livyName);
+    this.#logs ??= this.#cluster.driverLogs?.follow(this.#row) ?? null;
     return {
       get seenAt() {
         return watch.seenAt;
@@ -120,7 +123,8 @@ export class BatchCarrier implements Carrier {
   }
 
   judge(claim: Claim, since: number, signal: AbortSignal): Promise<Verdict> {
-    return judge(this.#cluster, this.#row, claim, since, this.#patience, signal);
+    const output = async () => (await this.#logs?.finish(signal)) ?? NO_OUTPUT;
+    return judge(this.#cluster, this.#row, claim, since, this.#patience, output, signal);
   }
 
   stop(succeeded: () => Promise<boolean>, signal: AbortSignal): Promise<string | null> {
@@ -139,14 +143,23 @@ export class BatchCarrier implements Carrier {
         if (row.record.cause !== cause) await row.change({ cause });
       },
     };
-    return stopForCertain(this.#cluster, doomed, this.#patience, succeeded, signal);
+    return stopForCertain(this.#cluster, doomed, this.#patience, succeeded, signal).finally(() => this.#finish(signal));
   }
 
   async copyLog(signal: AbortSignal): Promise<void> {
     if (this.#row.record.batchId !== null) await this.#row.copyWholeLog(signal);
   }
 
-  linger(signal: AbortSignal): Promise<void> {
-    return linger(this.#cluster, this.#row, this.#patience, signal);
+  async linger(signal: AbortSignal): Promise<void> {
+    await linger(this.#cluster, this.#row, this.#patience, signal);
+    await this.#finish(signal);
+  }
+
+  /** The application is over: the rest of what its driver printed, and where its history is. */
+  async #finish(signal: AbortSignal): Promise<void> {
+    await this.#logs?.finish(signal);
+    const { appId, historyUrl } = this.#row.record;
+    const page = appId === null ? null : (this.#cluster.historyServer?.pageOf(appId) ?? null);
+    if (page !== null && historyUrl === null) await this.#row.change({ historyUrl: page });
   }
 }

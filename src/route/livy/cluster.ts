@@ -11,8 +11,10 @@ import { isSame, readBatchList, type Wanted } from "./batch-list.ts";
 import { Breaker } from "./breaker.ts";
 import type { LivyBatch, LivyClient } from "./client.ts";
 import { createLivyClient } from "./client.ts";
+import { DriverLogs } from "./driver-logs.ts";
 import { createEndpoint, type Endpoint, type EndpointAccess, type EndpointOptions } from "./endpoint.ts";
 import { LivyFailure, livyFailureOf } from "./errors.ts";
+import { createHistoryServer, type HistoryServer } from "./history-server.ts";
 import { type GatewayObserver, NO_OBSERVER, observed } from "./observer.ts";
 import { createResourceManager, type ResourceManager } from "./resource-manager.ts";
 import type { SessionPoolStatus, SessionsConfig } from "./session-request.ts";
@@ -26,6 +28,8 @@ export interface ClusterConfig extends EndpointAccess {
   readonly url: string;
   /** YARN's ResourceManager. Without it, what Livy forgets is waited for a stated time only. */
   readonly resourceManager?: EndpointAccess & { readonly url: string };
+  /** Spark's History Server: asked what the ResourceManager does not know any more. */
+  readonly historyServer?: EndpointAccess & { readonly url: string };
   readonly labels?: Readonly<Record<string, string>>;
   /** Most submissions of ours alive at once, default 16. */
   readonly maxLive?: number;
@@ -120,6 +124,9 @@ export class Cluster implements AsyncDisposable {
   readonly observer: GatewayObserver;
   readonly client: LivyClient;
   readonly resourceManager: ResourceManager | null;
+  /** Null where no ResourceManager is configured. */
+  readonly driverLogs: DriverLogs | null;
+  readonly historyServer: HistoryServer | null;
   readonly admission: Admission;
   readonly #watched = new Map<string, Watched>();
   readonly #stop = new AbortController();
@@ -152,6 +159,11 @@ export class Cluster implements AsyncDisposable {
       config.resourceManager === undefined
         ? null
         : createResourceManager({ cluster: name, ...config.resourceManager, ...(user ? { user } : {}) }, connect);
+    this.driverLogs = this.resourceManager === null ? null : new DriverLogs(clock, this.resourceManager);
+    this.historyServer =
+      config.historyServer === undefined
+        ? null
+        : createHistoryServer({ cluster: name, ...config.historyServer }, connect);
     this.admission = new Admission(clock, name, limitsOf(config), {
       obstacle: () => this.obstacle,
       trial: () =>
@@ -334,7 +346,9 @@ export class Cluster implements AsyncDisposable {
     this.#wakeLoop?.();
     this.#callOffProbe?.();
     this.admission.close();
-    await Promise.all([this.client[Symbol.asyncDispose](), this.resourceManager?.[Symbol.asyncDispose]()]);
+    this.driverLogs?.close();
+    const servers = [this.client, this.resourceManager, this.historyServer];
+    await Promise.all(servers.map((server) => server?.[Symbol.asyncDispose]()));
   }
 
   async #until(watched: Watched, ms: number, signal: AbortSignal): Promise<void> {

@@ -15,14 +15,21 @@ const HEADERS: ReadonlySet<string> = new Set(["stdout:", "stderr:", DIAGNOSTICS]
 export interface TailNews {
   /** Lines not seen before, in order. */
   readonly lines: readonly string[];
+  /** YARN's diagnostics, where they are others than before: all of them. */
+  readonly diagnostics: readonly string[];
   /** Nothing joins what was seen before to this: lines in between may be missing; a longer look can tell. */
   readonly gap: boolean;
 }
 
 /** Remembers the end of one log. */
 export class LogTail {
-  #seen: readonly string[] = [];
+  #seen: readonly string[];
   #diagnostics = "";
+
+  /** @param known lines that were copied before, oldest first */
+  constructor(known: readonly string[] = []) {
+    this.#seen = known.slice(-KEPT);
+  }
 
   /** The last lines seen, diagnostics included. */
   get lines(): readonly string[] {
@@ -36,13 +43,13 @@ export class LogTail {
     const known = first ? 0 : knownOf(this.#seen, output);
     const older = !first && known === 0 && contains(this.#seen, output);
     const gap = first ? tail.length >= SHOWN : known === 0 && output.length > 0 && !older;
-    if (gap && !accept) return { lines: [], gap };
+    if (gap && !accept) return { lines: [], diagnostics: [], gap };
     const fresh = older ? [] : output.slice(known);
     this.#seen = [...this.#seen, ...fresh].slice(-KEPT);
     const said = diagnostics.join("\n");
     const news = said !== "" && said !== this.#diagnostics ? diagnostics : [];
     if (said !== "") this.#diagnostics = said;
-    return { lines: [...fresh, ...news], gap };
+    return { lines: fresh, diagnostics: news, gap };
   }
 }
 

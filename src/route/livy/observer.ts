@@ -9,7 +9,7 @@ import type { FailureClass, SubmissionRecord } from "../../evaluate/ports.ts";
 import type { Endpoint, EndpointOptions } from "./endpoint.ts";
 
 /** One of the servers of a cluster. */
-export type ClusterServer = "livy" | "resource_manager" | "node_manager" | "history_server" | "log_server";
+export type ClusterServer = "livy" | "resource_manager" | "node_manager" | "history_server";
 
 /** One request to a server of a cluster, after its end. */
 export interface ClusterRequest {
@@ -117,7 +117,6 @@ const SERVERS: Readonly<Record<string, ClusterServer>> = {
   resourceManager: "resource_manager",
   NodeManager: "node_manager",
   historyServer: "history_server",
-  logServer: "log_server",
 };
 
 /** Parts of paths that are the same for everybody; all others stand for something. */

@@ -1,11 +1,12 @@
 /**
- * YARN's ResourceManager and NodeManager over REST (https://hadoop.apache.org/docs/stable/hadoop-yarn/hadoop-yarn-site/ResourceManagerRest.html): the second witness of a submission's fate.
+ * YARN's ResourceManager over REST (https://hadoop.apache.org/docs/stable/hadoop-yarn/hadoop-yarn-site/ResourceManagerRest.html): the second witness of a submission's fate.
  *
  * Tags are stored in lower case and stay searchable as long as the ResourceManager remembers the application.
  */
 
 import { Code, FiresteelError } from "../../errors.ts";
 import { type Answer, createEndpoint, type Endpoint, type EndpointAccess, type EndpointOptions } from "./endpoint.ts";
+import { createNodeLogs, type NodeLogs, nodeConnector } from "./node-logs.ts";
 
 /** An application as the ResourceManager knows it. */
 export interface YarnApplication {
@@ -29,8 +30,8 @@ export interface ResourceManager extends AsyncDisposable {
   find(appId: string, signal?: AbortSignal): Promise<YarnApplication | null>;
   /** Asks for an application's end; its state tells later whether it came. */
   kill(appId: string, signal?: AbortSignal): Promise<void>;
-  /** The last bytes of the driver container's `stdout` (Python's tracebacks are there); null when they cannot be had. */
-  driverOutput(application: YarnApplication, bytes: number, signal?: AbortSignal): Promise<string | null>;
+  /** What the NodeManagers have of containers' logs. They are reached as the ResourceManager is, and shown its credentials. */
+  readonly logs: NodeLogs;
 }
 
 /** Whether an application has ended, however. */
@@ -56,6 +57,7 @@ export function createResourceManager(
 ): ResourceManager {
   const how = { ...access, timeOuts: { ...TIME_OUTS, ...access.timeOuts }, connections: 4 };
   const endpoint = connect({ cluster, setting: "resourceManager", url, ...how });
+  const logs = createNodeLogs(nodeConnector({ cluster, ...how }, connect));
 
   async function ask(
     method: "GET" | "PUT",
@@ -105,22 +107,10 @@ export function createResourceManager(
       const as = user === undefined ? "" : `?user.name=${encodeURIComponent(user)}`;
       await ask("PUT", `/apps/${encodeURIComponent(appId)}/state${as}`, signal, { state: "KILLED" });
     },
-    driverOutput: async (application, bytes, signal) => {
-      const place = containerOf(application.logsUrl);
-      if (place === null) return null;
-      // Another host for every node, asked once in a while: not worth keeping connections.
-      const node = connect({ cluster, setting: "NodeManager", url: place.origin, ...how, connections: 1 });
-      try {
-        const path = `/ws/v1/node/containers/${place.container}/logs/stdout?size=-${bytes}`;
-        const { status, text } = await node.request("GET", path, { signal, headers: { accept: "text/plain" } });
-        return status === 200 ? stripFrame(text) : null;
-      } catch {
-        return null; // The node may be the very thing that was lost; the caller says so in its own words.
-      } finally {
-        await node[Symbol.asyncDispose]();
-      }
+    logs,
+    [Symbol.asyncDispose]: async () => {
+      await Promise.all([endpoint[Symbol.asyncDispose](), logs[Symbol.asyncDispose]()]);
     },
-    [Symbol.asyncDispose]: () => endpoint[Symbol.asyncDispose](),
   };
 }
 
@@ -135,20 +125,4 @@ function toApplication(json: unknown): YarnApplication {
     trackingUrl: text("trackingUrl"),
     logsUrl: text("amContainerLogs"),
   };
-}
-
-/** `http://node:8042/node/containerlogs/<container>/<user>` taken apart. */
-function containerOf(logsUrl: string | null): { readonly origin: string; readonly container: string } | null {
-  if (logsUrl === null) return null;
-  const url = URL.parse(logsUrl);
-  const container = url?.pathname.split("/").find((part) => part.startsWith("container_"));
-  return url && container ? { origin: url.origin, container } : null;
-}
-
-/** The NodeManager frames a log with its name, length and "End of LogType"; only what is between them is the log. */
-function stripFrame(text: string): string {
-  const start = text.indexOf("LogContents:");
-  const end = text.lastIndexOf("\nEnd of LogType:");
-  const content = start < 0 ? text : text.slice(start + "LogContents:".length, end < 0 ? undefined : end);
-  return content.replace(/^\r?\n/, "").trimEnd();
 }

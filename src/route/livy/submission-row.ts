@@ -2,10 +2,10 @@
  * The durable row of a submission and what is told of it: changes are written before they are acted on.
  */
 
-import type { LogSource, SubmissionRecord, SubmissionState, SubmissionStore } from "../../evaluate/ports.ts";
+import { LogSource, type SubmissionRecord, type SubmissionState, type SubmissionStore } from "../../evaluate/ports.ts";
 import type { LivyBatch } from "./client.ts";
 import type { Cluster } from "./cluster.ts";
-import { LogTail } from "./log-tail.ts";
+import { LogTail, type TailNews } from "./log-tail.ts";
 import { observeChange } from "./observer.ts";
 
 /** What may change of a row. */
@@ -22,7 +22,9 @@ const NOTE_MS = 300;
 export class SubmissionRow {
   readonly #store: SubmissionStore;
   readonly #cluster: Cluster;
-  readonly #tail = new LogTail();
+  #tail = new LogTail();
+  /** Another process may have copied some of the log. */
+  #adopted: boolean;
   readonly #listeners = new Set<(line: string) => void>();
   #record: SubmissionRecord;
   #told = "";
@@ -37,10 +39,16 @@ export class SubmissionRow {
     this.#cluster = cluster;
     this.#record = record;
     this.#followed = followed;
+    this.#adopted = record.batchId !== null;
   }
 
   get record(): SubmissionRecord {
     return this.#record;
+  }
+
+  /** What is known of spark-submit's log: as much as Livy keeps. */
+  get log(): readonly string[] {
+    return this.#tail.lines;
   }
 
   /** The last lines of the log. */
@@ -123,19 +131,41 @@ export class SubmissionRow {
     const log = await this.#cluster.client
       .batchLog(this.#record.livyName, WHOLE_LOG, undefined, signal)
       .catch(() => null);
-    if (log !== null) await this.append(this.#tail.take(log.lines, true).lines);
+    if (log !== null) await this.#takeLog(log.lines);
   }
 
-  /** Appends lines to the stored log. */
-  async append(lines: readonly string[], source?: LogSource): Promise<void> {
-    if (lines.length > 0) await this.#store.appendLog(this.#record.id, lines, source);
+  /** Appends lines of one source to the stored log; with `replace` those that are there go first. */
+  async append(
+    lines: readonly string[],
+    source: LogSource = LogSource.submit,
+    replace: boolean = false,
+  ): Promise<void> {
+    if (lines.length > 0) await this.#store.appendLog(this.#record.id, lines, source, replace);
   }
 
   async #copyLog(batch: LivyBatch): Promise<void> {
-    const { lines, gap } = this.#tail.take(batch.log, false);
-    if (!gap) return this.append(lines);
+    if (this.#adopted) await this.#knowLog();
+    const news = this.#tail.take(batch.log, false);
+    if (!news.gap) return this.#append(news);
     const log = await this.#cluster.client.batchLog(this.#record.livyName, WHOLE_LOG).catch(() => null);
-    return this.append(this.#tail.take(log?.lines ?? batch.log, true).lines);
+    return this.#takeLog(log?.lines ?? batch.log);
+  }
+
+  async #takeLog(lines: readonly string[]): Promise<void> {
+    if (this.#adopted) await this.#knowLog();
+    return this.#append(this.#tail.take(lines, true));
+  }
+
+  /** Goes on after the lines that were copied before this process kept it. */
+  async #knowLog(): Promise<void> {
+    const known = await this.#store.readLog(this.#record.id, LogSource.submit);
+    if (this.#adopted) this.#tail = new LogTail(known);
+    this.#adopted = false;
+  }
+
+  async #append({ lines, diagnostics }: TailNews): Promise<void> {
+    await this.append(lines);
+    await this.append(diagnostics, LogSource.yarn, true);
   }
 
   #tellPlace(batch: LivyBatch): void {

@@ -1,11 +1,15 @@
 /**
  * The truth about a submission that Livy calls ended, or knows nothing of.
  *
- * Witnesses in order: the manifest (proves success or tells the exception), YARN's ResourceManager, and last Livy with a stated wait, because Livy says `dead` also when it merely failed to ask.
+ * Witnesses in order: the manifest (proves success or tells the exception), YARN's ResourceManager, Spark's History Server (proves an end and its time, and no success), and last Livy with a stated wait, because Livy says `dead`
+ * also when it merely failed to ask.
  */
 
 import type { SubmissionFailure, SubmissionState } from "../../evaluate/ports.ts";
 import type { Cluster } from "./cluster.ts";
+import type { DriverOutput } from "./driver-logs.ts";
+import { failureOfSubmit, failureOnYarn } from "./failure-report.ts";
+import type { HistoryApplication } from "./history-server.ts";
 import type { Patience } from "./patience.ts";
 import { hasEnded, type YarnApplication } from "./resource-manager.ts";
 import type { SubmissionRow } from "./submission-row.ts";
@@ -19,13 +23,14 @@ export type Verdict =
   | { readonly kind: "wait"; readonly state?: SubmissionState; readonly why: string }
   | { readonly kind: "ended"; readonly state: "failed" | "killed"; readonly failure: SubmissionFailure };
 
-/** Judges. `since` is when the doubt began, by the clock's `elapsed`. */
+/** Judges. `since` is when the doubt began, by the clock's `elapsed`; `output` copies the rest of what the driver printed. */
 export async function judge(
   cluster: Cluster,
   row: SubmissionRow,
   claim: Claim,
   since: number,
   patience: Patience,
+  output: () => Promise<DriverOutput>,
   signal: AbortSignal,
 ): Promise<Verdict> {
   const doubtMs = cluster.clock.elapsed() - since;
@@ -55,8 +60,17 @@ export async function judge(
           kind: "wait",
           why: `${livy}; the ResourceManager says ${application.finalStatus}; looking for the manifest`,
         };
-      return ended(await failureOnYarn(cluster, row, application, signal), application.state === "KILLED");
+      const printed = await output();
+      await row.append(application.diagnostics.trim().split("\n"), "yarn", true);
+      return ended(failureOnYarn(application, printed, row.record.location), application.state === "KILLED");
     }
+  }
+  const history = await findInHistory(cluster, row, signal);
+  if (history?.completed === true) {
+    if (doubtMs < patience.endMs)
+      return { kind: "wait", why: `${livy}; the Spark History Server says that it ended; looking for the manifest` };
+    await output();
+    return ended(await failureInHistory(cluster, row, history, signal), claim === "killed");
   }
   if (claim === "silent") return { kind: "wait", why: livy };
   // Without an application on YARN, `dead` means that spark-submit ended; with one that YARN cannot be asked about, Livy may be wrong.
@@ -69,7 +83,44 @@ export async function judge(
       why: `${livy}; waiting ${Math.round(waitMs / 1000)} s for a sign of it`,
     };
   }
-  return ended(failureWithoutYarn(row, claim), claim === "killed");
+  await row.copyWholeLog(signal);
+  return ended(failureOfSubmit(row.log, row.record.livyName, claim, row.record.location), claim === "killed");
+}
+
+/** What the History Server says of a submission's application, for those that YARN does not know any more; null where nobody can be asked or nothing is known. */
+async function findInHistory(
+  cluster: Cluster,
+  row: SubmissionRow,
+  signal: AbortSignal,
+): Promise<HistoryApplication | null> {
+  const { appId, historyUrl } = row.record;
+  if (cluster.historyServer === null || appId === null) return null;
+  try {
+    const found = await cluster.historyServer.find(appId, signal);
+    if (found !== null && found.url !== historyUrl) await row.change({ historyUrl: found.url });
+    return found;
+  } catch (error) {
+    signal.throwIfAborted();
+    // It is no witness that anything depends on: without it, time decides.
+    row.tell(`${(error as Error).message}`);
+    return null;
+  }
+}
+
+async function failureInHistory(
+  cluster: Cluster,
+  row: SubmissionRow,
+  { id, endedAt }: HistoryApplication,
+  signal: AbortSignal,
+): Promise<SubmissionFailure> {
+  const reason = await cluster.historyServer?.failure(id, signal).catch(() => null);
+  const at = endedAt === null ? "" : ` at ${new Date(endedAt).toISOString()}`;
+  const stage = reason ? `; a stage failed: ${reason.split("\n", 1)[0]}` : "";
+  return {
+    class: "cluster",
+    type: "ManifestMissing",
+    message: `${id} ended${at}, as the Spark History Server says, and left no manifest in ${row.record.location}; whether it did its work nobody can tell${stage}`,
+  };
 }
 
 /** An application: by its id, else by its tag. */
@@ -88,89 +139,4 @@ export async function findApplication(
 
 function ended(failure: SubmissionFailure, killed: boolean): Verdict {
   return { kind: "ended", state: killed ? "killed" : "failed", failure };
-}
-
-async function failureOnYarn(
-  cluster: Cluster,
-  row: SubmissionRow,
-  application: YarnApplication,
-  signal: AbortSignal,
-): Promise<SubmissionFailure> {
-  const words = application.diagnostics.trim();
-  if (application.state === "KILLED") {
-    // Somebody stopped it on purpose; starting it again would work against them.
-    const onPurpose = /killed by user|killed by/i.test(words);
-    return {
-      class: onPurpose ? "user" : "cluster",
-      type: "ApplicationKilled",
-      message: `${application.id} was killed on the cluster: ${words || "no reason was given"}`,
-    };
-  }
-  if (application.state === "FAILED" && REFUSED.test(words))
-    return { class: "submit", type: "ApplicationRefused", message: words };
-  const output = await cluster.resourceManager?.driverOutput(application, 4_000, signal);
-  const python = output ? lastTraceback(output) : null;
-  if (output) await row.append(["driver's stdout:", ...output.split("\n")]);
-  if (application.finalStatus === "SUCCEEDED") {
-    return {
-      class: "cluster",
-      type: "ManifestMissing",
-      message: `${application.id} ended well and left no manifest in ${row.record.location}`,
-    };
-  }
-  // A job that fails by itself says so in its manifest; without one the driver was stopped from outside or could not even start.
-  return {
-    class: "cluster",
-    type: python?.type ?? "ApplicationFailed",
-    message: python?.message ?? `${application.id} failed: ${words || "no reason was given"}`,
-    ...(python ? { traceback: python.text } : {}),
-  };
-}
-
-/** What spark-submit and YARN say when it is the request that is wrong, not the cluster. */
-const REFUSED =
-  /IllegalArgumentException|InvalidResourceRequestException|AccessControlException|FileNotFoundException|ClassNotFoundException|SparkException: (Cluster|Only|Cannot load|Dynamic|Application)|does not exist|unknown queue|InvalidInputException/;
-
-function failureWithoutYarn(row: SubmissionRow, claim: Claim): SubmissionFailure {
-  const log = row.logTail;
-  const at = log.findLastIndex((line) => /^Exception in thread "main" /.test(line));
-  const thrown = at < 0 ? null : log[at]!.replace(/^Exception in thread "main" /, "");
-  if (claim === "gone") {
-    return {
-      class: "cluster",
-      type: "SubmissionLost",
-      message: `batch ${row.record.livyName} is not known to Livy, left no manifest, and has no application that could be found`,
-    };
-  }
-  if (claim === "success")
-    return {
-      class: "cluster",
-      type: "ManifestMissing",
-      message: `batch ${row.record.livyName} ended well and left no manifest in ${row.record.location}`,
-    };
-  if (thrown !== null) {
-    const [type = "", ...rest] = thrown.split(": ");
-    return { class: REFUSED.test(thrown) ? "submit" : "cluster", type, message: rest.join(": ") || thrown };
-  }
-  const python = lastTraceback(log.join("\n"));
-  const words = log.findLast((line) => line.trim() !== "") ?? "its log is empty";
-  return {
-    class: "cluster",
-    type: python?.type ?? "BatchFailed",
-    message: python?.message ?? `batch ${row.record.livyName} is ${claim}: ${words}`,
-    ...(python ? { traceback: python.text } : {}),
-  };
-}
-
-/** The last Python traceback in a text, taken apart. */
-export function lastTraceback(
-  text: string,
-): { readonly type: string; readonly message: string; readonly text: string } | null {
-  const start = text.lastIndexOf("Traceback (most recent call last):");
-  if (start < 0) return null;
-  const lines = text.slice(start).split("\n");
-  const end = lines.findIndex((line, i) => i > 0 && /^[A-Za-z_]/.test(line));
-  if (end < 0) return null;
-  const [, type = "", message = ""] = /^([\w.]+)(?:: ?(.*))?$/.exec(lines[end]!) ?? [null, lines[end]!, ""];
-  return { type, message: message || type, text: lines.slice(0, end + 1).join("\n") };
 }

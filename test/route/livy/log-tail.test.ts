@@ -27,18 +27,28 @@ describe("a log seen through its tail", () => {
   it("gives nothing for the same tail, and the diagnostics when they change", () => {
     const tail = new LogTail();
     expect(tail.take([...HEAD, "a", "b", ...FOOT], false).lines).toEqual(["a", "b"]);
-    expect(tail.take([...HEAD, "a", "b", ...FOOT], false)).toEqual({ lines: [], gap: false });
-    expect(tail.take([...HEAD, "a", "b", "c", ...FOOT, "waiting for a container"], false).lines).toEqual([
-      "c",
-      "waiting for a container",
-    ]);
-    expect(tail.take([...HEAD, "a", "b", "c", ...FOOT, "waiting for a container"], false).lines).toEqual([]);
+    expect(tail.take([...HEAD, "a", "b", ...FOOT], false)).toEqual({ lines: [], diagnostics: [], gap: false });
+    const waiting = [...HEAD, "a", "b", "c", ...FOOT, "waiting for a container"];
+    expect(tail.take(waiting, false)).toEqual({ lines: ["c"], diagnostics: ["waiting for a container"], gap: false });
+    expect(tail.take(waiting, false)).toEqual({ lines: [], diagnostics: [], gap: false });
     expect(tail.lines).toEqual(["a", "b", "c", "waiting for a container"]);
   });
 
   it("takes an older look for nothing new", () => {
     const tail = new LogTail();
     tail.take(["a", "b", "c"], false);
-    expect(tail.take(["a", "b"], false)).toEqual({ lines: [], gap: false });
+    expect(tail.take(["a", "b"], false)).toEqual({ lines: [], diagnostics: [], gap: false });
+  });
+
+  it("goes on after what another process has copied, each line once", () => {
+    const log = Array.from({ length: 250 }, (_, i) => `line ${i}`);
+    const before = new LogTail();
+    before.take([...HEAD, ...log.slice(0, 120), ...FOOT, "waiting"], true);
+    // The one that takes it up knows what is stored: the lines without YARN's words.
+    const after = new LogTail(log.slice(0, 120));
+    expect(after.take([...HEAD, ...log.slice(-200), ...FOOT], true)).toMatchObject({
+      lines: log.slice(120),
+      gap: false,
+    });
   });
 });
