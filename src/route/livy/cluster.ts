@@ -292,7 +292,8 @@ export class Cluster implements AsyncDisposable {
       kind !== LivyFailure.unreachable &&
       kind !== LivyFailure.noAnswer &&
       kind !== LivyFailure.server &&
-      kind !== LivyFailure.unauthorized
+      kind !== LivyFailure.unauthorized &&
+      kind !== LivyFailure.forbidden
     )
       return;
     this.#breaker.failed();

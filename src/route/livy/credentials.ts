@@ -2,6 +2,9 @@
  * What a cluster's servers are shown so that they let us in.
  *
  * Secrets that change are read when they are needed: a file at every request, a command's output again after a stated time and whenever a server says 401, a provider at every request (SPNEGO's tokens are good for one).
+ *
+ * A server that let us in may give a cookie for that: Hadoop's filter, which Livy, YARN and HDFS have in front of them, gives `hadoop.auth`, signed, good for ten hours or until the server starts again. Where it was given for a ticket or a password it is
+ * shown from then on, to that server alone, until it is refused. Without it a cluster under Kerberos or LDAP would cost a ticket or a log-in at every tick.
  */
 
 import { execFile } from "node:child_process";
@@ -54,12 +57,31 @@ export type ClusterAuth =
   | { readonly kind: "bearer"; readonly tokenCommand: readonly string[]; readonly refreshMs?: number }
   | { readonly kind: "provider"; readonly headers: HeaderProvider };
 
-/** Where the headers of one cluster's requests come from. */
+/** What of an answer decides whether credentials were good. */
+export interface Shown {
+  readonly statusCode: number;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  /** Of an answer that is thrown away. */
+  readonly body: { dump(): Promise<unknown> };
+}
+
+/** What lets the requests to one cluster in. */
 export interface Credentials {
+  /**
+   * Sends a request with headers that let it in, and once more with others when it is answered with 401: a filter in front says that before the request has any effect. Rejects with `permission_denied` when
+   * there are no headers to show; then nothing was sent.
+   */
+  show<A extends Shown>(
+    request: Omit<HeaderRequest, "again">,
+    send: (headers: Readonly<Record<string, string>>) => Promise<A>,
+  ): Promise<A>;
+}
+
+/** Where headers come from. */
+interface Source {
   /** Whether other headers can come after a 401. */
   readonly renewable: boolean;
-  /** Rejects with `permission_denied` when they cannot be had. */
-  headers: HeaderProvider;
+  readonly headers: HeaderProvider;
 }
 
 const COMMAND_MS = 30_000;
@@ -71,8 +93,53 @@ export function createCredentials(
   auth: ClusterAuth,
   details: Readonly<Record<string, unknown>> = {},
 ): Credentials {
-  const orDenied = orDeniedFor(subject, details);
-  const fixed = (headers: Readonly<Record<string, string>>): Credentials => ({
+  const { renewable, headers } = sourceOf(auth, orDeniedFor(subject, details));
+  /** By the server's origin. */
+  const kept = new Map<string, Kept>();
+  return {
+    show: async (request, send) => {
+      const { origin } = new URL(request.url);
+      const ask = async (again: boolean) => {
+        const own = await headers({ ...request, again });
+        const answer = await send(own);
+        const cookie = hadoopCookie(answer.headers["set-cookie"]);
+        const [scheme] = (own["authorization"] ?? "").split(" ");
+        if (cookie !== null && (scheme === "Negotiate" || scheme === "Basic"))
+          kept.set(origin, { cookie, beside: scheme === "Basic" });
+        return answer;
+      };
+      const known = kept.get(origin);
+      if (known !== undefined) {
+        const { cookie, beside } = known;
+        const answer = await send({ ...(beside ? await headers({ ...request, again: false }) : {}), cookie });
+        if (answer.statusCode !== 401) return answer;
+        await answer.body.dump();
+        if (kept.get(origin) === known) kept.delete(origin);
+      }
+      const answer = await ask(false);
+      if (answer.statusCode !== 401 || !renewable) return answer;
+      await answer.body.dump();
+      return ask(true);
+    },
+  };
+}
+
+/** A cookie of Hadoop's filter. */
+interface Kept {
+  readonly cookie: string;
+  /** It is shown beside what it was given for, which costs nothing. */
+  readonly beside: boolean;
+}
+
+/** The cookie of Hadoop's filter in an answer, as it is sent back; null where there is none or it is taken away. */
+function hadoopCookie(setCookie: string | readonly string[] | undefined): string | null {
+  const lines = typeof setCookie === "string" ? [setCookie] : (setCookie ?? []);
+  const pair = lines.map((line) => line.split(";")[0]!).find((one) => one.startsWith("hadoop.auth="));
+  return pair === undefined || pair === "hadoop.auth=" ? null : pair;
+}
+
+function sourceOf(auth: ClusterAuth, orDenied: OrDenied): Source {
+  const fixed = (headers: Readonly<Record<string, string>>): Source => ({
     renewable: false,
     headers: () => headers,
   });
@@ -124,7 +191,7 @@ function secretOf(text: string, origin: string): string {
   return secret;
 }
 
-function fromCommand(orDenied: OrDenied, command: readonly string[], refreshMs: number): Credentials {
+function fromCommand(orDenied: OrDenied, command: readonly string[], refreshMs: number): Source {
   const [program = "", ...args] = command;
   let token: Promise<string> | null = null;
   let until = 0;

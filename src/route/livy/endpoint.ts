@@ -54,6 +54,8 @@ export interface EndpointOptions extends EndpointAccess {
 export interface Answer {
   readonly status: number;
   readonly contentType: string;
+  /** Where it sends us, without what would be secret in it; empty where it does not. */
+  readonly location: string;
   readonly text: string;
 }
 
@@ -103,9 +105,8 @@ export function createEndpoint(options: EndpointOptions): Endpoint {
   return {
     url,
     request: async (method, path, { signal, body, headers } = {}) => {
-      const ask = async (again: boolean): Promise<Answer> => {
-        const own = await credentials.headers({ method, url: url + path, again, signal: signal ?? null });
-        const answer = await pool.request({
+      const answer = await credentials.show({ method, url: url + path, signal: signal ?? null }, (own) =>
+        pool.request({
           method,
           path: prefix + path,
           headers: {
@@ -118,13 +119,15 @@ export function createEndpoint(options: EndpointOptions): Endpoint {
           body: body === undefined ? null : JSON.stringify(body),
           signal: signal ?? null,
           headersTimeout: method === "DELETE" ? 2 * headersMs : headersMs,
-        });
-        const { statusCode: status, headers: got } = answer;
-        return { status, contentType: String(got["content-type"] ?? ""), text: await answer.body.text() };
+        }),
+      );
+      const { statusCode: status, headers: got } = answer;
+      return {
+        status,
+        contentType: String(got["content-type"] ?? ""),
+        location: String(got["location"] ?? "").replace(/[?#].*/, ""),
+        text: await answer.body.text(),
       };
-      const answer = await ask(false);
-      // A filter in front refused it before it had any effect.
-      return answer.status === 401 && credentials.renewable ? await ask(true) : answer;
     },
     [Symbol.asyncDispose]: () => pool.destroy(),
   };

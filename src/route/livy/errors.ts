@@ -6,6 +6,7 @@
  */
 
 import { Code, FiresteelError } from "../../errors.ts";
+import type { Answer } from "./endpoint.ts";
 
 /** What went wrong with a request, as far as it decides what to do next. */
 export const LivyFailure = {
@@ -15,8 +16,10 @@ export const LivyFailure = {
   tooManySessions: "tooManySessions",
   /** The request itself is refused; nothing was submitted, though Livy may keep a batch of that name that never starts. */
   rejected: "rejected",
-  /** Credentials are missing or not enough. */
+  /** There are no credentials, or none that are good now: nobody is let in, whatever he asks for. */
   unauthorized: "unauthorized",
+  /** We are known, and may not do this. */
+  forbidden: "forbidden",
   /** The batch does not exist, was deleted, or was forgotten. */
   notFound: "notFound",
   /** A 5xx or an answer that makes no sense: whether the request had an effect is not known. */
@@ -77,12 +80,20 @@ export function wordsOf(status: number, body: string, contentType = ""): string 
   }
 }
 
+/** Whether the body of an error has one of the two forms that Livy gives what it says itself: `{"msg": ...}` and a JSON string. */
+function isLivys(body: string): boolean {
+  try {
+    const json = JSON.parse(body) as unknown;
+    return typeof json === "string" || typeof (json as { msg?: unknown } | null)?.msg === "string";
+  } catch {
+    return false;
+  }
+}
+
 /** The error for an answer with a status that is not 2xx. */
 export function errorOfAnswer(
   subject: RequestSubject,
-  status: number,
-  body: string,
-  contentType: string,
+  { status, text: body, contentType, location }: Answer,
 ): FiresteelError {
   const words = wordsOf(status, body, contentType);
   const make = (code: Code, kind: LivyFailure, says = "refused") =>
@@ -90,14 +101,24 @@ export function errorOfAnswer(
       details: { kind, cluster: subject.cluster, status, words },
     });
   if (status >= 500 || status === 408) return make(Code.unavailable, LivyFailure.server, "failed at");
-  if (status === 401 || status === 403 || status === 407) return make(Code.permissionDenied, LivyFailure.unauthorized);
-  if (status === 404) return make(Code.notFound, LivyFailure.notFound, "does not know");
+  if (status === 401 || status === 407) return make(Code.permissionDenied, LivyFailure.unauthorized);
+  if (status === 403) return make(Code.permissionDenied, LivyFailure.forbidden);
+  // A proxy whose backend is away, or whose path is wrong, says 404 too: that is no word about a batch.
+  if (status === 404)
+    return isLivys(body)
+      ? make(Code.notFound, LivyFailure.notFound, "does not know")
+      : make(Code.unavailable, LivyFailure.server, "has something before it that does not know the path of");
   if (status === 429 || /too many sessions/i.test(words))
     return make(Code.resourceExhausted, LivyFailure.tooManySessions);
   // 0.6 to 0.9: "[Rejected, Reason: ]Duplicate session name: Some(x) for session 9".
   if (/duplicate session name/i.test(words)) return make(Code.alreadyExists, LivyFailure.duplicateName);
   // A log-in page in front of the server answers with a redirect; following it would post to somewhere else.
-  if (status >= 300 && status < 400) return make(Code.permissionDenied, LivyFailure.unauthorized, "redirected");
+  if (status >= 300 && status < 400)
+    return make(
+      Code.permissionDenied,
+      LivyFailure.unauthorized,
+      `sends us to ${location || "elsewhere"} instead of answering`,
+    );
   return make(Code.invalidArgument, LivyFailure.rejected);
 }
 

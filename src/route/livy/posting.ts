@@ -57,11 +57,13 @@ export async function post(
       cluster.admission.tooMany();
       cluster.observer.throttled(cluster.config.name);
       return { kind: "again", why: wordsOf(error), counts: false, answered: true };
+    // What lets nobody in is no judgement of this request: it waits for better credentials as it waits for a server that is down.
     case LivyFailure.unreachable:
+    case LivyFailure.unauthorized:
       cluster.failed(error);
       return { kind: "again", why: cluster.trouble, counts: false, answered: false };
     case LivyFailure.rejected:
-    case LivyFailure.unauthorized:
+    case LivyFailure.forbidden:
     case LivyFailure.notFound:
       await sweepZombie(cluster, name, patience, signal);
       return { kind: "refused", error };

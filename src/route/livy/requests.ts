@@ -48,7 +48,7 @@ export function createRequests(
         throw errorOfFailure(subject, reason, signal?.aborted ?? false);
       }
       const { status, text, contentType } = answer;
-      if (status < 200 || status > 299) throw errorOfAnswer(subject, status, text, contentType);
+      if (status < 200 || status > 299) throw errorOfAnswer(subject, answer);
       try {
         const json = JSON.parse(text) as unknown;
         if (typeof json === "object" && json !== null && !Array.isArray(json)) return json as Json;

@@ -7,10 +7,10 @@
 
 import { request as httpRequest } from "node:http";
 import { request as httpsRequest } from "node:https";
-import { text } from "node:stream/consumers";
+import { text as textOf } from "node:stream/consumers";
 import { Agent, type Dispatcher } from "undici";
 import { Code, FiresteelError } from "../../errors.ts";
-import { createCredentials } from "../livy/credentials.ts";
+import { createCredentials, type Shown } from "../livy/credentials.ts";
 import { connectWith, type EndpointAccess, readTls } from "../livy/endpoint.ts";
 import { pauseBefore } from "./digest-stream.ts";
 import { escapePath } from "./location.ts";
@@ -103,8 +103,10 @@ export class WebHdfs {
     const to = await this.#locationIn(answer, url, subject);
     if (to === null) throw remoteError(subject, answer.statusCode, "answered CREATE without naming where to write");
     // Not undici, which fails at the `100 Continue` that a DataNode sends without being asked for it.
-    const { status, body } = await this.#send(to, bytes, subject);
-    if (status >= 300) throw remoteError(subject, status, body);
+    const { statusCode, text } = await this.#show("PUT", to, subject, (headers) =>
+      this.#send(to, headers, bytes, subject),
+    );
+    if (statusCode >= 300) throw remoteError(subject, statusCode, text);
   }
 
   /** Tries again what may pass. */
@@ -154,24 +156,24 @@ export class WebHdfs {
     return typeof named === "string" && URL.canParse(named, from.href) ? new URL(named, from) : null;
   }
 
-  async #headersFor(
-    method: string,
+  /** Sends a request; to the configured hosts with our credentials. */
+  #show<A extends Shown>(
+    method: "GET" | "PUT" | "DELETE",
     url: URL,
-    signal: AbortSignal | undefined,
-    again = false,
-  ): Promise<Record<string, string>> {
-    if (!this.#origins.has(url.origin)) return {};
-    const own = await this.#credentials.headers({ method, url: url.href, again, signal: signal ?? null });
-    return { ...own, ...this.#access.headers };
+    { signal }: HdfsSubject,
+    send: (headers: Readonly<Record<string, string>>) => Promise<A>,
+  ): Promise<A> {
+    if (!this.#origins.has(url.origin)) return send({});
+    return this.#credentials.show({ method, url: url.href, signal: signal ?? null }, (own) =>
+      send({ ...own, ...this.#access.headers }),
+    );
   }
 
   /** A good answer, or the error of a bad one. */
   async #ask(method: "GET" | "PUT" | "DELETE", url: URL, subject: HdfsSubject): Promise<Answer> {
     const turn = this.#turn;
-    const send = async (again: boolean): Promise<Answer> => {
-      // What goes wrong here is not the connection's fault.
-      const headers = await this.#headersFor(method, url, subject.signal, again);
-      return this.#agent
+    const answer = await this.#show(method, url, subject, (headers) =>
+      this.#agent
         .request({
           origin: url.origin,
           path: url.pathname + url.search,
@@ -183,13 +185,8 @@ export class WebHdfs {
           subject.signal?.throwIfAborted();
           if (this.#origins.has(url.origin)) this.#next(turn);
           throw brokenConnection(subject, url.host, error);
-        });
-    };
-    let answer = await send(false);
-    if (answer.statusCode === 401 && this.#credentials.renewable && this.#origins.has(url.origin)) {
-      await answer.body.dump();
-      answer = await send(true);
-    }
+        }),
+    );
     if (answer.statusCode < 400) return answer;
     const error = remoteError(subject, answer.statusCode, await answer.body.text().catch(() => ""));
     if (error.details["standby"] === true) this.#next(turn);
@@ -210,15 +207,12 @@ export class WebHdfs {
 
   async #send(
     url: URL,
+    own: Readonly<Record<string, string>>,
     bytes: Uint8Array,
     subject: HdfsSubject,
-  ): Promise<{ readonly status: number; readonly body: string }> {
+  ): Promise<Shown & { readonly text: string }> {
     const { tls, timeOuts } = this.#access;
-    const headers = {
-      ...(await this.#headersFor("PUT", url, subject.signal)),
-      "content-type": "application/octet-stream",
-      "content-length": bytes.length,
-    };
+    const headers = { ...own, "content-type": "application/octet-stream", "content-length": bytes.length };
     const secure = url.protocol === "https:" && tls ? await readTls(tls) : {};
     const start = url.protocol === "https:" ? httpsRequest : httpRequest;
     return new Promise((resolve, reject) => {
@@ -236,7 +230,9 @@ export class WebHdfs {
           ...(subject.signal ? { signal: subject.signal } : {}),
         },
         (answer) => {
-          text(answer).then((body) => resolve({ status: answer.statusCode ?? 0, body }), fail);
+          const { statusCode = 0, headers } = answer;
+          const body = { dump: async () => {} };
+          textOf(answer).then((text) => resolve({ statusCode, headers, body, text }), fail);
         },
       );
       sending.on("error", fail);

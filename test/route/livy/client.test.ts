@@ -84,9 +84,13 @@ describe("answers of the server", () => {
       false,
       "HTTP ERROR 401 Authentication & more",
     ],
-    [403, "", "permission_denied", "unauthorized", false, "HTTP 403"],
-    [302, "", "permission_denied", "unauthorized", false, "redirected"],
+    [403, "", "permission_denied", "forbidden", false, "HTTP 403"],
+    [302, "", "permission_denied", "unauthorized", false, "sends us to elsewhere instead of answering"],
     [404, '{"msg":"Session \'7\' not found."}', "not_found", "notFound", false, "Session '7' not found."],
+    // Of a proxy: an ingress without a backend, Knox without the topology, a wrong path.
+    [404, "default backend - 404", "unavailable", "server", true, "something before it"],
+    [404, "<h2>HTTP ERROR 404</h2>", "unavailable", "server", true, "something before it"],
+    [404, '{"message":"no Route matched"}', "unavailable", "server", true, "no Route matched"],
     [500, '{"msg":"boom"}', "unavailable", "server", true, "boom"],
     [500, "", "unavailable", "server", true, "HTTP 500"],
     [

@@ -9,7 +9,7 @@ import { join } from "node:path";
 import type { TLSSocket } from "node:tls";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { ClusterAuth } from "../../../src/route/livy/credentials.ts";
+import type { ClusterAuth, HeaderProvider } from "../../../src/route/livy/credentials.ts";
 import { createEndpoint, type EndpointAccess } from "../../../src/route/livy/endpoint.ts";
 
 const TLS = fileURLToPath(new URL("../../fixtures/tls", import.meta.url));
@@ -133,6 +133,62 @@ describe("credentials", () => {
       details: { kind: "unauthorized", cluster: "c" },
     });
     expect(shown).toEqual([]);
+  });
+});
+
+/** Hadoop's filter as it was seen before Livy 0.7.1 and 0.9.0: a token is good once, and a cookie stands for it from then on. */
+describe("the cookie of Hadoop's filter", () => {
+  let secret: string;
+  let cookies: (string | undefined)[];
+
+  async function filtered(): Promise<string> {
+    secret = "s1";
+    cookies = [];
+    const used = new Set<string>();
+    const listener: RequestListener = ({ headers }, response) => {
+      shown.push(headers.authorization);
+      cookies.push(headers.cookie);
+      if (headers.cookie === `hadoop.auth="u=etl&s=${secret}"`) return response.end("{}");
+      const token = headers.authorization;
+      if (token === undefined)
+        return response.writeHead(401, { "set-cookie": "hadoop.auth=; Path=/; HttpOnly" }).end("stale");
+      if (used.has(token)) return response.writeHead(403).end("Request is a replay (34)");
+      used.add(token);
+      response.setHeader("set-cookie", ["other=1", `hadoop.auth="u=etl&s=${secret}"; Expires=x; HttpOnly`]);
+      return response.end("{}");
+    };
+    return `http://127.0.0.1:${await listen(createServer(listener))}`;
+  }
+
+  it("is shown instead of what it was given for, until it is refused", async () => {
+    const url = await filtered();
+    const again: boolean[] = [];
+    const headers: HeaderProvider = (request) => {
+      again.push(request.again);
+      return { authorization: `Negotiate ${again.length}` };
+    };
+    await using endpoint = createEndpoint({ cluster: "c", setting: "url", url, auth: { kind: "provider", headers } });
+    const status = async () => (await endpoint.request("GET", "/")).status;
+    expect([await status(), await status(), await status()]).toEqual([200, 200, 200]);
+    expect(shown).toEqual(["Negotiate 1", undefined, undefined]);
+    secret = "s2"; // The server was started again.
+    expect([await status(), await status()]).toEqual([200, 200]);
+    expect(shown.slice(3)).toEqual([undefined, "Negotiate 2", undefined]);
+    // What was refused was the cookie, not the headers of the provider.
+    expect(again).toEqual([false, false]);
+  });
+
+  it("is shown beside credentials that cost nothing, and spares the server a look at them", async () => {
+    const url = await filtered();
+    expect(await ask(url, { auth: { kind: "basic", user: "u", password: "p" } }, 2)).toEqual([200, 200]);
+    expect(cookies).toEqual([undefined, 'hadoop.auth="u=etl&s=s1"']);
+    expect(shown[1]).toBe(shown[0]);
+  });
+
+  it("is not kept where there are no credentials", async () => {
+    const url = await filtered();
+    expect(await ask(url, { headers: { authorization: "Negotiate x" } }, 2)).toEqual([200, 403]);
+    expect(cookies).toEqual([undefined, undefined]);
   });
 });
 

@@ -192,6 +192,21 @@ describe("a submission", () => {
     expect(livy.taken).toHaveLength(1);
   });
 
+  it("waits while nobody is let in, and is refused when it alone is", async () => {
+    const refuse = (status: number) => ({ when: "before", does: "answer", status, body: "who are you?" }) as const;
+    livy.faults.script("POST /batches", refuse(401), refuse(302));
+    livy.faults.script("GET /batches", refuse(401), null, refuse(401));
+    await bench.run(work(1));
+    expect(bench.lines.join("\n")).toMatch(/^waiting: .*who are you\?/m);
+    expect(livy.taken).toHaveLength(1);
+    livy.faults.script("POST /batches", refuse(403));
+    expect(await failure(bench.run(work(2)))).toMatchObject({
+      code: Code.permissionDenied,
+      message: "cluster local refused the work: who are you?",
+    });
+    expect(livy.taken).toHaveLength(1);
+  });
+
   it("survives errors while it is looked at", async () => {
     livy.plan = () => ({ runs: "ok", ms: 200 });
     livy.faults.script(
