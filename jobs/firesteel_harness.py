@@ -16,7 +16,7 @@ import time
 
 import firesteel_body
 import firesteel_outputs
-from firesteel_failure import Refused, describe
+from firesteel_failure import Lost, Refused, describe
 from firesteel_files import Files
 from firesteel_fingerprint import fingerprint, require, schema_of
 from firesteel_inputs import read, register
@@ -170,8 +170,13 @@ def _fingerprint_entry(spec, inputs):
 
 def _configure(spark, spec):
     for name, value in {**firesteel_outputs.CONF, **spec.get("conf", {})}.items():
-        if spark.conf.get(name, None) != value:
+        if spark.conf.get(name, None) == value:
+            continue
+        try:
             spark.conf.set(name, value)
+        except Exception as error:
+            # another attempt may have an application of its own, which is started with it
+            raise Lost(f"a running session cannot be given {name}: {error}") from error
 
 
 class _Phases:

@@ -22,7 +22,7 @@ class Shared:
 
     def __init__(self, spark):
         self._spark = spark
-        self._modules = set(sys.modules)
+        self._modules = dict(sys.modules)
         before = _callables()
         spark.newSession()
         # PySpark itself wraps some anew for each session
@@ -84,8 +84,10 @@ class Shared:
         return next((name + " changed" for name in now if now[name] != self._jvm[name]), None)
 
     def _forget_modules(self):
-        """Modules from places that only the statement knew: the next one may find another text there."""
-        for name in set(sys.modules) - self._modules:
+        """Modules that stand in the place of others, or come from places that only the statement knew: the next one may
+        find another text there."""
+        sys.modules.update(self._modules)
+        for name in set(sys.modules) - set(self._modules):
             origin = getattr(sys.modules[name], "__file__", None)
             if origin is None or not any(origin.startswith(place + os.sep) for place in self._path if place):
                 del sys.modules[name]

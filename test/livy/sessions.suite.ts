@@ -7,12 +7,15 @@ import { ask, type Place } from "./ask.ts";
 /** A server without sessions. */
 export interface SessionsUnderTest extends AsyncDisposable {
   readonly place: Place;
+  /** Base URL of its YARN. */
+  readonly resourceManager: Place;
 }
 
 interface Statement {
   readonly id: number;
   readonly state: string;
   readonly output: Readonly<Record<string, unknown>> | null;
+  readonly started: number;
 }
 
 const NAME = "contract-session";
@@ -187,6 +190,34 @@ export function sessionContract(title: string, open: () => Promise<SessionsUnder
       expect((await run("x")).output).toMatchObject({ data: { "text/plain": "5" } });
     });
 
+    it("calls one cancelled after 30 s whose code runs on; it has its output when that ends", async () => {
+      const paths = `/sessions/${NAME}/statements`;
+      const { id } = (await post("import time\ntime.sleep(34)")).body as Statement;
+      while ((await get<Statement>(`${paths}/${id}`)).state === "waiting") await sleep(10);
+      await call("POST", `${paths}/${id}/cancel`);
+      let early: Statement;
+      do {
+        await sleep(100);
+        early = await get<Statement>(`${paths}/${id}`);
+      } while (early.state === "cancelling");
+      expect(early).toMatchObject({ state: "cancelled", output: null, started: expect.any(Number) });
+      expect(early.started).toBeGreaterThan(0);
+      expect(await get(`/sessions/${NAME}/state`)).toMatchObject({ state: "busy" });
+      let late: Statement;
+      do {
+        await sleep(100);
+        late = await get<Statement>(`${paths}/${id}`);
+      } while (late.output === null);
+      expect(late).toMatchObject({ state: "cancelled", output: { status: "ok" } });
+      expect((await run("x")).output).toMatchObject({ data: { "text/plain": "5" } });
+    });
+
+    it("is in use when somebody connects, and shows itself", async () => {
+      const connected = await call("POST", `/sessions/${NAME}/connect`);
+      expect(connected).toMatchObject({ status: 200, body: { id: 0, name: NAME, state: "idle" } });
+      expect((await call("POST", "/sessions/77/connect")).status).toBe(404);
+    });
+
     it("remembers 100 statements", async () => {
       let last = -1;
       for (let i = 0; i < 101; i++) last = ((await post("1")).body as Statement).id;
@@ -198,6 +229,20 @@ export function sessionContract(title: string, open: () => Promise<SessionsUnder
       expect(await call("GET", `/sessions/${NAME}/statements/0`)).toMatchObject({ status: 404 });
       const page = await get<{ statements: Statement[] }>(`/sessions/${NAME}/statements?from=1&size=2`);
       expect(page.statements.map(({ id }) => id)).toEqual([last - 98, last - 97]);
+    });
+
+    it("is killed with its application, and answers for no statement any more", async () => {
+      const { appId } = await get<{ appId: string }>(`/sessions/${NAME}`);
+      const path = `/ws/v1/cluster/apps/${appId}/state`;
+      expect(await ask(livy.resourceManager, "PUT", path, { state: "KILLED" })).toMatchObject({ status: 202 });
+      while ((await get<{ state: string }>(`/sessions/${NAME}`)).state !== "killed") await sleep(20);
+      const gone = { status: 400, body: { msg: "requirement failed: Session isn't active." } };
+      expect(await call("GET", `/sessions/${NAME}/statements`)).toMatchObject(gone);
+      expect(await call("GET", `/sessions/${NAME}/statements/0`)).toMatchObject(gone);
+      expect(await post("1")).toMatchObject({
+        status: 500,
+        body: "java.lang.IllegalStateException: Session is in state killed",
+      });
     });
 
     it("is gone after a DELETE", async () => {
