@@ -54,6 +54,19 @@ describe("the configuration", () => {
           tickMs: 250,
           probeMs: 60_000,
           conf: { "spark.a": "b" },
+          sessions: {
+            max: 3,
+            min: 1,
+            idleTimeoutMs: 1_000,
+            recycleAfter: 50,
+            maxPerUser: 2,
+            mode: "auto" as const,
+            autoBytes: 0,
+            cancelMs: 100,
+            driverMemory: "1g",
+            executorCores: 2,
+            queue: "warm",
+          },
         },
         { name: "near", url: "local" },
       ],
@@ -72,6 +85,11 @@ describe("the configuration", () => {
   });
 
   it.each<[string, unknown, RegExp]>([
+    [
+      "more sessions kept than there may be",
+      { flows, clusters: [{ name: "a", url: "local", sessions: { min: 3 } }] },
+      /clusters\.0\.sessions: min must not be above max/,
+    ],
     ["nothing", undefined, /^firesteel\.config\.ts is not valid: it: /],
     ["no flow modules", { flows: [] }, /: flows: /],
     [

@@ -72,6 +72,9 @@ describe("sql", () => {
       settings: { executorMemory: "2g", queue: "q" },
       output: { partitionBy: ["day"] },
     });
+    expect(() => sql`SELECT 1`.with({ mode: "warm" } as never)).toThrow(
+      "sql: mode must be one of batch, statement, auto: warm",
+    );
     expect(() => sql`SELECT 1`.with({ executorMemroy: "2g" } as never)).toThrow(
       /^sql: unknown setting \(known: .*\): executorMemroy$/,
     );

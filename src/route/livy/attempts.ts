@@ -105,7 +105,7 @@ export function errorOf(
   { failure, error }: Extract<Ended, { readonly state: "failed" | "killed" }>,
 ): FiresteelError {
   if (error !== null && error.details["kind"] === "inputChanged") return error;
-  const { id, appId, cluster, batchId } = submission.record;
+  const { id, appId, cluster, batchId, session, statementId } = submission.record;
   const details = {
     class: failure.class,
     type: failure.type,
@@ -115,6 +115,7 @@ export function errorOf(
     cluster,
     appId,
     batchId,
+    ...(session === null ? {} : { session, statementId }),
     logTail: submission.logTail,
     ...(failure.class === "user" ? { name: failure.type } : {}),
   };

@@ -1,7 +1,8 @@
-/** The gateway while Livy and YARN answer with faults at random, each before or after its effect, and Livy is killed and started again: every piece of work has one application and one result. */
+/** The gateway while Livy and YARN answer with faults at random, each before or after its effect, and Livy is killed and started again: every piece of work has one application, or one statement, and one result. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, expect, it } from "vitest";
 import { sql } from "../../../src/define/spark.ts";
+import type { ClusterConfig } from "../../../src/route/livy/cluster.ts";
 import { type Remote, spawnDouble } from "../../livy/remote.ts";
 import { type Bench, createBench } from "../bench.ts";
 
@@ -10,10 +11,12 @@ const WORKS = 20;
 let double: Remote;
 let bench: Bench;
 
-async function open(profile: "0.7.1" | "0.9.0", seed: number): Promise<void> {
+async function open(profile: "0.7.1" | "0.9.0", seed: number, sessions: Partial<ClusterConfig> = {}): Promise<void> {
   double = await spawnDouble({ profile, seed });
   bench = await createBench({
-    clusters: [{ name: "local", url: double.url, resourceManager: { url: double.resourceManagerUrl }, tickMs: 40 }],
+    clusters: [
+      { name: "local", url: double.url, resourceManager: { url: double.resourceManagerUrl }, tickMs: 40, ...sessions },
+    ],
     patience: {
       askMs: 20,
       manifestMs: 20,
@@ -54,4 +57,27 @@ it.each([
   expect([...bench.database.submissions.values()].map(({ state }) => state)).toEqual(
     Array.from({ length: WORKS }, () => "succeeded"),
   );
+});
+
+it.each([4, 5, 6])("statements on Livy 0.9.0, seed %i", async (seed) => {
+  await open("0.9.0", seed, { sessions: { max: 3, mode: "statement", recycleAfter: 5 } });
+  const working = Promise.all(Array.from({ length: WORKS }, (_, n) => bench.run(sql`SELECT ${n} AS id`)));
+  await sleep(300);
+  await double.control.crash();
+  await sleep(100);
+  await double.control.start({ recovery: true });
+  const results = await working;
+  expect(new Set(results.map((one) => JSON.stringify(one))).size).toBe(WORKS);
+  expect(bench.database.results.size).toBe(WORKS);
+  const submissions = [...bench.database.submissions.values()];
+  const succeeded = submissions.filter(({ state }) => state === "succeeded");
+  expect(succeeded.map(({ work }) => work).sort()).toEqual([...bench.database.results.keys()].sort());
+  // An attempt begins once; where one failed with its session another was made.
+  const ledger = await double.control.ledger();
+  const begun = ledger.filter(({ event }) => event === "began").map(({ detail }) => detail);
+  expect(new Set(begun).size).toBe(begun.length);
+  const manifests = ledger.filter(({ event }) => event === "manifest").length;
+  const batches = submissions.filter(({ mode }) => mode === "batch").length;
+  expect(begun.length + batches).toBeLessThanOrEqual(submissions.length);
+  expect(manifests).toBeGreaterThanOrEqual(WORKS);
 });
