@@ -116,6 +116,8 @@ export function createSessionRequests(options: SessionRequestOptions): SessionRe
         name,
         conf: {
           "spark.app.name": name,
+          // Livy gives a driver 90 s to report, which a full queue or a busy machine can take.
+          "livy.rsc.server.connect.timeout": "300s",
           ...conf,
           "spark.yarn.tags": tags.join(","),
           // A driver that is started again has lost what was warm about it.
