@@ -18,8 +18,8 @@ import { LIVY_ARCHIVES } from "../test/livy-archives.ts";
 import { median, report } from "./figures.ts";
 import { createProject, type Serving, serve } from "./orchestrator.ts";
 
-const PAIRS = 30;
-const BATCHES = 5;
+const PAIRS = 20;
+const BATCHES = 3;
 const INSIDE = "FIRESTEEL_BENCH_NAMESPACE";
 
 const FLOW = `
@@ -71,6 +71,9 @@ async function pairs(serving: Serving, livyUrl: string): Promise<void> {
     const { session, request } = submissions[0]!;
     if (session === undefined) throw new Error("the work was no statement");
     const byHand = await statementByHand(livyUrl, session, String((request as { code?: unknown }).code), pair);
+    console.log(
+      `${pair === 0 ? "warm-up" : `pair ${pair}`}: product ${(seconds * 1_000).toFixed(0)} ms, by hand ${byHand.toFixed(0)} ms`,
+    );
     if (pair === 0) continue;
     product.push(seconds * 1_000);
     hand.push(byHand);
