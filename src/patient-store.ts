@@ -20,6 +20,7 @@ const READS: ReadonlySet<string | symbol> = new Set<keyof Store>([
   "isWorkClaimed",
   "readLog",
   "readLogs",
+  "listDrains",
 ]);
 const FIRST_MS = 100;
 const LAST_MS = 2_000;

@@ -9,6 +9,7 @@
  */
 
 import type { CallStore } from "./ports/calls.ts";
+import type { ClusterStore } from "./ports/clusters.ts";
 import type { DatasetStore, FileStatStore } from "./ports/datasets.ts";
 import type { ExecutionStore } from "./ports/executions.ts";
 import type { Surroundings } from "./ports/sharing.ts";
@@ -16,6 +17,7 @@ import type { SubmissionStore } from "./ports/submissions.ts";
 
 export type { Digest } from "../hash/digest.ts";
 export * from "./ports/calls.ts";
+export * from "./ports/clusters.ts";
 export * from "./ports/datasets.ts";
 export * from "./ports/executions.ts";
 export * from "./ports/executor.ts";
@@ -32,6 +34,7 @@ export interface Store
     DatasetStore,
     FileStatStore,
     SubmissionStore,
+    ClusterStore,
     AsyncDisposable {
   /** Settles when everything asked for so far is durable. */
   flushed(): Promise<void>;

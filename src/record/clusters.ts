@@ -5,6 +5,7 @@ import type { ClusterNote, Surroundings } from "../evaluate/ports.ts";
 import { storable } from "./arrays.ts";
 import type { ClaimRequest } from "./claims.ts";
 import type { Db } from "./database.ts";
+import { readDrains } from "./drains.ts";
 import { noAnswers, type WriteKind, type Writing } from "./write-kind.ts";
 
 /** The claim of a cluster's keeper. */
@@ -58,6 +59,7 @@ export async function lookAround(db: Db, { owner }: Pick<Writing, "owner">): Pro
     submissions: row?.submissions === true,
     cancelledExecutions: row?.cancelledExecutions ?? [],
     cancelledSubmissions: row?.cancelledSubmissions ?? [],
+    drains: await readDrains(db),
     keptClusters: new Map(row?.clusters.map(({ name, status }) => [name, status])),
   };
 }

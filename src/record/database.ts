@@ -218,6 +218,17 @@ export interface ClusterTable {
   told_at: Time;
 }
 
+/** A time for which a cluster takes no new submissions; it goes on while `resumed_at` is null. */
+export interface ClusterDrainTable {
+  seq: GeneratedBig;
+  cluster: string;
+  drained_at: Time;
+  drained_by: string;
+  reason: string;
+  resumed_at: NullableTime;
+  resumed_by: string | null;
+}
+
 export interface SubmissionTransitionTable {
   seq: GeneratedBig;
   submission_id: string;
@@ -263,6 +274,7 @@ export interface Database {
   submission_log: SubmissionLogTable;
   bulk_result: BulkResultTable;
   cluster: ClusterTable;
+  cluster_drain: ClusterDrainTable;
 }
 
 /** A connection or a transaction; every repository function takes one first. */

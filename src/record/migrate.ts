@@ -8,6 +8,7 @@ import { fromDatabase } from "./errors.ts";
 import * as initial from "./migrations/0001-initial.ts";
 import * as taskVersions from "./migrations/0002-task-versions.ts";
 import * as sharing from "./migrations/0003-sharing.ts";
+import * as clusters from "./migrations/0004-clusters.ts";
 import * as sessions from "./migrations/0005-sessions.ts";
 import * as logSources from "./migrations/0007-log-sources.ts";
 
@@ -16,6 +17,7 @@ const MIGRATIONS: Readonly<Record<string, Migration>> = Object.freeze({
   "0001-initial": initial,
   "0002-task-versions": taskVersions,
   "0003-sharing": sharing,
+  "0004-clusters": clusters,
   "0005-sessions": sessions,
   "0007-log-sources": logSources,
 });

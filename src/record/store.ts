@@ -12,6 +12,7 @@ import { CLAIM, isClaimed, RELEASE } from "./claims.ts";
 import { keeperClaim, lookAround, TELL_CLUSTER } from "./clusters.ts";
 import type { Ask, Db } from "./database.ts";
 import { findDataset, findFileStats, RECORD_DATASET, RECORD_FILE_STAT } from "./datasets.ts";
+import { DRAIN_CLUSTER, RESUME_CLUSTER, readDrains } from "./drains.ts";
 import { fromDatabase } from "./errors.ts";
 import { ADOPT_EXECUTIONS, CREATE_EXECUTION, findExecution, listExecutions, UPDATE_EXECUTION } from "./executions.ts";
 import { lockFolder } from "./folder-lock.ts";
@@ -263,6 +264,9 @@ function assemble(parts: Parts): RecordStore {
     findSubmissions: (ids) => read("submission", "submissions cannot be read", () => findSubmissions(db, ids)),
     claimCluster: (cluster) => writer.push(CLAIM, keeperClaim(cluster), 200),
     tellCluster: (note) => writer.push(TELL_CLUSTER, note, 1_000),
+    drainCluster: (cluster, by, reason) => writer.push(DRAIN_CLUSTER, { cluster, by, reason }, 200 + reason.length),
+    resumeCluster: (cluster, by) => writer.push(RESUME_CLUSTER, { cluster, by }, 200),
+    listDrains: () => read("cluster", "drained clusters cannot be read", () => readDrains(db)),
     isWorkClaimed: (work) => read("claim", "claims cannot be read", () => isClaimed(db, { kind: "work", key: work })),
     confirmLease: () => translated("lease cannot be confirmed", () => lease.confirm()),
     claimWork: (work) => writer.push(CLAIM, { kind: "work", key: work }, 200),

@@ -22,6 +22,16 @@ cluster.status json not null
 cluster.told_at timestamp with time zone not null
 cluster constraint cluster_pkey PRIMARY KEY (name)
 CREATE UNIQUE INDEX cluster_pkey ON public.cluster USING btree (name)
+cluster_drain.seq bigint not null generated always as identity
+cluster_drain.cluster text not null
+cluster_drain.drained_at timestamp with time zone not null
+cluster_drain.drained_by text not null
+cluster_drain.reason text not null
+cluster_drain.resumed_at timestamp with time zone
+cluster_drain.resumed_by text
+cluster_drain constraint cluster_drain_pkey PRIMARY KEY (seq)
+CREATE UNIQUE INDEX cluster_drain_now ON public.cluster_drain USING btree (cluster) WHERE (resumed_at IS NULL)
+CREATE UNIQUE INDEX cluster_drain_pkey ON public.cluster_drain USING btree (seq)
 code_text.digest bytea not null
 code_text.text text not null
 code_text constraint code_text_pkey PRIMARY KEY (digest)

@@ -169,6 +169,7 @@ export function sharedSuite(name: string, start: () => Promise<SharedBackend>): 
           submissions: false,
           cancelledExecutions: [],
           cancelledSubmissions: [],
+          drains: [],
           keptClusters: new Map(),
         };
         expect(await one!.lookAround()).toEqual(nothing);
@@ -192,6 +193,17 @@ export function sharedSuite(name: string, start: () => Promise<SharedBackend>): 
         await one![Symbol.asyncDispose]();
         expect(await other!.lookAround()).toEqual({ ...nothing, executions: true, submissions: true });
         expect(await other!.isWorkClaimed(digest("work of s"))).toBe(false);
+      });
+    });
+
+    it("a drained cluster is so for all until somebody resumes it", async () => {
+      await withStores(2, async ([one, other]) => {
+        const drain = await one!.drainCluster("prod", "ann", "new disks");
+        expect((await other!.lookAround()).drains).toEqual([drain]);
+        expect(await other!.drainCluster("prod", "bob", "too")).toEqual(drain);
+        const resumed = await Promise.all([other!.resumeCluster("prod", "bob"), one!.resumeCluster("prod", "ann")]);
+        expect(resumed.filter((found) => found !== null)).toEqual([drain]);
+        expect((await one!.lookAround()).drains).toEqual([]);
       });
     });
 

@@ -327,6 +327,25 @@ export function storeSuite(name: string, start: () => Promise<SuiteBackend>): vo
       }
     });
 
+    it("keeps who drained a cluster, and why, until somebody resumes it, also when it is opened again", async () => {
+      const place = await backend.fresh();
+      const first = await place.open();
+      const drain = await first.drainCluster("größer", "ann", "new disks");
+      expect(drain).toEqual({ cluster: "größer", by: "ann", reason: "new disks", at: expect.any(Number) });
+      const other = await first.drainCluster("other", "bob", "\0");
+      await first[Symbol.asyncDispose]();
+      const second = await place.open();
+      try {
+        expect(await second.listDrains()).toEqual([drain, other]);
+        expect(await second.resumeCluster("größer", "bob")).toEqual(drain);
+        expect(await second.resumeCluster("größer", "bob")).toBeNull();
+        expect((await second.listDrains()).map(({ cluster }) => cluster)).toEqual(["other"]);
+        expect(await second.drainCluster("größer", "bob", "again")).toMatchObject({ by: "bob", reason: "again" });
+      } finally {
+        await second[Symbol.asyncDispose]();
+      }
+    });
+
     it("keeps the newest lines of a log", async () => {
       const small = await (await backend.fresh()).open({ logLines: 5 });
       try {

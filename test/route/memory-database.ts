@@ -4,6 +4,7 @@ import { type Clock, machineClock } from "../../src/clock.ts";
 import type {
   BulkResult,
   CallRecord,
+  ClusterDrain,
   DatasetRecord,
   Digest,
   ExecutionRecord,
@@ -47,6 +48,7 @@ export class MemoryDatabase {
   readonly results = new Map<string, BulkResult>();
   readonly claims = new Map<string, Owner>();
   readonly keepers = new Map<string, Owner>();
+  readonly drains = new Map<string, ClusterDrain>();
   readonly notes = new Map<string, Readonly<Record<string, unknown>>>();
   readonly listeners = new Set<(change: StoreChange) => void>();
   /** Newest first. */

@@ -9,7 +9,9 @@ import { setImmediate as turn } from "node:timers/promises";
 import { Code, FiresteelError } from "../../src/errors.ts";
 import {
   type BulkResult,
+  type ClusterDrain,
   type ClusterNote,
+  type ClusterStore,
   type DatasetRecord,
   type DatasetStore,
   LogSource,
@@ -51,7 +53,7 @@ interface Queued {
 }
 
 /** One process's view of the database. */
-export class MemoryStore implements SubmissionStore, DatasetStore {
+export class MemoryStore implements SubmissionStore, DatasetStore, ClusterStore {
   readonly storeId = "mem";
   readonly database: MemoryDatabase;
   readonly shared: boolean;
@@ -244,6 +246,7 @@ export class MemoryStore implements SubmissionStore, DatasetStore {
         cancelledSubmissions: mine
           .filter((one) => !ENDS.has(one.state) && one.state !== "cancelling" && one.cancelRequested !== null)
           .map(({ id }) => id),
+        drains: [...this.database.drains.values()],
         keptClusters: new Map([...keepers.keys()].map((name) => [name, notes.get(name) ?? {}])),
       };
     });
@@ -363,6 +366,29 @@ export class MemoryStore implements SubmissionStore, DatasetStore {
 
   tellCluster({ name, status }: ClusterNote): Promise<void> {
     return this.write(() => void this.database.notes.set(name, status));
+  }
+
+  drainCluster(cluster: string, by: string, reason: string): Promise<ClusterDrain> {
+    return this.write(() => {
+      const { drains, clock } = this.database;
+      const drain = drains.get(cluster) ?? { cluster, at: clock.now(), by: storable(by), reason: storable(reason) };
+      drains.set(cluster, drain);
+      this.tell("wish", cluster);
+      return drain;
+    });
+  }
+
+  resumeCluster(cluster: string): Promise<ClusterDrain | null> {
+    return this.write(() => {
+      const drain = this.database.drains.get(cluster) ?? null;
+      this.database.drains.delete(cluster);
+      this.tell("wish", cluster);
+      return drain;
+    });
+  }
+
+  listDrains(): Promise<readonly ClusterDrain[]> {
+    return this.read(() => [...this.database.drains.values()]);
   }
 
   #isClaimed(work: string): boolean {

@@ -1,10 +1,12 @@
 /** What the processes of one store tell each other. */
 
+import type { ClusterDrain } from "./clusters.ts";
+
 /** A change of the store: what to look at again. */
 export type StoreChange =
   /** An owner ended. */
   | { readonly kind: "owner"; readonly id: string }
-  /** A submission waits for its keeper, or its end is asked for. */
+  /** A submission waits for its keeper, or its end is asked for; or a cluster is drained or resumed. */
   | { readonly kind: "wish"; readonly id: string }
   | { readonly kind: "submission"; readonly id: string }
   /** It ended, or its end is asked for. */
@@ -22,6 +24,8 @@ export interface Surroundings {
   readonly cancelledExecutions: readonly string[];
   /** Submissions that this process keeps and whose end was asked for. */
   readonly cancelledSubmissions: readonly string[];
+  /** Clusters that take no new submissions. */
+  readonly drains: readonly ClusterDrain[];
   /** Clusters that somebody keeps, with what the keeper told of them last. */
   readonly keptClusters: ReadonlyMap<string, Readonly<Record<string, unknown>>>;
 }

@@ -31,21 +31,23 @@ export async function runAttempts(options: AttemptsOptions): Promise<BulkResult>
   const failed = new Set<string>();
   /** Those of them that failed at a statement. */
   const failedSessions = new Set<string>();
-  for (let tries = 1; ; tries++) {
+  for (let tries = 1; ; ) {
     signal.throwIfAborted();
     const submission = (await gateway.findLive(prepared.key)) ?? (await submit(options, failed, failedSessions));
     // Of an asker before us; two applications of one piece of work must not live at once.
     const leaving = submission.cancelled;
-    const ended = await follow(submission, signal, tell);
+    const { ended, moves } = await follow(submission, options);
     if (ended.state === "succeeded") return ended.result;
     if (ended.state === "cancelled") {
-      if ((ended.withdrawn || leaving) && !signal.aborted) continue;
-      if (!signal.aborted)
-        throw new FiresteelError(Code.cancelled, `submission ${submission.record.id} was cancelled: ${ended.cause}`);
-      throw signal.reason;
+      if (signal.aborted) throw signal.reason;
+      if (ended.withdrawn || leaving || moves) continue;
+      throw new FiresteelError(
+        Code.cancelled,
+        `submission ${submission.record.id} was ${ended.cause.startsWith("cancelled") ? "" : "cancelled: "}${ended.cause}`,
+      );
     }
     const error = errorOf(submission, ended);
-    if (ended.failure.class !== "cluster" || error.details["kind"] === "inputChanged" || tries >= MOST) throw error;
+    if (ended.failure.class !== "cluster" || error.details["kind"] === "inputChanged" || tries++ >= MOST) throw error;
     gateway.observer.retried(submission.record);
     // Two applications of one piece of work must not live at once.
     await submission.gone;
@@ -85,15 +87,39 @@ async function submit(
   });
 }
 
-async function follow(submission: Followed, signal: AbortSignal, tell: Progress): Promise<Ended> {
-  const unlisten = submission.listen((line) => tell(line, submission.record.id));
+/** Waits for the end of a submission. `moves`: it was ended, before it was posted, because it has to go elsewhere. */
+async function follow(
+  submission: Followed,
+  { prepared, gateway, signal, tell }: AttemptsOptions,
+): Promise<{ readonly ended: Ended; readonly moves: boolean }> {
+  let moves = false;
+  const timer: { callOff: (() => void) | null } = { callOff: null };
+  const consider = () => {
+    if (timer.callOff !== null || submission.record.state !== "planned" || submission.cancelled) return;
+    const leave = gateway.shouldLeave(prepared, submission.record.cluster);
+    if (leave === null) return;
+    timer.callOff = gateway.clock.after(leave.afterMs, () => {
+      timer.callOff = null;
+      const due = gateway.shouldLeave(prepared, submission.record.cluster);
+      if (submission.record.state !== "planned" || due === null) return;
+      if (!due.now()) return consider();
+      moves = true;
+      submission.cancel(`moved: ${due.why}`);
+    });
+  };
+  const unlisten = submission.listen((line) => {
+    tell(line, submission.record.id);
+    consider();
+  });
   const cancel = () =>
     submission.cancel(signal.reason instanceof Error ? signal.reason.message : "nobody waits for it any more");
   if (signal.aborted) cancel();
   signal.addEventListener("abort", cancel, { once: true });
   try {
-    return await submission.ended;
+    const ended = await submission.ended;
+    return { ended, moves };
   } finally {
+    timer.callOff?.();
     signal.removeEventListener("abort", cancel);
     unlisten();
   }

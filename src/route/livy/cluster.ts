@@ -4,8 +4,10 @@
  * Nothing is asked while nothing lives or waits here. Who watches a batch is woken only by what is new about it: of thousands that live hardly one changes between two ticks.
  */
 
+import { isDeepStrictEqual } from "node:util";
 import { type Clock, machineClock } from "../../clock.ts";
 import type { FiresteelError } from "../../errors.ts";
+import type { ClusterDrain } from "../../evaluate/ports.ts";
 import { Admission, type AdmissionLimits, type LimitEach } from "./admission.ts";
 import { isSame, readBatchList, type Wanted } from "./batch-list.ts";
 import { Breaker } from "./breaker.ts";
@@ -59,6 +61,10 @@ export interface ClusterStatus {
   readonly name: string;
   readonly url: string;
   readonly labels: Readonly<Record<string, string>>;
+  /** False for one that was taken out of the configuration and is still needed. */
+  readonly isConfigured: boolean;
+  /** Null where it takes new submissions. */
+  readonly drained: ClusterDrain | null;
   /** `unknown` until the first answer; `recovering`: it answers again, and one submission at a time is sent to see how that goes. */
   readonly state: "up" | "down" | "recovering" | "unknown";
   /** When that state began, ms since the epoch. */
@@ -117,21 +123,60 @@ export interface ClusterWorld {
 /** The machine's time and real connections. */
 export const CLUSTER_WORLD: ClusterWorld = { clock: machineClock, connect: createEndpoint };
 
-/** The state of one cluster and the loop over it. */
-export class Cluster implements AsyncDisposable {
-  readonly config: ClusterConfig;
-  readonly clock: Clock;
-  readonly observer: GatewayObserver;
+/** How a cluster is reached. */
+interface Access {
   readonly client: LivyClient;
   readonly resourceManager: ResourceManager | null;
   /** Null where no ResourceManager is configured. */
   readonly driverLogs: DriverLogs | null;
   readonly historyServer: HistoryServer | null;
+}
+
+function accessTo(config: ClusterConfig, { clock, connect }: ClusterWorld): Access {
+  const { name: cluster, historyServer } = config;
+  const user = config.user ?? process.env["USER"] ?? process.env["LOGNAME"];
+  const resourceManager =
+    config.resourceManager === undefined
+      ? null
+      : createResourceManager({ cluster, ...config.resourceManager, ...(user ? { user } : {}) }, connect);
+  return {
+    client: createLivyClient(config, connect),
+    resourceManager,
+    driverLogs: resourceManager === null ? null : new DriverLogs(clock, resourceManager),
+    historyServer: historyServer === undefined ? null : createHistoryServer({ cluster, ...historyServer }, connect),
+  };
+}
+
+/** The settings that decide about that. */
+function accessOf(config: ClusterConfig): unknown {
+  const { url, resourceManager, historyServer, auth, headers, tls, timeOuts, connections, user } = config;
+  return { url, resourceManager, historyServer, auth, headers, tls, timeOuts, connections, user };
+}
+
+async function closeAccess({ client, resourceManager, driverLogs, historyServer }: Access): Promise<void> {
+  driverLogs?.close();
+  await Promise.all([client, resourceManager, historyServer].map((server) => server?.[Symbol.asyncDispose]()));
+}
+
+/** How long requests by an earlier way may take. */
+const RETIRE_MS = 180_000;
+
+/** The state of one cluster and the loop over it. */
+export class Cluster implements AsyncDisposable {
+  readonly clock: Clock;
+  readonly observer: GatewayObserver;
   readonly admission: Admission;
+  readonly #world: ClusterWorld;
   readonly #watched = new Map<string, Watched>();
   readonly #stop = new AbortController();
   readonly #retry: Backoff;
-  readonly #breaker: Breaker;
+  #config: ClusterConfig;
+  #access: Access;
+  /** Earlier ones, whose requests may still be under way. */
+  readonly #retired = new Set<Access>();
+  #breaker: Breaker;
+  #drained: ClusterDrain | null = null;
+  #leaves = false;
   #confirmedAt: number | null = null;
   #version: string | null = null;
   #lastError: string | null = null;
@@ -146,24 +191,14 @@ export class Cluster implements AsyncDisposable {
 
   constructor(config: ClusterConfig, world: ClusterWorld = CLUSTER_WORLD, observer: GatewayObserver = NO_OBSERVER) {
     const { clock } = world;
-    const connect = observed(world.connect, observer, clock);
-    this.config = config;
+    this.#world = { clock, connect: observed(world.connect, observer, clock) };
+    this.#config = config;
+    this.#access = accessTo(config, this.#world);
     this.clock = clock;
     this.observer = observer;
     this.#breaker = new Breaker(clock);
     this.#retry = new Backoff(clock, 500, 10_000);
     const { name } = config;
-    this.client = createLivyClient(config, connect);
-    const user = config.user ?? process.env["USER"] ?? process.env["LOGNAME"];
-    this.resourceManager =
-      config.resourceManager === undefined
-        ? null
-        : createResourceManager({ cluster: name, ...config.resourceManager, ...(user ? { user } : {}) }, connect);
-    this.driverLogs = this.resourceManager === null ? null : new DriverLogs(clock, this.resourceManager);
-    this.historyServer =
-      config.historyServer === undefined
-        ? null
-        : createHistoryServer({ cluster: name, ...config.historyServer }, connect);
     this.admission = new Admission(clock, name, limitsOf(config), {
       obstacle: () => this.obstacle,
       trial: () =>
@@ -176,12 +211,84 @@ export class Cluster implements AsyncDisposable {
     });
   }
 
+  get config(): ClusterConfig {
+    return this.#config;
+  }
+
+  get client(): LivyClient {
+    return this.#access.client;
+  }
+
+  get resourceManager(): ResourceManager | null {
+    return this.#access.resourceManager;
+  }
+
+  get driverLogs(): DriverLogs | null {
+    return this.#access.driverLogs;
+  }
+
+  get historyServer(): HistoryServer | null {
+    return this.#access.historyServer;
+  }
+
+  /** Prepares another configuration of the same cluster, and throws where that cannot be; gives what puts it in force. See `fleet.ts`. */
+  reconfigured(config: ClusterConfig): () => void {
+    const same = isDeepStrictEqual(accessOf(this.#config), accessOf(config));
+    const access = same ? null : accessTo(config, this.#world);
+    return () => {
+      this.#config = config;
+      this.#leaves = false;
+      this.admission.limits = limitsOf(config);
+      if (access !== null) this.#reach(access);
+    };
+  }
+
+  #reach(access: Access): void {
+    this.#retire(this.#access);
+    this.#access = access;
+    // What was found out of the other address does not count for this one.
+    this.#breaker = new Breaker(this.clock);
+    [this.#confirmedAt, this.#version, this.#lastError] = [null, null, null];
+    this.admission.pump();
+    if (this.#tended) void this.probe();
+  }
+
+  #retire(old: Access): void {
+    this.#retired.add(old);
+    const callOff = this.clock.after(RETIRE_MS, () => {
+      this.#retired.delete(old);
+      void closeAccess(old);
+    });
+    this.#stop.signal.addEventListener("abort", callOff, { once: true });
+  }
+
+  /** It was taken out of the configuration: what is there goes on, nothing new is taken. */
+  leave(): void {
+    this.#leaves = true;
+    this.admission.pump();
+  }
+
+  get isConfigured(): boolean {
+    return !this.#leaves;
+  }
+
+  get drained(): ClusterDrain | null {
+    return this.#drained;
+  }
+
+  set drained(drain: ClusterDrain | null) {
+    this.#drained = drain;
+    this.admission.pump();
+  }
+
   get status(): ClusterStatus {
     const { maxPosts: _, ...limits } = this.admission.limits;
     return {
       name: this.config.name,
       url: this.client.url,
       labels: this.labels,
+      isConfigured: this.isConfigured,
+      drained: this.#drained,
       state: this.#state,
       since: this.#breaker.since,
       confirmedAt: this.#confirmedAt,
@@ -236,6 +343,11 @@ export class Cluster implements AsyncDisposable {
 
   /** Why nothing may be sent there now, for people; null when something may. */
   get obstacle(): string | null {
+    if (this.#leaves) return `cluster ${this.name} is not configured any more`;
+    if (this.#drained !== null) {
+      const { at, by, reason } = this.#drained;
+      return `cluster ${this.name} is drained by ${by} since ${new Date(at).toISOString()}: ${reason}`;
+    }
     return this.#breaker.passes === "none" ? this.trouble : null;
   }
 
@@ -272,11 +384,12 @@ export class Cluster implements AsyncDisposable {
   answered(): void {
     this.#confirmedAt = this.clock.now();
     this.#answeredAt = this.clock.elapsed();
-    const before = this.#breaker.passes;
+    const { passes, state } = this.#breaker;
     this.#breaker.answered();
     if (this.#breaker.settled) this.#retry.reset();
-    if (this.#breaker.passes !== before) this.admission.pump();
-    if (this.#version === null && !this.#asksVersion) {
+    if (this.#breaker.passes !== passes) this.admission.pump();
+    // After an outage it may be another one.
+    if ((this.#version === null || state === "open") && !this.#asksVersion) {
       this.#asksVersion = true;
       void this.probe().finally(() => (this.#asksVersion = false));
     }
@@ -347,9 +460,7 @@ export class Cluster implements AsyncDisposable {
     this.#wakeLoop?.();
     this.#callOffProbe?.();
     this.admission.close();
-    this.driverLogs?.close();
-    const servers = [this.client, this.resourceManager, this.historyServer];
-    await Promise.all(servers.map((server) => server?.[Symbol.asyncDispose]()));
+    await Promise.all([this.#access, ...this.#retired].map(closeAccess));
   }
 
   async #until(watched: Watched, ms: number, signal: AbortSignal): Promise<void> {

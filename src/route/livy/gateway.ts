@@ -6,6 +6,8 @@ import { randomBytes } from "node:crypto";
 import type { Clock } from "../../clock.ts";
 import { Code, FiresteelError } from "../../errors.ts";
 import type {
+  ClusterDrain,
+  ClusterStore,
   DatasetStore,
   Digest,
   Storage,
@@ -17,6 +19,7 @@ import type {
 import { attributed, jobGroupOf, livyNameOf, type Origin } from "./attribution.ts";
 import type { LivyBatchRequest } from "./client.ts";
 import { CLUSTER_WORLD, Cluster, type ClusterConfig, type ClusterStatus, type ClusterWorld } from "./cluster.ts";
+import { Fleet, type FleetConfig } from "./fleet.ts";
 import { FollowedSubmissions, isLeaving } from "./followed.ts";
 import { toHadoopPath, toSparkUri } from "./hadoop-path.ts";
 import { Keeping } from "./keeping.ts";
@@ -24,7 +27,7 @@ import { type GatewayObserver, NO_OBSERVER } from "./observer.ts";
 import { PATIENCE, type Patience } from "./patience.ts";
 import type { PreparedWork } from "./prepare.ts";
 import { settingsUri } from "./route-question.ts";
-import { pick, type RouteQuestion, type RouteRule, Routes } from "./routing.ts";
+import { pick, type RouteQuestion, type RouteRule } from "./routing.ts";
 import { SessionPool } from "./session-pool.ts";
 import { createSessionRequests, type SessionsConfig } from "./session-request.ts";
 import { inputChanged, type SparkSpec } from "./spec.ts";
@@ -66,6 +69,20 @@ export interface Gateway extends AsyncDisposable {
    * @throws FiresteelError `aborted`, as for an input that changed, when the candidates' settings that can change rows are not those that the work was prepared for
    */
   choose(work: Pick<PreparedWork, "question" | "rows">, avoid?: ReadonlySet<string>): Cluster;
+  /** Whether work that waits on a cluster, not posted yet, should go elsewhere because the cluster takes nothing now; null where it should stay. */
+  shouldLeave(work: Pick<PreparedWork, "question" | "rows">, cluster: string): Leave | null;
+  /** Puts other clusters and rules in force; throws `invalid_argument` and changes nothing when they cannot be. */
+  configure(config: FleetConfig): void;
+  /**
+   * Takes a cluster out of use, durably and for all processes of the store: what is there goes on, nothing new is sent. Gives what is in force, which is somebody else's where it was drained before.
+   *
+   * @throws FiresteelError `invalid_argument` for a cluster that is not configured
+   */
+  drain(cluster: string, by: string, reason: string): Promise<ClusterDrain>;
+  /** Gives it back; tells what was in force. */
+  resume(cluster: string, by: string): Promise<ClusterDrain | null>;
+  /** Ends a submission, whoever keeps it, for somebody who does not wait for it; gives it as it is then or some seconds later: `cancelling` while its end is not confirmed. One that has ended is left as it is. Rejects with `not_found`. */
+  cancel(submission: string, by: string, reason: string): Promise<SubmissionRecord>;
   /** Makes the durable row, and starts the submission's life or leaves it to the keeper of the cluster. */
   submit(plan: AttemptPlan): Promise<Followed>;
   /** Becomes the keeper of clusters that have none, and takes up the live submissions there; returns how many. Called before work is asked for, and whenever there was a look around. */
@@ -83,7 +100,7 @@ export interface Gateway extends AsyncDisposable {
 export interface GatewayOptions {
   readonly clusters: readonly ClusterConfig[];
   readonly routes?: readonly RouteRule[];
-  readonly store: SubmissionStore & DatasetStore;
+  readonly store: SubmissionStore & DatasetStore & ClusterStore;
   readonly storage: Storage;
   readonly staging: Staging;
   /** URI of the warehouse, no trailing slash. */
@@ -99,6 +116,26 @@ export interface GatewayOptions {
   readonly onFollowed?: (submission: SubmissionRecord) => void;
 }
 
+/** What there is to do about work that waits where nothing is taken now. */
+export interface Leave {
+  readonly why: string;
+  /** How long it may stay. */
+  readonly afterMs: number;
+  /** Whether there is another place for it now. */
+  readonly now: () => boolean;
+}
+
+/** How long a caller who cancels waits for the end to be confirmed. */
+const CANCEL_WAIT_MS = 5_000;
+
+/** Whether a cluster is sent work now, as far as its state and people's wishes go. */
+function takesWork({ state, drained, isConfigured }: ClusterStatus): boolean {
+  return state !== "down" && drained === null && isConfigured;
+}
+
+/** Between two looks whether a cluster that was taken out of the configuration is still needed. */
+const SWEEP_MS = 5_000;
+
 /** How long closing waits for what is being written. */
 const CLOSE_MS = 5_000;
 
@@ -107,49 +144,51 @@ export function createGateway(options: GatewayOptions): Gateway {
   const { store, storage, staging, warehouse, world = { ...CLUSTER_WORLD, newAttemptId } } = options;
   const { clock } = world;
   const { observer = NO_OBSERVER } = options;
-  const clusters = new Map<string, Cluster>();
-  for (const config of options.clusters) {
-    if (clusters.has(config.name))
-      throw new FiresteelError(Code.invalidArgument, `two clusters have one name: ${config.name}`);
-    clusters.set(config.name, new Cluster(config, world, observer));
-  }
+  const fleet = new Fleet(options, (config) => new Cluster(config, world, observer));
   const stop = new AbortController();
   const patience: Patience = { ...PATIENCE, ...options.patience };
   const pools = new Map<string, SessionPool>();
-  for (const cluster of clusters.values()) {
-    const { sessions } = cluster.config;
-    if (sessions !== undefined) pools.set(cluster.name, poolOf(cluster, sessions));
-  }
+  addPools();
   const keeping = new Keeping({
     clock,
-    clusters,
+    clusters: fleet.all,
     pools,
     store,
     storage,
     patience,
     stop: stop.signal,
+    onIdle: sweep,
     onError: (error) => options.onError?.(FiresteelError.from(error)),
   });
-  const routes = new Routes([...clusters.values()], options.routes ?? []);
+  let callOffSweep: (() => void) | null = null;
   let closing: Promise<void> | null = null;
   const followed = new FollowedSubmissions(clock, store, stop.signal, (record) => options.onFollowed?.(record));
 
   function choose({ question, rows }: Pick<PreparedWork, "question" | "rows">, avoid?: ReadonlySet<string>): Cluster {
-    const [first, ...others] = routes.candidates(question);
+    const [first, ...others] = fleet.routes.candidates(question);
     if (first.rows !== rows)
       throw inputChanged(
         settingsUri(question),
         `settings of the cluster can change rows and are others than those that the work was prepared for: ${first.name}`,
       );
     return pick([first, ...others], (one) => {
-      const { name, state, live, waiting } = keeping.statusOf(one);
+      const status = keeping.statusOf(one);
+      const { name, live, waiting } = status;
       return {
-        usable: state !== "down",
+        usable: takesWork(status),
         avoided: avoid?.has(name) === true,
         // What was just asked for may not be in what the keeper told last.
         load: Math.max(live + waiting, followed.count(name)) / one.maxLive,
       };
     });
+  }
+
+  /** Those of new clusters; a pool keeps the settings that it began with. */
+  function addPools(): void {
+    for (const cluster of fleet.all.values()) {
+      const { sessions } = cluster.config;
+      if (sessions !== undefined && !pools.has(cluster.name)) pools.set(cluster.name, poolOf(cluster, sessions));
+    }
   }
 
   function poolOf(cluster: Cluster, config: SessionsConfig): SessionPool {
@@ -172,6 +211,60 @@ export function createGateway(options: GatewayOptions): Gateway {
       newNumber: world.newAttemptId,
       stop: stop.signal,
     });
+  }
+
+  /** Why what was not posted there should go elsewhere; null where it should stay. */
+  function shouldLeave(work: Pick<PreparedWork, "question" | "rows">, name: string): Leave | null {
+    const cluster = fleet.all.get(name);
+    const status = cluster === undefined ? null : keeping.statusOf(cluster);
+    if (status !== null && takesWork(status)) return null;
+    const why = status?.isConfigured !== true ? "not configured any more" : status.drained ? "drained" : "down";
+    const afterMs = status?.isConfigured === true ? patience.moveMs : 0;
+    return {
+      afterMs,
+      why: `cluster ${name} is ${why}`,
+      // Where nothing fits any more, whoever asked has to hear of it.
+      now: () => {
+        try {
+          return choose(work).name !== name;
+        } catch {
+          return true;
+        }
+      },
+    };
+  }
+
+  async function setDrain<T>(name: string, write: () => Promise<T>): Promise<T> {
+    if (!fleet.all.has(name)) throw fleet.unknown(name);
+    const answer = await write();
+    fleet.drain(await store.listDrains());
+    return answer;
+  }
+
+  async function cancel(id: string, by: string, reason: string): Promise<SubmissionRecord> {
+    const record = await store.findSubmission(id);
+    if (record === null) throw new FiresteelError(Code.notFound, `submission is not known: ${id}`);
+    if (record.endedAt !== null) return record;
+    const cancelRequested = `cancelled by ${by}: ${reason}`;
+    // Durable first: also if this process dies now, whoever keeps it then knows.
+    await store.updateSubmission(id, { cancelRequested });
+    const kept = keeping.live.find((one) => one.record.id === id);
+    kept?.cancel(cancelRequested);
+    const ended = (kept ?? followed.follow(record)).ended.then(
+      () => {},
+      () => {},
+    );
+    await atMost(clock, CANCEL_WAIT_MS, ended);
+    return (await store.findSubmission(id)) ?? record;
+  }
+
+  /** Lets go of clusters that were taken out of the configuration, as soon as nothing of them is needed. */
+  function sweep(): void {
+    void fleet.sweep((name) => keeping.needs(name) || pools.get(name)?.isEmpty === false);
+    for (const name of pools.keys()) if (!fleet.all.has(name)) pools.delete(name);
+    callOffSweep?.();
+    const leaving = [...fleet.all.values()].some(({ isConfigured }) => !isConfigured);
+    callOffSweep = leaving && !stop.signal.aborted ? clock.after(SWEEP_MS, sweep) : null;
   }
 
   async function submit(plan: AttemptPlan): Promise<Followed> {
@@ -233,17 +326,30 @@ export function createGateway(options: GatewayOptions): Gateway {
     clock,
     warehouse,
     observer,
-    clusters: () => [...clusters.values()].map((cluster) => keeping.statusOf(cluster)),
-    check: (question) => routes.check(question),
-    candidates: (question) => routes.candidates(question),
+    clusters: () => [...fleet.all.values()].map((cluster) => keeping.statusOf(cluster)),
+    configure: (config) => {
+      fleet.configure(config);
+      addPools();
+      sweep();
+    },
+    check: (question) => fleet.routes.check(question),
+    candidates: (question) => fleet.routes.candidates(question),
     choose,
+    shouldLeave,
     submit,
-    tend: (around) => keeping.tend(around),
+    tend: async (around) => {
+      fleet.drain(around?.drains ?? (await store.listDrains()));
+      return keeping.tend(around);
+    },
+    drain: (name, by, reason) => setDrain(name, () => store.drainCluster(name, by, reason)),
+    resume: (name, by) => setDrain(name, () => store.resumeCluster(name, by)),
+    cancel,
     findLive,
     live: () => keeping.live,
     kept: () => keeping.kept,
     probe: async () => {
-      await Promise.all([...clusters.values()].map((cluster) => cluster.probe()));
+      fleet.drain(await store.listDrains());
+      await Promise.all([...fleet.all.values()].map((cluster) => cluster.probe()));
     },
     [Symbol.asyncDispose]: () => {
       closing ??= close();
@@ -253,7 +359,8 @@ export function createGateway(options: GatewayOptions): Gateway {
 
   async function close(): Promise<void> {
     stop.abort();
-    await Promise.all([...clusters.values()].map((cluster) => cluster[Symbol.asyncDispose]()));
+    callOffSweep?.();
+    await fleet[Symbol.asyncDispose]();
     await followed[Symbol.asyncDispose]();
     // Who waits for a database that is away is left: the store's closing ends that.
     await atMost(clock, CLOSE_MS, keeping.ended());

@@ -34,6 +34,8 @@ export interface KeepingOptions {
   readonly patience: Patience;
   /** Aborted when this process stops. */
   readonly stop: AbortSignal;
+  /** Told when a submission is gone. */
+  readonly onIdle: () => void;
   /** Told about a submission that went on without anybody waiting for it and could not be finished. */
   readonly onError: (error: unknown) => void;
 }
@@ -61,6 +63,7 @@ function pickTold({ state, since, confirmedAt, version, live, waiting, waits, se
 export class Keeping {
   readonly #options: KeepingOptions;
   readonly #live = new Map<string, Submission>();
+  readonly #needed = new Map<string, number>();
   readonly #ending = new Set<Promise<unknown>>();
   readonly #kept = new Set<string>();
   readonly #tries = new Map<string, { readonly at: number; readonly claimed: Promise<boolean> }>();
@@ -75,7 +78,6 @@ export class Keeping {
 
   constructor(options: KeepingOptions) {
     this.#options = options;
-    for (const cluster of options.clusters.values()) cluster.onTick(() => this.#confirm(cluster.config.name));
   }
 
   /** Submissions that live and are kept here. */
@@ -113,15 +115,26 @@ export class Keeping {
     const claimed = await this.#options.store.claimCluster(cluster);
     if (claimed) {
       this.#kept.add(cluster);
-      this.#options.clusters.get(cluster)?.tend();
-      this.#options.pools.get(cluster)?.keep();
+      this.#attend(cluster);
     }
     return claimed;
   }
 
+  #attend(cluster: string): void {
+    const attended = this.#options.clusters.get(cluster);
+    attended?.onTick(() => this.#confirm(cluster));
+    attended?.tend();
+    this.#options.pools.get(cluster)?.keep();
+  }
+
+  /** Whether something of a cluster is still needed here: a submission that lives, or one whose application does. */
+  needs(cluster: string): boolean {
+    return (this.#needed.get(cluster) ?? 0) > 0;
+  }
+
   /** Starts the life of a submission whose row says that this process keeps it. */
   start(cluster: Cluster, taken: SubmissionRecord, spec: SparkSpec, followed = false): Submission {
-    const { store, storage, patience, stop, onError } = this.#options;
+    const { store, storage, patience, stop, onError, onIdle } = this.#options;
     const live = () => this.#live.size;
     const pool = this.#options.pools.get(cluster.name) ?? null;
     const submission = new Submission({ store, storage, patience, pool, stop, live }, cluster, taken, spec, followed);
@@ -142,6 +155,13 @@ export class Keeping {
     );
     this.#track(end.then(() => this.#live.delete(taken.id)));
     this.#track(submission.gone);
+    const count = (by: number) => this.#needed.set(taken.cluster, (this.#needed.get(taken.cluster) ?? 0) + by);
+    count(1);
+    const uncount = () => {
+      count(-1);
+      onIdle();
+    };
+    submission.gone.then(uncount, uncount);
     return submission;
   }
 
@@ -163,6 +183,7 @@ export class Keeping {
     if (stop.aborted) return 0;
     const before = this.#kept.size;
     for (const name of clusters.keys()) {
+      if (this.#kept.has(name)) this.#attend(name);
       if (this.#kept.has(name) || around?.keptClusters.has(name)) continue;
       await this.#claim(name);
     }
@@ -249,7 +270,9 @@ export class Keeping {
     const { store, clusters } = this.#options;
     if (!store.shared) return;
     for (const name of this.#kept) {
-      const status = pickTold(this.statusOf(clusters.get(name)!));
+      const cluster = clusters.get(name);
+      if (cluster === undefined) continue;
+      const status = pickTold(this.statusOf(cluster));
       const { confirmedAt, ...rest } = status;
       // That nothing has changed is told less often.
       const text = JSON.stringify({ ...rest, confirmed: Math.floor((confirmedAt ?? 0) / CONFIRM_MS) });

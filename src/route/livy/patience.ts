@@ -21,6 +21,8 @@ export interface Patience {
   readonly quietMs: number;
   /** How long an application may take to end after its manifest. */
   readonly lingerMs: number;
+  /** How long work that was not posted waits on a cluster that is down or drained before it goes to another, where it may. */
+  readonly moveMs: number;
   /** How often a POST that had no effect is repeated. */
   readonly posts: number;
 }
@@ -36,5 +38,6 @@ export const PATIENCE: Patience = {
   lostMs: 120_000,
   quietMs: 3_000,
   lingerMs: 60_000,
+  moveMs: 30_000,
   posts: 5,
 };

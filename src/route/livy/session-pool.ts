@@ -294,7 +294,15 @@ export class SessionPool {
   }
 
   get #wanted(): boolean {
-    return this.#kept && (this.#sessions.size > 0 || this.#queue.size > 0 || this.#limits.min > 0);
+    return (
+      this.#kept &&
+      (this.#sessions.size > 0 || this.#queue.size > 0 || (this.#limits.min > 0 && this.#options.cluster.isConfigured))
+    );
+  }
+
+  /** Nothing of it is there, and nobody waits. */
+  get isEmpty(): boolean {
+    return this.#sessions.size === 0 && this.#queue.size === 0;
   }
 
   async #loop(): Promise<void> {
@@ -407,7 +415,8 @@ export class SessionPool {
 
   /** Ends sessions that are not needed and makes those that are. */
   #balance(): void {
-    const { min, max, idleTimeoutMs } = this.#limits;
+    const { max } = this.#limits;
+    const { min, idleTimeoutMs } = this.#options.cluster.isConfigured ? this.#limits : { min: 0, idleTimeoutMs: 0 };
     const now = this.#clock.elapsed();
     const fresh = this.#in("starting", "warming", "idle", "busy", "checking").filter(
       (one) => !this.#isDue(one) && one.ends === null,

@@ -2,10 +2,21 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { sql } from "../../../src/define/spark.ts";
+import type { ClusterConfig } from "../../../src/route/livy/cluster.ts";
 import { type Served, serveDouble } from "../../livy/serve.ts";
 import { type Bench, type BenchOptions, createBench } from "../bench.ts";
+import { MemoryDatabase } from "../memory-store.ts";
 
-const QUICK = { askMs: 20, manifestMs: 20, postMs: 300, zombieMs: 150, endMs: 200, lostMs: 800, lingerMs: 500 };
+const QUICK = {
+  askMs: 20,
+  manifestMs: 20,
+  postMs: 300,
+  zombieMs: 150,
+  endMs: 200,
+  lostMs: 800,
+  lingerMs: 500,
+  moveMs: 100,
+};
 
 let cleanup: AsyncDisposableStack;
 let a: Served;
@@ -142,5 +153,201 @@ describe("a cluster that is away", () => {
     await until(() => bench.gateway.clusters()[0]!.state === "down");
     await bench.run(work(1));
     expect(taken()).toEqual([0, 1]);
+  });
+});
+
+const entry = (name: string, { url }: Served, more: Partial<ClusterConfig> = {}): ClusterConfig => ({
+  name,
+  url,
+  tickMs: 40,
+  ...more,
+});
+const statusOf = (bench: Bench, name: string) => bench.gateway.clusters().find((one) => one.name === name)!;
+const failure = (promise: Promise<unknown>) =>
+  promise.then(
+    () => expect.unreachable(),
+    (error: unknown) => error,
+  );
+
+describe("a drained cluster", () => {
+  it("takes nothing new, says who drained it and why, and what runs goes on", async () => {
+    const bench = await start({ clusters: [entry("a", a)] });
+    const held = Promise.withResolvers<void>();
+    a.double.plan = () => ({ runs: "ok", held: held.promise });
+    const runs = bench.run(work(1));
+    await until(() => taken()[0] === 1);
+    const drain = await bench.gateway.drain("a", "ann", "new disks");
+    expect(await bench.gateway.drain("a", "bob", "too")).toEqual(drain);
+    const waits = bench.run(work(2));
+    await until(() => statusOf(bench, "a").waiting === 1);
+    expect(statusOf(bench, "a")).toMatchObject({
+      state: "up",
+      live: 1,
+      drained: { by: "ann", reason: "new disks" },
+      waits: [{ reason: expect.stringMatching(/^cluster a is drained by ann since .*Z: new disks$/), count: 1 }],
+    });
+    held.resolve();
+    await runs;
+    expect(taken()[0]).toBe(1);
+    expect(await bench.gateway.resume("a", "bob")).toEqual(drain);
+    await waits;
+    expect(await bench.gateway.resume("a", "bob")).toBeNull();
+    await expect(bench.gateway.drain("c", "ann", "x")).rejects.toThrow("cluster is not known (there are: a): c");
+  });
+
+  it("is drained for all orchestrators and after a restart, until somebody resumes it", async () => {
+    const database = new MemoryDatabase();
+    const one = await start({ clusters: [entry("a", a)], database });
+    await one.gateway.drain("a", "ann", "new disks");
+    await one.kill();
+    const next = await start({ clusters: [entry("a", a)], database, folder: one.folder });
+    await next.gateway.tend();
+    const waits = next.run(work(1));
+    await until(() => statusOf(next, "a").waiting === 1);
+    expect(taken()[0]).toBe(0);
+    await next.gateway.resume("a", "bob");
+    await waits;
+  });
+
+  it("is left after a while by what was not posted, for another one that is the same", async () => {
+    const bench = await start({
+      clusters: [entry("a", a, { maxLive: 1 }), entry("b", b)],
+      routes: [{ tasks: ["only.*"], to: { clusters: ["a"] } }],
+    });
+    const held = Promise.withResolvers<void>();
+    a.double.plan = () => ({ runs: "ok", held: held.promise });
+    const live = bench.run(work(0), { task: "only.a" });
+    await until(() => taken()[0] === 1);
+    await bench.gateway.drain("b", "ann", "first");
+    const [moves, stays] = [bench.run(work(1)), bench.run(work(2), { task: "only.a" })];
+    await until(() => statusOf(bench, "a").waiting === 2);
+    await bench.gateway.drain("a", "ann", "now");
+    await bench.gateway.resume("b", "ann");
+    await moves;
+    expect(taken()).toEqual([1, 1]);
+    expect(rows(bench).filter((one) => one.work === rows(bench).at(-1)!.work)).toMatchObject([
+      { cluster: "a", state: "cancelled", cause: "moved: cluster a is drained; it was never submitted" },
+      { cluster: "b", state: "succeeded", attempt: 2 },
+    ]);
+    expect(statusOf(bench, "a").waiting).toBe(1);
+    held.resolve();
+    await bench.gateway.resume("a", "ann");
+    await Promise.all([live, stays]);
+    expect(taken()).toEqual([2, 1]);
+  });
+});
+
+describe("a change of the configuration", () => {
+  it("takes effect on work that waits: limits, rules, new clusters", async () => {
+    const bench = await start({ clusters: [entry("a", a, { maxLive: 1 })] });
+    await bench.gateway.tend();
+    const held = Promise.withResolvers<void>();
+    a.double.plan = () => ({ runs: "ok", held: held.promise });
+    const runs = [1, 2, 3].map((n) => bench.run(work(n)));
+    await until(() => taken()[0] === 1 && statusOf(bench, "a").waiting === 2);
+    bench.gateway.configure({ clusters: [entry("a", a, { maxLive: 3, labels: { zone: "eu" } }), entry("b", b)] });
+    await until(() => taken()[0] === 3);
+    expect(statusOf(bench, "a")).toMatchObject({ labels: { zone: "eu" }, limits: { maxLive: 3 }, live: 3 });
+    held.resolve();
+    await Promise.all(runs);
+    bench.gateway.configure({ clusters: [entry("a", a), entry("b", b)], routes: [{ to: { clusters: ["b"] } }] });
+    await bench.run(work(4));
+    expect(taken()).toEqual([3, 1]);
+  });
+
+  it("gives a cluster another address, at which its submissions are found", async () => {
+    const bench = await start({ clusters: [entry("a", a, { headers: { via: "old" } })] });
+    await bench.gateway.tend();
+    const held = Promise.withResolvers<void>();
+    a.double.plan = () => ({ runs: "ok", held: held.promise });
+    const run = bench.run(work(1));
+    await until(() => rows(bench)[0]?.state === "running");
+    bench.gateway.configure({ clusters: [entry("a", a, { url: a.url.replace("127.0.0.1", "localhost") })] });
+    await until(() => statusOf(bench, "a").state === "up");
+    expect(statusOf(bench, "a").url).toContain("localhost");
+    held.resolve();
+    await run;
+    expect(taken()[0]).toBe(1);
+  });
+
+  it("that takes a cluster out leaves it what lives there, moves what waits, and then lets go of it", async () => {
+    const bench = await start({ clusters: [entry("a", a, { maxLive: 1 })] });
+    await bench.gateway.tend();
+    const held = Promise.withResolvers<void>();
+    a.double.plan = () => ({ runs: "ok", held: held.promise });
+    const first = bench.run(work(1));
+    await until(() => taken()[0] === 1);
+    const second = bench.run(work(2));
+    await until(() => statusOf(bench, "a").waiting === 1);
+    bench.gateway.configure({ clusters: [entry("b", b)] });
+    await second;
+    expect(taken()).toEqual([1, 1]);
+    expect(statusOf(bench, "a")).toMatchObject({ isConfigured: false, live: 1 });
+    held.resolve();
+    await first;
+    await until(() => bench.gateway.clusters().length === 1);
+  });
+
+  it("that leaves no cluster for work that waits makes it fail, with what there is", async () => {
+    const bench = await start({ clusters: [entry("a", a)] });
+    await bench.gateway.drain("a", "ann", "x");
+    const error = failure(bench.run(work(1), { cluster: "a" }));
+    await until(() => statusOf(bench, "a").waiting === 1);
+    bench.gateway.configure({ clusters: [entry("b", b)] });
+    expect(await error).toMatchObject({ code: "invalid_argument", message: "cluster is not known (there are: b): a" });
+  });
+
+  it("that cannot be is refused, and changes nothing", async () => {
+    const bench = await start();
+    const before = bench.gateway.clusters().map(({ name, url }) => [name, url]);
+    for (const config of [
+      { clusters: [entry("a", a), entry("a", b)] },
+      { clusters: [entry("a", a, { url: "ftp://x" })] },
+      { clusters: [entry("c", a, { url: "ftp://x" })] },
+      { clusters: [entry("a", b)], routes: [{ to: { clusters: ["c"] } }] },
+    ])
+      expect(() => bench.gateway.configure(config)).toThrow();
+    expect(bench.gateway.clusters().map(({ name, url }) => [name, url])).toEqual(before);
+  });
+
+  it("of settings that can change rows lets what was prepared before be prepared again", async () => {
+    const bench = await start({ clusters: [entry("a", a)] });
+    await bench.gateway.drain("a", "ann", "x");
+    const error = failure(bench.run(work(1)));
+    await until(() => statusOf(bench, "a").waiting === 1);
+    const conf = { "spark.sql.session.timeZone": "Europe/Berlin" };
+    bench.gateway.configure({ clusters: [entry("b", b, { conf })] });
+    expect(await error).toMatchObject({ code: "aborted", details: { kind: "inputChanged" } });
+    expect(taken()).toEqual([0, 0]);
+  });
+});
+
+describe("a submission that an operator cancels", () => {
+  it("is stopped for certain, and who waits for its work hears who did it and why", async () => {
+    const bench = await start({ clusters: [entry("a", a)] });
+    a.double.plan = () => ({ runs: "ok", held: new Promise(() => {}) });
+    const error = failure(bench.run(work(1)));
+    await until(() => rows(bench)[0]?.state === "running");
+    const ended = await bench.gateway.cancel(rows(bench)[0]!.id, "ann", "too big");
+    expect(ended).toMatchObject({ state: "cancelled", cancelRequested: "cancelled by ann: too big" });
+    expect(await error).toMatchObject({
+      code: "cancelled",
+      message: expect.stringMatching(/^submission \w+ was cancelled by ann: too big; Livy deleted it/),
+    });
+    expect(a.double.ledger.count("killed")).toBe(1);
+    expect(rows(bench)).toHaveLength(1);
+    // What has ended is left as it is.
+    expect(await bench.gateway.cancel(ended.id, "bob", "again")).toEqual(ended);
+    await expect(bench.gateway.cancel("nothing", "bob", "x")).rejects.toMatchObject({ code: "not_found" });
+  });
+
+  it("is never posted when it waited", async () => {
+    const bench = await start({ clusters: [entry("a", a)] });
+    await bench.gateway.drain("a", "ann", "x");
+    const error = failure(bench.run(work(1)));
+    await until(() => statusOf(bench, "a").waiting === 1);
+    await bench.gateway.cancel(rows(bench)[0]!.id, "ann", "too big");
+    expect(await error).toMatchObject({ message: expect.stringContaining("by ann: too big; it was never submitted") });
+    expect(taken()[0]).toBe(0);
   });
 });

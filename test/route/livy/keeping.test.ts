@@ -61,6 +61,7 @@ function tending(bench: Bench): void {
       submissions: true,
       cancelledExecutions: [],
       cancelledSubmissions: ids,
+      drains: [...database.drains.values()],
       keptClusters: new Map(),
     };
     void bench.gateway.tend(around).catch(() => undefined);
