@@ -20,8 +20,11 @@ export const YARN_PORTS = [
 /** The ports that HDFS needs beside them. */
 export const HDFS_PORTS = ["nameNode", "nameNodeWeb", "dataNode", "dataNodeWeb", "dataNodeIpc"] as const;
 
+/** The port of a history server. */
+export const HISTORY_PORTS = ["historyServer"] as const;
+
 /** What a port is for. */
-export type PortName = (typeof YARN_PORTS)[number] | (typeof HDFS_PORTS)[number];
+export type PortName = (typeof YARN_PORTS)[number] | (typeof HDFS_PORTS)[number] | (typeof HISTORY_PORTS)[number];
 
 // Below the range from which systems take the local ports of outgoing connections (Linux 32768, others 49152): a port that is
 // free now stays free until the daemon listens, unless somebody else picks the same one of these.

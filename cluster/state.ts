@@ -101,6 +101,7 @@ const CONTENT = [
   "resource-manager",
   "name-node",
   "data-node",
+  "spark-events",
   "livy",
 ];
 

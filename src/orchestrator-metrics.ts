@@ -35,6 +35,9 @@ const LIVE: readonly SubmissionState[] = [
   SubmissionState.lost,
 ];
 
+const CLUSTER_STATES: readonly ClusterStatus["state"][] = ["up", "down", "recovering", "unknown"];
+const SESSION_STATES = ["starting", "idle", "busy"] as const;
+
 /** A value with its labels. */
 type Sample = readonly [labels: Readonly<Record<string, string>>, value: number];
 
@@ -72,7 +75,30 @@ export function addOrchestratorMetrics(registry: Registry, sources: MetricSource
   perCluster(
     "firesteel_cluster_up",
     "1 when the cluster's Livy answered last, 0 when it did not; absent until it was asked",
-    ({ state }) => (state === "unknown" ? null : Number(state === "up")),
+    ({ state }) => (state === "unknown" ? null : Number(state !== "down")),
+  );
+  gauge(
+    "firesteel_cluster_state",
+    "1 for the state that the cluster is in, 0 for the others",
+    ["cluster", "state"],
+    () =>
+      sources
+        .clusters()
+        .flatMap(({ name, state }) =>
+          CLUSTER_STATES.map((one): Sample => [{ cluster: name, state: one }, Number(one === state)]),
+        ),
+  );
+  gauge("firesteel_session_pool", "Warm sessions of the cluster, by what they do", ["cluster", "state"], () =>
+    sources
+      .clusters()
+      .flatMap(({ name, sessions }) =>
+        sessions === null ? [] : SESSION_STATES.map((one): Sample => [{ cluster: name, state: one }, sessions[one]]),
+      ),
+  );
+  perCluster(
+    "firesteel_session_pool_waiting",
+    "Statements that wait for a warm session",
+    ({ sessions }) => sessions?.waiting ?? null,
   );
   perCluster("firesteel_cluster_kept", "1 when this process keeps the cluster, else 0", ({ name }) =>
     Number(sources.keptClusters().has(name)),

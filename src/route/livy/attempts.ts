@@ -163,10 +163,16 @@ export function errorOf(
     case "submit":
       return new FiresteelError(
         error?.code ?? Code.invalidArgument,
-        `cluster ${cluster} refused the work: ${failure.message}`,
+        `cluster ${cluster} refused the work: ${classOf(failure)}${failure.message}`,
         { details, retryable: false, ...cause },
       );
   }
+}
+
+/** The exception's class in front of its message, which alone may be no more than a name. */
+function classOf({ type, message }: SubmissionFailure): string {
+  const name = /(?:^|\.)(\w+(?:Exception|Error))$/.exec(type)?.[1];
+  return name === undefined || message.includes(name) ? "" : `${name}: `;
 }
 
 /** Spark's own message may tell the position already. */

@@ -12,7 +12,7 @@ import { type Bench, createBench } from "../bench.ts";
 
 const cluster = await testCluster();
 
-describe.skipIf(cluster === null)("bulk work on real Livy and YARN", { timeout: 120_000 }, () => {
+describe.skipIf(cluster === null)("bulk work on real Livy and YARN", { timeout: 300_000 }, () => {
   const { livyUrl, resourceManagerUrl, warehouse } = cluster ?? { livyUrl: "", resourceManagerUrl: "", warehouse: "" };
   let yarn: ResourceManager;
   let folder: string;
@@ -96,6 +96,48 @@ describe.skipIf(cluster === null)("bulk work on real Livy and YARN", { timeout: 
     const error = await failure(bench.run(pyspark({ file: "broken.py" })));
     expect(error.message).toBe("ValueError: column price is missing");
     expect(error.details["traceback"]).toContain("broken.py");
+  });
+
+  it("gives the JVM exception below SQL, and what a function of a query threw from the author's file on", async () => {
+    const thrown = await failure(
+      bench.run(sql`SELECT cast(raise_error(${"price is negative"}) AS int) AS x FROM range(3)`),
+    );
+    expect(thrown.message).toBe("java.lang.RuntimeException: price is negative");
+    const file = "halves.py";
+    const halves = [
+      "from pyspark.sql.functions import udf",
+      "@udf('int')",
+      "def half(x):",
+      "    return 1 // (x - 1)",
+      "def run(ctx):",
+    ];
+    await writeFile(
+      join(folder, file),
+      [...halves, "    return ctx.spark.range(3).select(half('id').alias('h'))", ""].join("\n"),
+    );
+    const error = await failure(bench.run(pyspark({ file })));
+    expect(error.message).toBe("ZeroDivisionError: integer division or modulo by zero");
+    expect(error.details["class"]).toBe("user");
+    const lines = String(error.details["traceback"]).split("\n");
+    expect(lines[1]).toMatch(/halves\.py", line 4, in half$/);
+    // What the driver printed is kept by source.
+    const [last] = submissions().slice(-1);
+    await Promise.all(bench.gateway.live().map(({ gone }) => gone));
+    const logs = new Map((await bench.store.readLogs(last?.id ?? "")).map((log) => [log.source, log.lines]));
+    expect([...logs.keys()]).toEqual(expect.arrayContaining(["submit", "stdout", "stderr"]));
+    expect(logs.get("stdout")?.join("\n")).toContain("ZeroDivisionError");
+    expect(logs.get("stderr")?.join("\n")).toContain("SparkContext");
+  });
+
+  it("does not try again what Spark refuses when its driver starts, or spark-submit before that", async () => {
+    const refused = await failure(
+      bench.run(sql`SELECT 1 AS a`.with({ conf: { "spark.serializer": "no.such.Serializer" } })),
+    );
+    expect(refused).toMatchObject({ code: "invalid_argument", retryable: false, details: { class: "submit" } });
+    expect(refused.message).toContain("no.such.Serializer");
+    const unfit = await failure(bench.run(sql`SELECT 1 AS a`.with({ conf: { "spark.executor.memory": "lots" } })));
+    expect(unfit).toMatchObject({ details: { class: "submit", type: "org.apache.spark.SparkException" } });
+    expect(submissions()).toHaveLength(2);
   });
 
   it("submits nothing for a job file that does not exist", async () => {
