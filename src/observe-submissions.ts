@@ -2,7 +2,7 @@
 
 import type { Store, SubmissionRecord } from "./evaluate/ports.ts";
 
-/** The store, with `onChange` told the whole record after every write of a submission; of mere confirmations, which come by the thousand, only while somebody watches. */
+/** The store, with `onChange` told the whole record after every write of a submission. While nobody watches no record is read for that. */
 export function observeSubmissions(
   store: Store,
   onChange: (submission: SubmissionRecord) => void,
@@ -23,7 +23,7 @@ export function observeSubmissions(
       if (key === "updateSubmission") {
         return async (...args: Parameters<Store["updateSubmission"]>) => {
           await target.updateSubmission(...args);
-          await tell(args[0]);
+          if (isWatched()) await tell(args[0]);
         };
       }
       if (key === "confirmSubmissions") {

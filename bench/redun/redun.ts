@@ -1,31 +1,16 @@
 /** redun in a virtual environment of its own, and one workload in a new Python process. */
 
 import { execFile } from "node:child_process";
-import { copyFile, mkdir, readFile, rm } from "node:fs/promises";
-import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { cacheFolder } from "../../cluster/folders.ts";
+import { installPython } from "../python.ts";
 
 const run = promisify(execFile);
 const path = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
 
-/** Installs the pinned requirements in the cache folder, unless they are there; returns the Python to run. */
-export async function installRedun(): Promise<string> {
-  const folder = join(cacheFolder(), "bench-redun");
-  const python = join(folder, "bin", "python");
-  const requirements = path("requirements.txt");
-  // Written last: it says that the rest is complete.
-  const installed = join(folder, "requirements.txt");
-  const wanted = await readFile(requirements, "utf8");
-  if ((await readFile(installed, "utf8").catch(() => null)) === wanted) return python;
-  console.log(`installing redun in ${folder}`);
-  await rm(folder, { recursive: true, force: true });
-  await mkdir(folder, { recursive: true });
-  await run("python3", ["-m", "venv", folder]);
-  await run(python, ["-m", "pip", "install", "--quiet", "--no-deps", "--requirement", requirements]);
-  await copyFile(requirements, installed);
-  return python;
+/** The Python that has redun. */
+export function installRedun(): Promise<string> {
+  return installPython("redun", new URL("requirements.txt", import.meta.url));
 }
 
 /** What one workload took on redun. */

@@ -186,7 +186,8 @@ export function createSparkExecutor(options: SparkExecutorOptions): Executor {
       // Between the look and the claim somebody may have finished it.
       return (await validResult(key)) ?? (await runAttempts({ prepared, invocation, gateway, store, tell, signal }));
     } finally {
-      await store.releaseWork(key);
+      // The answer does not wait for it: the next claim of this process comes after it in any case, and a failed store ends the orchestrator by itself.
+      store.releaseWork(key).catch(() => {});
     }
   }
 

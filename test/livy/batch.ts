@@ -275,8 +275,9 @@ function endOf({ state, finalStatus }: Application): Shown {
   return state === "FINISHED" && finalStatus === "SUCCEEDED" ? "success" : state === "KILLED" ? "killed" : "dead";
 }
 
-function end({ clock, profile }: World, batch: Batch, state: Shown, diagnostics?: string): void {
+function end({ clock, profile, ledger }: World, batch: Batch, state: Shown, diagnostics?: string): void {
   batch.state = state;
+  ledger.note("shown", batch.name, { id: batch.id, appId: batch.appId, detail: state });
   batch.endedAt = clock.now();
   if (diagnostics !== undefined) batch.diagnostics = [diagnostics];
   if (state !== "success" && !profile.recoversDead) batch.stored = false;

@@ -13,6 +13,8 @@ export type Event =
   | "ended"
   /** Somebody's kill took effect. */
   | "killed"
+  /** Livy shows a batch as ended; what its monitor has found out is then in the list. */
+  | "shown"
   /** A driver wrote outputs, and its manifest. */
   | "outputs"
   | "manifest"

@@ -43,6 +43,9 @@ export interface KeepingOptions {
 /** Between two tries to become the keeper of a cluster outside of the regular looks. */
 const CLAIM_MS = 1_000;
 
+/** So many submissions are taken up at once: for each a file is read or a row written. */
+const AT_ONCE = 64;
+
 /** How long after its life failed (for a reason that is neither its own nor its cluster's) a submission is begun again. */
 const AGAIN_MS = 10_000;
 
@@ -193,11 +196,8 @@ export class Keeping {
     }
     const news = around === null || around.submissions || this.#kept.size > before;
     const taken = news ? await store.takeSubmissions([...clusters.keys()]) : [];
-    for (const one of taken) {
-      const { cluster, state } = one.submission;
-      if (state !== "planned") clusters.get(cluster)?.observer.adopted(one.submission);
-      await this.#take(one);
-    }
+    for (let at = 0; at < taken.length; at += AT_ONCE)
+      await Promise.all(taken.slice(at, at + AT_ONCE).map((one) => this.#take(one)));
     const due = this.#waiting.filter(({ dueAt }) => dueAt <= this.#options.clock.elapsed());
     this.#waiting = this.#waiting.filter((one) => !due.includes(one));
     for (const { submission } of due) await this.#begin(submission);
@@ -208,6 +208,7 @@ export class Keeping {
   async #take({ submission, asked }: TakenSubmission): Promise<void> {
     const { store, clusters } = this.#options;
     const now = { endedAt: this.#options.clock.now() };
+    if (submission.state !== "planned") clusters.get(submission.cluster)?.observer.adopted(submission);
     if (submission.state === "planned" && !asked && submission.cancelRequested === null) {
       // Nothing was posted; whoever needs it asks again, and under the code of today.
       await store.updateSubmission(submission.id, {

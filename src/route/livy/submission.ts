@@ -344,7 +344,8 @@ export class Submission implements Followed {
     const known =
       this.record.appId === null && manifest.appId?.startsWith("application_") ? { appId: manifest.appId } : {};
     const startedAt = this.record.startedAt ?? (manifest.startedAt ? Date.parse(manifest.startedAt) : null);
-    await this.#row.change({ ...known, startedAt, confirmedAt: this.#clock.now() });
+    // Durable with what follows, which is waited for.
+    this.#row.change({ ...known, startedAt, confirmedAt: this.#clock.now() }).catch(() => {});
     const failure = failureOf(manifest);
     if (failure !== null) return this.#fail("failed", failure);
     let result: BulkResult;
