@@ -45,7 +45,7 @@ export function failureOnYarn(application: YarnApplication, output: DriverOutput
       message: `${id} ended well and left no manifest in ${location}`,
     };
   const own = ownReport(output.stdout);
-  if (own !== null) return own;
+  if (own !== null && own.class !== "cluster") return own;
   const thrown = /^User class threw exception: ([\s\S]*)/.exec(words);
   if (thrown !== null) return { class: "user", ...exceptionOf(thrown[1] ?? "") };
   // It never got as far as a container.
@@ -61,6 +61,8 @@ export function failureOnYarn(application: YarnApplication, output: DriverOutput
   }
   const executors = executorsLost(words, output.stderr);
   if (executors !== null) return about(executors);
+  // Python knows only that its JVM was gone where YARN knows why.
+  if (own !== null) return own;
   if (/Could not create the Java Virtual Machine/.test(`${words}\n${output.stderr}\n${output.stdout}`)) {
     const line = /^(?:Error: |Unrecognized |Invalid |Improperly )[^\n]*/m.exec(`${output.stderr}\n${words}`)?.[0];
     return about({

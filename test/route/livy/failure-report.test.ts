@@ -146,6 +146,24 @@ describe("an application that ended without a manifest", () => {
     ).toBe("ApplicationFailed");
   });
 
+  it("is told by YARN where the harness knows only that its JVM was gone", () => {
+    const told = {
+      class: "cluster",
+      type: "ConnectionRefusedError",
+      message: "[Errno 111] Connection refused",
+      traceback: "",
+    };
+    const stdout = `firesteel: failure ${JSON.stringify(told)}\n`;
+    const stderr = "WARN YarnAllocator: Container exited with status 52.\n";
+    const diagnostics = "Max number of executor failures (3) reached";
+    expect(reported({ diagnostics, stdout, stderr })).toMatchObject({ class: "user", type: "ExecutorOutOfMemory" });
+    expect(reported({ state: "FAILED", diagnostics: amExit(-104), stdout }).type).toBe("DriverOutOfMemory");
+    expect(reported({ diagnostics: "User application exited with status 1", stdout })).toMatchObject({
+      class: "cluster",
+      type: "ConnectionRefusedError",
+    });
+  });
+
   it("has the exception of an application of one's own, with a short stack", () => {
     const frames = Array.from({ length: 20 }, (_, i) => `\tat org.example.Job.step${i}(Job.java:${i})`).join("\n");
     const diagnostics = `User class threw exception: java.lang.IllegalStateException: no orders\nfor 2023\n${frames}\nCaused by: java.io.IOException: gone\n${frames}\n\t... 9 more`;
