@@ -35,13 +35,18 @@ export interface ServerConfig {
   readonly tls?: TlsFiles;
 }
 
+/** A ResourceManager: the root of its API where the URL ends in `/v1` (`.../gateway/TOPOLOGY/resourcemanager/v1` of Knox), several URLs where one of several is active. */
+export interface ResourceManagerConfig extends Omit<ServerConfig, "url"> {
+  readonly url: string | readonly string[];
+}
+
 /** A cluster's entry. */
 export interface ClusterConfig {
   readonly name: string;
   /** Livy's base URL; `local` means the cluster of `firesteel cluster up`. */
   readonly url: string;
   /** The YARN ResourceManager: the second witness of what became of a job. A URL on Livy's own host and port (a gateway such as Knox) is reached as Livy is; any other with what is said here. */
-  readonly resourceManager?: string | ServerConfig;
+  readonly resourceManager?: string | readonly string[] | ResourceManagerConfig;
   /** Spark's History Server: asked what became of applications that the ResourceManager has forgotten. Reached in the same way. */
   readonly historyServer?: string | ServerConfig;
   readonly labels?: Readonly<Record<string, string>>;
@@ -190,6 +195,21 @@ const server: z.ZodType<ServerConfig> = z.strictObject({
   tls: tls.exactOptional(),
 });
 
+const urls = z.union([z.url(), z.array(z.url()).min(1)], { error: "must be a URL or a list of them" });
+
+const resourceManager: z.ZodType<string | readonly string[] | ResourceManagerConfig> = z.union(
+  [
+    urls,
+    z.strictObject({
+      url: urls,
+      auth: auth.exactOptional(),
+      headers: texts.exactOptional(),
+      tls: tls.exactOptional(),
+    }),
+  ],
+  { error: "must be a URL, a list of them or { url, auth, headers, tls }" },
+);
+
 const timeOuts: z.ZodType<TimeOuts> = z.strictObject({
   connectMs: count.exactOptional(),
   headersMs: count.exactOptional(),
@@ -225,7 +245,7 @@ const witness: z.ZodType<string | ServerConfig> = z.union([z.url(), server], {
 const cluster: z.ZodType<ClusterConfig> = z.strictObject({
   name,
   url: z.union([z.url(), z.literal("local")], { error: 'must be a URL or "local"' }),
-  resourceManager: witness.exactOptional(),
+  resourceManager: resourceManager.exactOptional(),
   historyServer: witness.exactOptional(),
   labels: texts.exactOptional(),
   auth: auth.exactOptional(),

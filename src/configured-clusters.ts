@@ -32,9 +32,10 @@ export async function configuredClusters(
       const local = entry.url === "local" ? ((await localCluster()) ?? DEFAULT_LOCAL) : null;
       const url = local?.livyUrl ?? entry.url;
       const access = await accessOf(root, ownerOf(entry.name), entry);
-      const witness = (server: ServerConfig) => witnessOf(root, entry.name, server, { url, ...access });
-      const resourceManager = serverOf(yarn) ?? localWitness(local);
-      const history = serverOf(historyServer);
+      const witness = <U extends string | readonly string[]>(server: Server<U>) =>
+        witnessOf(root, entry.name, server, { url, ...access });
+      const resourceManager = yarn === undefined ? localWitness(local) : serverOf(yarn);
+      const history = historyServer === undefined ? null : serverOf(historyServer);
       return {
         ...plain,
         ...access,
@@ -62,8 +63,11 @@ const DEFAULT_LOCAL: LocalCluster = {
   resourceManagerUrl: `http://127.0.0.1:${LOCAL_PORTS.resourceManagerWeb}`,
 };
 
-function serverOf(setting: string | ServerConfig | undefined): ServerConfig | null {
-  return typeof setting === "string" ? { url: setting } : (setting ?? null);
+/** A server beside Livy, with one URL or several. */
+type Server<U> = Omit<ServerConfig, "url"> & { readonly url: U };
+
+function serverOf<U extends string | readonly string[]>(setting: U | Server<U>): Server<U> {
+  return typeof setting === "object" && "url" in setting ? setting : { url: setting };
 }
 
 function localWitness(local: LocalCluster | null): ServerConfig | null {
@@ -71,14 +75,14 @@ function localWitness(local: LocalCluster | null): ServerConfig | null {
 }
 
 /** Livy's credentials are for Livy's own host; what another is to be shown is said in its own entry. */
-async function witnessOf(
+async function witnessOf<U extends string | readonly string[]>(
   root: string,
   cluster: string,
-  server: ServerConfig,
+  server: Server<U>,
   livy: EndpointAccess & { readonly url: string },
-): Promise<EndpointAccess & { readonly url: string }> {
+): Promise<EndpointAccess & { readonly url: U }> {
   const { url: _, ...shared } = livy;
-  const same = URL.parse(server.url)?.origin === URL.parse(livy.url)?.origin;
+  const same = [server.url].flat().every((one) => URL.parse(one)?.origin === URL.parse(livy.url)?.origin);
   return { ...(same ? shared : {}), url: server.url, ...(await accessOf(root, ownerOf(cluster), server)) };
 }
 

@@ -68,6 +68,18 @@ describe("credentials", () => {
     });
   });
 
+  it("are shown to several ResourceManagers where all are on Livy's own host", async () => {
+    const auth = { kind: "basic", user: "u", password: "p" };
+    const [here, elsewhere, said] = await configured([
+      { name: "a", url: "https://knox/livy", auth, resourceManager: ["https://knox/a/v1", "https://knox/b/v1"] },
+      { name: "b", url: "https://knox/livy", auth, resourceManager: ["https://knox/a/v1", "https://rm"] },
+      { name: "c", url: "https://knox/livy", resourceManager: { url: ["https://rm1", "https://rm2"], auth } },
+    ]);
+    expect(here?.resourceManager).toEqual({ url: ["https://knox/a/v1", "https://knox/b/v1"], auth });
+    expect(elsewhere?.resourceManager).toEqual({ url: ["https://knox/a/v1", "https://rm"] });
+    expect(said?.resourceManager).toEqual({ url: ["https://rm1", "https://rm2"], auth });
+  });
+
   it("can come from a module", async () => {
     await writeFile(
       join(root, "spnego.mjs"),

@@ -29,7 +29,7 @@ export interface ClusterConfig extends EndpointAccess {
   /** Livy's base URL; a path in it is kept. */
   readonly url: string;
   /** YARN's ResourceManager. Without it, what Livy forgets is waited for a stated time only. */
-  readonly resourceManager?: EndpointAccess & { readonly url: string };
+  readonly resourceManager?: EndpointAccess & { readonly url: string | readonly string[] };
   /** Spark's History Server: asked what the ResourceManager does not know any more. */
   readonly historyServer?: EndpointAccess & { readonly url: string };
   readonly labels?: Readonly<Record<string, string>>;

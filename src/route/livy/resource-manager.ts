@@ -42,12 +42,12 @@ export function hasEnded(application: YarnApplication): boolean {
 /** Where a ResourceManager is and how it is reached. */
 export interface ResourceManagerOptions extends EndpointAccess {
   readonly cluster: string;
-  readonly url: string;
+  /** Base URL, or that of its API (ending in `/v1`: `.../ws/v1`, `.../resourcemanager/v1` of Knox); several where one of several is active. */
+  readonly url: string | readonly string[];
   /** User named in requests where YARN trusts its callers (`user.name`); without it a cluster without security may refuse to kill. */
   readonly user?: string;
 }
 
-const ROOT = "/ws/v1/cluster";
 const TIME_OUTS = { headersMs: 10_000, bodyMs: 10_000 };
 
 /** Makes the witness; opens no connection yet. `connect` makes what is asked over HTTP. */
@@ -56,8 +56,12 @@ export function createResourceManager(
   connect: (options: EndpointOptions) => Endpoint = createEndpoint,
 ): ResourceManager {
   const how = { ...access, timeOuts: { ...TIME_OUTS, ...access.timeOuts }, connections: 4 };
-  const endpoint = connect({ cluster, setting: "resourceManager", url, ...how });
+  const servers = [url]
+    .flat()
+    .map((one) => serverAt(one, (base) => connect({ cluster, setting: "resourceManager", url: base, ...how })));
   const logs = createNodeLogs(nodeConnector({ cluster, ...how }, connect));
+  /** Counts up with each server that was no good. */
+  let turn = 0;
 
   async function ask(
     method: "GET" | "PUT",
@@ -65,33 +69,29 @@ export function createResourceManager(
     signal: AbortSignal | undefined,
     body?: unknown,
   ): Promise<unknown> {
-    const fail = (words: string, cause?: unknown) =>
+    const fail = ({ words, cause }: NoAnswer) =>
       new FiresteelError(
         Code.unavailable,
         `ResourceManager of cluster ${cluster} gave no answer to ${method} ${path}: ${words}`,
         { cause, details: { cluster, words } },
       );
-    let answer: Answer;
-    try {
-      answer = await endpoint.request(method, ROOT + path, { signal, body });
-    } catch (reason) {
-      throw fail(
-        reason instanceof Error ? reason.message || String((reason as { code?: unknown }).code) : String(reason),
-        reason,
-      );
+    let last: NoAnswer = { kind: "none", words: "none is configured" };
+    for (let tries = 0; tries < servers.length; tries++) {
+      const mine = turn;
+      const { endpoint, root } = servers[mine % servers.length]!;
+      const answer = await endpoint.request(method, root + path, { signal, body }).then(readAnswer, noConnection);
+      signal?.throwIfAborted();
+      if (answer.kind === "json") return answer.json;
+      last = answer;
+      if (answer.kind === "refusal") break;
+      // Unless another request has done so.
+      if (turn === mine) turn++;
     }
-    const { status, text } = answer;
-    if (status === 404) return null;
-    if (status < 200 || status > 299) throw fail(`HTTP ${status} ${text.slice(0, 300)}`);
-    try {
-      return JSON.parse(text) as unknown;
-    } catch (reason) {
-      throw fail(`no JSON: ${text.slice(0, 100)}`, reason);
-    }
+    throw fail(last);
   }
 
   return {
-    url: endpoint.url,
+    url: servers[0]!.endpoint.url,
     findByTag: async (tag, signal) => {
       const json = (await ask("GET", `/apps?applicationTags=${encodeURIComponent(tag.toLowerCase())}`, signal)) as {
         apps?: { app?: unknown } | null;
@@ -109,9 +109,47 @@ export function createResourceManager(
     },
     logs,
     [Symbol.asyncDispose]: async () => {
-      await Promise.all([endpoint[Symbol.asyncDispose](), logs[Symbol.asyncDispose]()]);
+      await Promise.all([logs, ...servers.map(({ endpoint }) => endpoint)].map((one) => one[Symbol.asyncDispose]()));
     },
   };
+}
+
+/** One of the servers, and where its API begins. A URL that ends in `/v1` names the API; any other is the server's, as of its pages. */
+function serverAt(
+  url: string,
+  connect: (url: string) => Endpoint,
+): { readonly endpoint: Endpoint; readonly root: string } {
+  const base = url.replace(/\/+$/, "").replace(/\/cluster$/, "");
+  return { endpoint: connect(base), root: base.endsWith("/v1") ? "/cluster" : "/ws/v1/cluster" };
+}
+
+/** What a server said that is no answer; after a `refusal` another would say the same. */
+interface NoAnswer {
+  readonly kind: "none" | "refusal";
+  readonly words: string;
+  readonly cause?: unknown;
+}
+
+function noConnection(reason: unknown): NoAnswer {
+  const words =
+    reason instanceof Error ? reason.message || String((reason as { code?: unknown }).code) : String(reason);
+  return { kind: "none", words, cause: reason };
+}
+
+/** Reads an answer; null for what the ResourceManager itself does not know. A standby answers with a redirect to the active one, or to itself when it knows of none. */
+function readAnswer({ status, text, location }: Answer): NoAnswer | { readonly kind: "json"; readonly json: unknown } {
+  const said = text.trim().slice(0, 300);
+  if (status >= 300 && status < 400)
+    return { kind: "none", words: `it sends us to ${location || "elsewhere"} instead of answering: ${said}` };
+  // A proxy says 404 too, where it does not know the path.
+  if (status === 404 && /"NotFoundException"/.test(text)) return { kind: "json", json: null };
+  if (status < 200 || status > 299)
+    return { kind: status === 404 || status >= 500 ? "none" : "refusal", words: `HTTP ${status} ${said}` };
+  try {
+    return { kind: "json", json: JSON.parse(text) as unknown };
+  } catch (cause) {
+    return { kind: "none", words: `no JSON: ${said.slice(0, 100)}`, cause };
+  }
 }
 
 function toApplication(json: unknown): YarnApplication {
