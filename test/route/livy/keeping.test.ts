@@ -118,6 +118,25 @@ describe("a cluster with a keeper", () => {
     ]);
   });
 
+  it("confirms from time to time in one write that all that lives there was seen", async () => {
+    const keeper = await start();
+    await keeper.gateway.tend();
+    hold();
+    const runs = Promise.all([keeper.run(work(1)), keeper.run(work(2)), keeper.run(work(3))]);
+    await until(() => rows().filter(({ state }) => state === "running").length === 3);
+    const before = rows().map(({ confirmedAt }) => confirmedAt ?? 0);
+    const writes: (readonly string[])[] = [];
+    const confirm = keeper.store.confirmSubmissions.bind(keeper.store);
+    keeper.store.confirmSubmissions = (ids, at) => {
+      writes.push(ids);
+      return confirm(ids, at);
+    };
+    await until(() => rows().every(({ confirmedAt }, i) => (confirmedAt ?? 0) > before[i]!));
+    expect(writes.some((ids) => ids.length === 3)).toBe(true);
+    release();
+    await runs;
+  });
+
   it("stops what another process does not wait for any more", async () => {
     const keeper = await start();
     await keeper.gateway.tend();
