@@ -23,7 +23,6 @@ import { stopForCertain } from "./cancelling.ts";
 import type { Cluster } from "./cluster.ts";
 import { LivyFailure, livyFailureOf } from "./errors.ts";
 import type { Patience } from "./patience.ts";
-import { hasEnded } from "./resource-manager.ts";
 import { hasRun, hasSessionEnded, type LivySession } from "./session-client.ts";
 import {
   SESSION_DEFAULTS,
@@ -34,6 +33,15 @@ import {
 import { WARM_CODE } from "./statement-code.ts";
 import { type SessionLease, StatementQueue } from "./statement-queue.ts";
 import { Backoff, pause } from "./waiting.ts";
+import {
+  balance,
+  doomedSession,
+  endStrays,
+  isDue,
+  newWarmSession,
+  type PoolLimits,
+  type WarmSession,
+} from "./warm-session.ts";
 
 export interface SessionPoolOptions {
   readonly cluster: Cluster;
@@ -49,28 +57,10 @@ export interface SessionPoolOptions {
   readonly stop: AbortSignal;
 }
 
-interface Warm {
-  readonly name: string;
-  state: "starting" | "warming" | "idle" | "busy" | "checking" | "ending";
-  appId: string | null;
-  sparkUiUrl: string | null;
-  driverLogUrl: string | null;
-  /** Statements that it has run, as far as is known. */
-  statements: number;
-  /** By the clock's `elapsed`. */
-  idleSince: number;
-  usedAt: number;
-  /** Since when Livy does not list it though it was posted. */
-  unseenSince: number;
-  /** Why it must not be used again, once nothing runs in it. */
-  ends: string | null;
-  ending: Promise<string> | null;
-}
-
 /** Between two looks while nothing is about to change. */
 const LOOK_MS = 5_000;
-/** Sessions that start at once. */
-const STARTS = 2;
+/** Between two looks at the statement that prepares one. */
+const WARM_TICK_MS = 100;
 /** Failures in a row before those that wait hear of it. */
 const FAILURES = 3;
 /** After a request that Livy refuses. */
@@ -78,8 +68,8 @@ const REFUSED_MS = 60_000;
 
 export class SessionPool {
   readonly #options: SessionPoolOptions;
-  readonly #limits: Required<Pick<SessionsConfig, "min" | "max" | "idleTimeoutMs" | "recycleAfter">>;
-  readonly #sessions = new Map<string, Warm>();
+  readonly #limits: PoolLimits;
+  readonly #sessions = new Map<string, WarmSession>();
   readonly #queue: StatementQueue;
   /** Leased before they were found: statements that live from before this process kept the cluster. */
   readonly #expected = new Set<string>();
@@ -108,7 +98,7 @@ export class SessionPool {
   }
 
   get status(): SessionPoolStatus {
-    const count = (...states: Warm["state"][]) =>
+    const count = (...states: WarmSession["state"][]) =>
       [...this.#sessions.values()].filter((one) => states.includes(one.state)).length;
     return {
       min: this.#limits.min,
@@ -191,31 +181,18 @@ export class SessionPool {
     return this.#options.cluster.clock;
   }
 
-  #add(name: string, state: Warm["state"]): Warm {
-    const now = this.#clock.elapsed();
-    const session: Warm = {
-      name,
-      state,
-      appId: null,
-      sparkUiUrl: null,
-      driverLogUrl: null,
-      statements: 0,
-      idleSince: now,
-      usedAt: now,
-      unseenSince: now,
-      ends: null,
-      ending: null,
-    };
+  #add(name: string, state: WarmSession["state"]): WarmSession {
+    const session = newWarmSession(name, state, this.#clock.elapsed());
     this.#sessions.set(name, session);
     return session;
   }
 
-  #in(...states: readonly Warm["state"][]): readonly Warm[] {
+  #in(...states: readonly WarmSession["state"][]): readonly WarmSession[] {
     return [...this.#sessions.values()].filter(({ state }) => states.includes(state));
   }
 
   /** Nothing runs in it now. */
-  #free(session: Warm): void {
+  #free(session: WarmSession): void {
     if (session.ends !== null) {
       void this.#end(session, session.ends);
       return;
@@ -224,26 +201,14 @@ export class SessionPool {
     session.idleSince = this.#clock.elapsed();
   }
 
-  #end(session: Warm, why: string): Promise<string> {
+  #end(session: WarmSession, why: string): Promise<string> {
     if (session.ending !== null) return session.ending;
     session.state = "ending";
     session.ends = why;
     const { cluster, patience, stop } = this.#options;
-    const doomed = {
-      tag: session.name,
-      get appId() {
-        return session.appId;
-      },
-      unanswered: false,
-      remove: (signal: AbortSignal) => cluster.client.sessions.delete(session.name, signal),
-      found: async (appId: string) => {
-        session.appId = appId;
-      },
-      tell: () => {},
-      failed: async (words: string) => {
-        this.#lastError = `session ${session.name}: ${words}`;
-      },
-    };
+    const doomed = doomedSession(session, cluster.client.sessions, (words) => {
+      this.#lastError = `session ${session.name}: ${words}`;
+    });
     session.ending = stopForCertain(cluster, doomed, patience, async () => false, stop).then((how) => {
       this.#sessions.delete(session.name);
       this.#wake?.();
@@ -260,7 +225,7 @@ export class SessionPool {
     const { obstacle } = cluster;
     if (obstacle !== null) return this.#queue.note(obstacle);
     // The one used last first, so that others become idle for long; of those that are due only when there is no other.
-    const order = (one: Warm) => (this.#isDue(one) ? -1 : one.usedAt);
+    const order = (one: WarmSession) => (isDue(one, this.#limits) ? -1 : one.usedAt);
     const idle = [...this.#in("idle")].sort((a, b) => order(b) - order(a));
     for (const session of idle) {
       const waiter = this.#queue.next();
@@ -280,10 +245,6 @@ export class SessionPool {
     return `a session of cluster ${name} is starting`;
   }
 
-  #isDue({ statements }: Warm): boolean {
-    return statements >= this.#limits.recycleAfter;
-  }
-
   #start(): void {
     if (this.#running || !this.#kept || this.#options.stop.aborted) return;
     this.#running = true;
@@ -294,10 +255,10 @@ export class SessionPool {
   }
 
   get #wanted(): boolean {
-    return (
-      this.#kept &&
-      (this.#sessions.size > 0 || this.#queue.size > 0 || (this.#limits.min > 0 && this.#options.cluster.isConfigured))
-    );
+    const { isConfigured } = this.#options.cluster;
+    // At first whoever kept the cluster before may have left some.
+    const expects = this.#requests === null || this.#limits.min > 0;
+    return this.#kept && (this.#sessions.size > 0 || this.#queue.size > 0 || (isConfigured && expects));
   }
 
   /** Nothing of it is there, and nobody waits. */
@@ -352,13 +313,7 @@ export class SessionPool {
       const one = this.#add(name, this.#expected.has(name) ? "busy" : state === "starting" ? "starting" : "checking");
       if (owned === "other") one.ends = "its settings are not those of now";
     }
-    const yarn = cluster.resourceManager;
-    if (yarn !== null && sessions.every(({ name, appId }) => appId !== null || requests.ownership(name) === null)) {
-      const known = new Set(sessions.map(({ appId }) => appId));
-      // Livy was started again without its memory; nobody can use such a driver any more.
-      for (const application of await yarn.findByTag(requests.tag, stop))
-        if (!hasEnded(application) && !known.has(application.id)) await yarn.kill(application.id, stop);
-    }
+    await endStrays(cluster, requests, sessions, stop);
     this.#requests = requests;
     this.#see(sessions);
   }
@@ -371,11 +326,11 @@ export class SessionPool {
       const shown = byName.get(session.name);
       if (shown === undefined) {
         // It may have been made since it was asked for.
-        const late = session.state === "starting" && now - session.unseenSince < this.#options.patience.postMs;
+        const late = session.state === "starting" && now - session.seenAt < this.#options.patience.postMs;
         if (!late) this.#failed(session, "Livy does not know it any more");
         continue;
       }
-      session.unseenSince = now;
+      session.seenAt = now;
       session.appId = shown.appId ?? session.appId;
       session.sparkUiUrl = shown.sparkUiUrl ?? session.sparkUiUrl;
       session.driverLogUrl = shown.driverLogUrl ?? session.driverLogUrl;
@@ -388,7 +343,7 @@ export class SessionPool {
   }
 
   /** Livy must not end what runs for long, or what is kept though nothing waits. */
-  #touch(session: Warm, now: number): void {
+  #touch(session: WarmSession, now: number): void {
     const { sessions } = this.#options.cluster.client;
     if (now - session.usedAt < this.#limits.idleTimeoutMs / 2) return;
     session.usedAt = now;
@@ -396,7 +351,7 @@ export class SessionPool {
   }
 
   /** A session is of no use. Where it never was, the next one is not made at once. */
-  #failed(session: Warm, why: string): void {
+  #failed(session: WarmSession, why: string): void {
     const fresh = session.state === "starting" || session.state === "warming";
     this.#lastError = `session ${session.name}: ${why}`;
     void this.#end(session, why);
@@ -409,37 +364,19 @@ export class SessionPool {
     this.#nextTryAt = this.#clock.elapsed() + (certain ? REFUSED_MS : delayMs);
     if (!certain && this.#backoff.failures < FAILURES) return;
     const message = `cluster ${this.#options.cluster.name} gives no session: ${this.#lastError}`;
-    this.#refusal = new FiresteelError(Code.failedPrecondition, message, { details: { kind: NO_SESSION } });
+    this.#refusal = new FiresteelError(Code.failedPrecondition, message);
     this.#queue.refuse(this.#refusal);
   }
 
   /** Ends sessions that are not needed and makes those that are. */
   #balance(): void {
-    const { max } = this.#limits;
-    const { min, idleTimeoutMs } = this.#options.cluster.isConfigured ? this.#limits : { min: 0, idleTimeoutMs: 0 };
+    // Of a cluster that is configured no more nothing is kept.
+    const limits = this.#options.cluster.isConfigured ? this.#limits : { ...this.#limits, min: 0, idleTimeoutMs: 0 };
     const now = this.#clock.elapsed();
-    const fresh = this.#in("starting", "warming", "idle", "busy", "checking").filter(
-      (one) => !this.#isDue(one) && one.ends === null,
-    );
-    const needed = Math.min(
-      max,
-      Math.max(min, this.#queue.ready + fresh.filter(({ state }) => state === "busy" || state === "checking").length),
-    );
-    const idle = this.#in("idle");
-    let live = fresh.length;
-    for (const session of idle.toSorted((a, b) => a.idleSince - b.idleSince)) {
-      // One that is due serves until another can.
-      if (this.#isDue(session)) {
-        if (live >= needed && (needed === 0 || idle.length > 1))
-          void this.#end(session, `it has run ${session.statements} statements`);
-      } else if (live > needed && now - session.idleSince >= idleTimeoutMs) {
-        live--;
-        void this.#end(session, "it was idle for long");
-      }
-    }
+    const { end, make } = balance([...this.#sessions.values()], limits, this.#queue.ready, now);
+    for (const { session, why } of end) void this.#end(session, why);
     if (now < this.#nextTryAt || this.#options.cluster.obstacle !== null) return;
-    const starting = fresh.filter(({ state }) => state === "starting" || state === "warming").length;
-    for (let n = Math.min(needed - live, STARTS - starting); n > 0; n--) void this.#make();
+    for (let n = make; n > 0; n--) void this.#make();
   }
 
   async #make(): Promise<void> {
@@ -467,15 +404,19 @@ export class SessionPool {
   }
 
   /** Runs the first statement, so that the first job finds a session that has done all of it once. */
-  async #warm(session: Warm): Promise<void> {
+  async #warm(session: WarmSession): Promise<void> {
     const { cluster, stop } = this.#options;
     const { sessions } = cluster.client;
     session.state = "warming";
     try {
       let statement = await sessions.post(session.name, WARM_CODE, stop);
       while (!hasRun(statement) && session.state === "warming") {
-        await pause(this.#clock, 100, stop);
-        statement = (await sessions.findStatement(session.name, statement.id, stop)) ?? statement;
+        await pause(this.#clock, WARM_TICK_MS, stop);
+        // Whether it lives shows in the list.
+        const shown = await sessions
+          .findStatement(session.name, statement.id, stop)
+          .catch(cluster.failed.bind(cluster));
+        statement = shown ?? statement;
       }
       if (session.state !== "warming") return;
       if (statement.output?.status === "error")
@@ -494,9 +435,6 @@ export class SessionPool {
     this.#wake?.();
   }
 }
-
-/** `details.kind` of the error that those who wait are told when no session can be made. */
-export const NO_SESSION = "noSession";
 
 function wordsOf(error: unknown): string {
   const { words } = (error as FiresteelError).details ?? {};
