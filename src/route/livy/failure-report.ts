@@ -111,6 +111,14 @@ function ownReport(stdout: string): SubmissionFailure | null {
   }
 }
 
+/** Spark lets an executor's JVM that is out of memory kill itself, which looks like a kill from outside. */
+const HEAP =
+  "; ended by a signal, mostly that is for memory: raise executorMemory or spark.executor.memoryOverhead, or make partitions smaller";
+
+function isSignal(status: number): boolean {
+  return SIGNALS[status] !== undefined;
+}
+
 /** What became of the executors, where it is they who ended the application. */
 function executorsLost(words: string, stderr: string): Told | null {
   if (!/^Max number of executor failures/.test(words)) return null;
@@ -128,7 +136,7 @@ function executorsLost(words: string, stderr: string): Told | null {
         type: "ExecutorOutOfMemory",
         message: `its executors ran out of memory again and again${statuses}; raise executorMemory or spark.executor.memoryOverhead, or make partitions smaller`,
       }
-    : { class: "cluster", type: "ExecutorsLost", message: `${words}${statuses}` };
+    : { class: "cluster", type: "ExecutorsLost", message: `${words}${statuses}${reasons.some(isSignal) ? HEAP : ""}` };
 }
 
 /** The failure of a batch of which YARN knows no application: what spark-submit printed tells. `claim` is what Livy says. */

@@ -146,6 +146,13 @@ describe("an application that ended without a manifest", () => {
     ).toBe("ApplicationFailed");
   });
 
+  it("names memory where executors ended by a signal, as they do when they run out of heap", () => {
+    const stderr = "Lost executor 2: Container from a bad node: container_1. Exit status: 143. Diagnostics: ...\n";
+    const { class: kind, message } = reported({ diagnostics: "Max number of executor failures (3) reached", stderr });
+    expect(kind).toBe("cluster");
+    expect(message).toMatch(/\(exit status 143\); ended by a signal, mostly that is for memory: raise executorMemory/);
+  });
+
   it("is told by YARN where the harness knows only that its JVM was gone", () => {
     const told = {
       class: "cluster",
