@@ -42,7 +42,7 @@ export async function lookAround(db: Db, { owner }: Pick<Writing, "owner">): Pro
       exists (select from execution e join owner o on o.id = e.owner where e.state = 'running' and o.ended_at is not null) as executions,
       exists (
         select from submission s left join owner o on o.id = s.owner
-        where s.state not in ('succeeded', 'failed', 'killed', 'cancelled') and (s.owner is null or o.ended_at is not null)
+        where (s.state not in ('succeeded', 'failed', 'killed', 'cancelled') or s.gone_at is null and s.state <> 'cancelled') and (s.owner is null or o.ended_at is not null)
       ) as submissions,
       array(select id from execution where state = 'running' and owner = ${owner} and cancel_requested) as "cancelledExecutions",
       array(

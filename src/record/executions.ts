@@ -5,9 +5,11 @@ import { Code, FiresteelError } from "../errors.ts";
 import type { ExecutionRecord, ExecutionState, ExecutionStore, Page, PageRequest } from "../evaluate/ports.ts";
 import { storable, textArray } from "./arrays.ts";
 import type { Db, ExecutionTable } from "./database.ts";
+import { endLeftJobs } from "./jobs.ts";
 import { notify } from "./notices.ts";
 import { cutPage, planPage, toMs, toTime } from "./page.ts";
 import { rootDigest } from "./previous-calls.ts";
+import { cancelAbandoned } from "./submissions.ts";
 import { noAnswers, type WriteKind } from "./write-kind.ts";
 
 export type ExecutionChange = Parameters<ExecutionStore["updateExecution"]>[1];
@@ -83,7 +85,7 @@ export interface AdoptRequest {
 const STRANGE_MS = 60_000;
 
 /**
- * Takes over running executions of ended owners. The payload has a token: a repeated request finds by it what it took the first time.
+ * Takes over running executions of ended owners, ends the jobs that these left, and asks for the end of what runs for those that were cancelled. The payload has a token: a repeated request finds by it what it took the first time.
  *
  * The join must be an inner one. A row that another process adopted since this statement began is looked at once more before it is locked, with its new owner but the old partner of the join: an inner join then
  * drops it, an outer one would keep it with no partner, and two processes would have it.
@@ -92,31 +94,31 @@ export const ADOPT_EXECUTIONS: WriteKind<AdoptRequest, readonly ExecutionRecord[
   name: "take-over of executions",
   lane: "execution",
   repeatable: true,
-  prepare:
-    (requests) =>
-    async (db, { owner, shared }) => {
-      const answers: ExecutionRecord[][] = [];
-      for (const { token, tasks } of requests) {
-        const known =
-          tasks === null || !shared
-            ? sql`true`
-            : sql`(e.task = any(${textArray(tasks)}::text[]) or o.ended_at < clock_timestamp() - make_interval(secs => ${STRANGE_MS / 1000}::float8))`;
-        await sql`
+  prepare: (requests) => async (db, writing) => {
+    const { owner, shared } = writing;
+    const answers: ExecutionRecord[][] = [];
+    for (const { token, tasks } of requests) {
+      const known =
+        tasks === null || !shared
+          ? sql`true`
+          : sql`(e.task = any(${textArray(tasks)}::text[]) or o.ended_at < clock_timestamp() - make_interval(secs => ${STRANGE_MS / 1000}::float8))`;
+      await sql`
         update execution set owner = ${owner}, adoption = ${token} where id in (
           select e.id from execution e join owner o on o.id = e.owner
           where e.state = 'running' and o.ended_at is not null and ${known}
           for update of e skip locked
         )`.execute(db);
-        const rows = await db
-          .selectFrom("execution")
-          .selectAll()
-          .where("adoption", "=", token)
-          .orderBy("seq")
-          .execute();
-        answers.push(rows.map(executionFromRow));
-      }
-      return answers;
-    },
+      const rows = await db.selectFrom("execution").selectAll().where("adoption", "=", token).orderBy("seq").execute();
+      await endLeftJobs(
+        db,
+        rows.map(({ id }) => id),
+      );
+      const abandoned = await cancelAbandoned(db, sql`e.adoption = ${token} and s.execution_id = e.id`);
+      await notify(db, writing, "wish", abandoned);
+      answers.push(rows.map(executionFromRow));
+    }
+    return answers;
+  },
 };
 
 export async function findExecution(db: Db, id: string): Promise<ExecutionRecord | null> {

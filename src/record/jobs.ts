@@ -26,7 +26,7 @@ export function jobBytes(jobs: readonly JobRecord[]): number {
 
 /** Writes jobs; of several records of one job in a batch the last counts, or the last that has ended. */
 export function createJobWrites(): WriteKind<readonly JobRecord[], undefined> {
-  /** Jobs that may have a row. Those of former processes are not among them: nobody ends those. */
+  /** Jobs that may have a row. Those of former processes are not among them: who goes on with their executions ends those. */
   const rows = new Set<string>();
   return {
     name: "job",
@@ -97,6 +97,15 @@ function upsertRows(records: readonly JobRecord[]): RawBuilder<unknown> | null {
 function removeRows(ids: readonly string[]): RawBuilder<unknown> | null {
   if (ids.length === 0) return null;
   return sql`delete from job where id in (select unnest(${textArray(ids.toSorted())}::text[]))`;
+}
+
+/** Ends the jobs that a dead process left open in executions: whoever goes on with these asks for everything again, by jobs of its own. */
+export async function endLeftJobs(db: Db, executionIds: readonly string[]): Promise<void> {
+  if (executionIds.length === 0) return;
+  const { rows } = await sql<Selectable<JobTable>>`
+    delete from job where execution_id in (select unnest(${textArray(executionIds)}::text[])) returning *`.execute(db);
+  const endedAt = Date.now();
+  await insertBlocks(rows.map((row) => ({ ...fromRow(row), state: "cancelled", endedAt, note: null })))?.execute(db);
 }
 
 /** Blocks of one execution, oldest start first; for reading some at a time. */

@@ -11,6 +11,7 @@ import * as sharing from "./migrations/0003-sharing.ts";
 import * as clusters from "./migrations/0004-clusters.ts";
 import * as sessions from "./migrations/0005-sessions.ts";
 import * as logSources from "./migrations/0007-log-sources.ts";
+import * as leaving from "./migrations/0008-leaving.ts";
 
 /** All migrations in order. Forward only: one that has been released is never edited, and none has a `down`. */
 const MIGRATIONS: Readonly<Record<string, Migration>> = Object.freeze({
@@ -20,6 +21,7 @@ const MIGRATIONS: Readonly<Record<string, Migration>> = Object.freeze({
   "0004-clusters": clusters,
   "0005-sessions": sessions,
   "0007-log-sources": logSources,
+  "0008-leaving": leaving,
 });
 
 const PROVIDER: MigrationProvider = { getMigrations: async () => MIGRATIONS };

@@ -1,6 +1,6 @@
 /** Submissions and their transitions. */
 
-import { sql } from "kysely";
+import { type RawBuilder, sql } from "kysely";
 import { Code, FiresteelError } from "../errors.ts";
 import type {
   Page,
@@ -23,6 +23,9 @@ export type SubmissionFilter = Parameters<SubmissionStore["listSubmissions"]>[0]
 
 /** A live submission is one in none of these states; written as the partial index `submission_live` has it, so that the planner can use it. */
 const LIVE = sql<boolean>`state not in ('succeeded', 'failed', 'killed', 'cancelled')`;
+
+/** One that has ended and whose application may not have; as the partial index `submission_leaving` has it. */
+const LEAVING = sql<boolean>`gone_at is null and state in ('succeeded', 'failed', 'killed')`;
 
 /** Inserts submissions with their first transition. */
 export const CREATE_SUBMISSION: WriteKind<
@@ -173,7 +176,7 @@ const STRAY_MS = 60_000;
 
 /**
  * Takes the submissions on the clusters that this process keeps: those that nobody keeps yet, and those of ended owners; see `ADOPT_EXECUTIONS` for the token. Also those of ended owners on clusters that nobody keeps any
- * more, after a while.
+ * more, after a while. The end of those whose executions were cancelled is asked for, unless somebody works on the same.
  */
 export const TAKE_SUBMISSIONS: WriteKind<TakeRequest, readonly TakenSubmission[]> = {
   name: "taking of submissions",
@@ -196,9 +199,10 @@ export const TAKE_SUBMISSIONS: WriteKind<TakeRequest, readonly TakenSubmission[]
         const free = sql`(s.owner is null or exists (select from owner o where o.id = s.owner and o.ended_at is not null))`;
         await sql`
         update submission set owner = ${owner}, adoption = ${token}, followed = ${shared} where id in (
-          select s.id from submission s where ${LIVE} and ${free} and (${kept} or ${stray})
+          select s.id from submission s where (${LIVE} or ${LEAVING}) and ${free} and (${kept} or ${stray})
           for update of s skip locked
         )`.execute(db);
+        await cancelAbandoned(db, sql`s.adoption = ${token} and e.id = s.execution_id`);
         const rows = await db
           .selectFrom("submission")
           .selectAll()
@@ -213,6 +217,17 @@ export const TAKE_SUBMISSIONS: WriteKind<TakeRequest, readonly TakenSubmission[]
       return answers;
     },
 };
+
+/** Asks for the end of live submissions `s` of cancelled executions `e` that nobody works on: whoever was to do so died. Gives their ids. */
+export async function cancelAbandoned(db: Db, which: RawBuilder<unknown>): Promise<readonly string[]> {
+  const { rows } = await sql<{ id: string }>`
+    update submission s set cancel_requested = 'its execution was cancelled' from execution e
+    where ${which} and e.cancel_requested and s.cancel_requested is null
+      and s.state not in ('succeeded', 'failed', 'killed', 'cancelled')
+      and not exists (select from claim c where c.kind = 'work' and c.key = s.work)
+    returning s.id`.execute(db);
+  return rows.map(({ id }) => id);
+}
 
 /** Those of some ids that there are. */
 export async function findSubmissions(db: Db, ids: readonly string[]): Promise<readonly SubmissionRecord[]> {

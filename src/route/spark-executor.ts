@@ -66,6 +66,7 @@ export function createSparkExecutor(options: SparkExecutorOptions): Executor {
   const running = new Map<string, Shared>();
   /** Runs that are being cancelled; a new one of the same work waits for them. */
   const leaving = new Map<string, Promise<unknown>>();
+  const told = new Set<string>();
 
   async function run(invocation: Invocation, signal: AbortSignal): Promise<Outcome> {
     const { work, prepared } = await prepare(invocation, signal, staging);
@@ -184,7 +185,9 @@ export function createSparkExecutor(options: SparkExecutorOptions): Executor {
     }
     try {
       // Between the look and the claim somebody may have finished it.
-      return (await validResult(key)) ?? (await runAttempts({ prepared, invocation, gateway, store, tell, signal }));
+      return (
+        (await validResult(key)) ?? (await runAttempts({ prepared, invocation, gateway, store, tell, told, signal }))
+      );
     } finally {
       // The answer does not wait for it: the next claim of this process comes after it in any case, and a failed store ends the orchestrator by itself.
       store.releaseWork(key).catch(() => {});

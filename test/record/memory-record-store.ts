@@ -198,6 +198,14 @@ export class MemoryRecordStore extends MemoryStore implements Store {
         ({ record, owner }) => record.state === "running" && !owner.alive && isKnown(record, owner.endedAt ?? 0),
       );
       for (const kept of free) kept.owner = this.owner;
+      const endedAt = this.database.clock.now();
+      for (const { record } of free)
+        for (const [id, job] of this.database.jobs.get(record.id) ?? [])
+          if (!isEnded(job))
+            this.database.jobs.get(record.id)!.set(id, { ...job, state: "cancelled", endedAt, note: null });
+      const ids = new Set(free.map(({ record }) => record.id));
+      for (const id of this.database.cancelAbandoned(({ executionId }) => ids.has(executionId)))
+        this.database.tell({ kind: "wish", id });
       return free.map(({ record }) => record);
     });
   }

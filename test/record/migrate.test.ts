@@ -63,8 +63,10 @@ describe("migrations", () => {
         "0001-initial",
         "0002-task-versions",
         "0003-sharing",
+        "0004-clusters",
         "0005-sessions",
         "0007-log-sources",
+        "0008-leaving",
       ]);
     } finally {
       await Promise.all(databases.map((db) => db.destroy()));

@@ -469,8 +469,13 @@ export function storeSuite(name: string, start: () => Promise<SuiteBackend>): vo
       const first = await place.open();
       first.createExecution(sampleExecution("left"));
       first.createExecution(sampleExecution("ended", { state: "succeeded" }));
+      first.createExecution(sampleExecution("cancelled", { cancelRequested: true }));
+      const open = sampleJob("open", { executionId: "left", state: "waiting", note: "waiting: ..." });
+      first.recordJobs([open, endedJob("done", "left")]);
       first.createSubmission(sampleSubmission("left", { state: "lost" }));
-      first.createSubmission(sampleSubmission("ended", { state: "failed" }));
+      first.createSubmission(sampleSubmission("unwanted", { state: "running", executionId: "cancelled" }));
+      first.createSubmission(sampleSubmission("leaving", { state: "failed", endedAt: 1 }));
+      first.createSubmission(sampleSubmission("ended", { state: "failed", endedAt: 1, goneAt: 2 }));
       expect(await first.claimWork(digest("w"))).toBe(true);
       expect(await first.adoptExecutions()).toEqual([]);
       await first[Symbol.asyncDispose]();
@@ -479,9 +484,19 @@ export function storeSuite(name: string, start: () => Promise<SuiteBackend>): vo
       try {
         expect(second.storeId).toBe(first.storeId);
         expect(second.storeId).toMatch(/^[0-9a-z]{3,8}$/);
-        expect((await second.adoptExecutions()).map((execution) => execution.id)).toEqual(["left"]);
+        expect((await second.adoptExecutions()).map((execution) => execution.id)).toEqual(["left", "cancelled"]);
+        // Whatever asked for more in the former process does not any more.
+        expect((await second.listJobs("left")).map(({ id, state, note }) => [id, state, note]).sort()).toEqual([
+          ["done", "succeeded", null],
+          ["open", "cancelled", null],
+        ]);
         expect(await second.claimCluster("local")).toBe(true);
-        expect((await second.takeSubmissions(["local"])).map(({ submission }) => submission.id)).toEqual(["left"]);
+        const taken = await second.takeSubmissions(["local"]);
+        expect(taken.map(({ submission: { id, cancelRequested } }) => [id, cancelRequested])).toEqual([
+          ["left", null],
+          ["unwanted", "its execution was cancelled"],
+          ["leaving", null],
+        ]);
         expect([await second.adoptExecutions(), await second.takeSubmissions(["local"])]).toEqual([[], []]);
         expect(await second.claimWork(digest("w"))).toBe(true);
         await second.ping();

@@ -17,6 +17,14 @@ import type {
   SubmissionTransition,
 } from "../../src/evaluate/ports.ts";
 
+/** States that are final. */
+export const ENDS: ReadonlySet<string> = new Set(["succeeded", "failed", "killed", "cancelled"]);
+
+/** Whether a submission lives, or its application may. */
+export function isPresent({ state, goneAt }: SubmissionRecord): boolean {
+  return !ENDS.has(state) || (goneAt === null && state !== "cancelled");
+}
+
 /** A process as the database knows it. */
 export interface Owner {
   /** False: its lease was ended, and whatever it writes is refused. */
@@ -96,6 +104,21 @@ export class MemoryDatabase {
     for (const claims of [this.claims, this.keepers, this.callClaims])
       for (const [key, holder] of claims) if (holder === owner) claims.delete(key);
     this.tell({ kind: "owner", id: owner.id });
+  }
+
+  /** Asks for the end of live submissions of cancelled executions that nobody works on; gives their ids. */
+  cancelAbandoned(which: (submission: SubmissionRecord) => boolean): readonly string[] {
+    const abandoned = [...this.submissions.values()].filter(
+      (one) =>
+        which(one) &&
+        !ENDS.has(one.state) &&
+        one.cancelRequested === null &&
+        this.executions.get(one.executionId)?.record.cancelRequested === true &&
+        this.claims.get(one.work)?.alive !== true,
+    );
+    for (const one of abandoned)
+      this.submissions.set(one.id, { ...one, cancelRequested: "its execution was cancelled" });
+    return abandoned.map(({ id }) => id);
   }
 
   tell(change: StoreChange): void {

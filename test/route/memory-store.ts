@@ -24,11 +24,10 @@ import {
   type Surroundings,
   type TakenSubmission,
 } from "../../src/evaluate/ports.ts";
-import { MemoryDatabase, type Owner } from "./memory-database.ts";
+import { ENDS, isPresent, MemoryDatabase, type Owner } from "./memory-database.ts";
 
 export { MemoryDatabase };
 
-const ENDS = new Set(["succeeded", "failed", "killed", "cancelled"]);
 /** How long a submission of a dead owner waits for a process that has its cluster. */
 const STRAY_MS = 60_000;
 const LEASE_MS = 10_000;
@@ -239,7 +238,7 @@ export class MemoryStore implements SubmissionStore, DatasetStore, ClusterStore 
       const mine = [...submissions.values()].filter((one) => owners.get(one.id) === this.owner);
       return {
         executions: [...executions.values()].some(({ record, owner }) => record.state === "running" && !owner.alive),
-        submissions: [...submissions.values()].some((one) => !ENDS.has(one.state) && !owners.get(one.id)?.alive),
+        submissions: [...submissions.values()].some((one) => isPresent(one) && !owners.get(one.id)?.alive),
         cancelledExecutions: [...executions.values()]
           .filter(({ record, owner }) => record.state === "running" && record.cancelRequested && owner === this.owner)
           .map(({ record }) => record.id),
@@ -347,7 +346,7 @@ export class MemoryStore implements SubmissionStore, DatasetStore, ClusterStore 
         (owners.get(id)?.endedAt ?? Number.POSITIVE_INFINITY) <= clock.now() - strayMs;
       const free = [...submissions.values()].filter(
         (one) =>
-          !ENDS.has(one.state) &&
+          isPresent(one) &&
           !owners.get(one.id)?.alive &&
           ((keepers.get(one.cluster) === this.owner && clusters.includes(one.cluster)) || isStray(one)),
       );
@@ -356,7 +355,9 @@ export class MemoryStore implements SubmissionStore, DatasetStore, ClusterStore 
         if (this.shared) followed.add(id);
         else followed.delete(id);
       }
-      return free.map((submission) => ({ submission, asked: this.#isClaimed(submission.work) }));
+      const taken = new Set(free.map(({ id }) => id));
+      this.database.cancelAbandoned(({ id }) => taken.has(id));
+      return free.map(({ id, work }) => ({ submission: submissions.get(id)!, asked: this.#isClaimed(work) }));
     });
   }
 

@@ -3,7 +3,14 @@
  */
 
 import { Code, FiresteelError } from "../../errors.ts";
-import type { BulkResult, Invocation, Progress, SubmissionFailure, SubmissionStore } from "../../evaluate/ports.ts";
+import type {
+  BulkResult,
+  Invocation,
+  Progress,
+  SubmissionFailure,
+  SubmissionRecord,
+  SubmissionStore,
+} from "../../evaluate/ports.ts";
 import type { Gateway } from "./gateway.ts";
 import { modeOn } from "./mode.ts";
 import type { PreparedWork } from "./prepare.ts";
@@ -19,11 +26,16 @@ export interface AttemptsOptions {
   readonly gateway: Gateway;
   readonly store: SubmissionStore;
   readonly tell: Progress;
+  /** Submissions whose failures were told to somebody by this process. */
+  readonly told: Set<string>;
   /** Its abort cancels the submission; the promise settles when that is certain. */
   readonly signal: AbortSignal;
 }
 
-/** Runs attempts until one is committed or a failure is final. A submission for this work that lives already (another process asked for it and died) is the first attempt. */
+/**
+ * Runs attempts until one is committed or a failure is final. A submission for this work that lives already (another process asked for it and died) is the first attempt; so is one that failed for this very execution when the
+ * process that evaluated it was gone: what is wrong with the job, or was stopped on purpose, is not begun again for a crash.
+ */
 export async function runAttempts(options: AttemptsOptions): Promise<BulkResult> {
   const { prepared, gateway, signal, tell } = options;
   const backoff = new Backoff(gateway.clock, 1_000, 30_000);
@@ -33,7 +45,10 @@ export async function runAttempts(options: AttemptsOptions): Promise<BulkResult>
   const failedSessions = new Set<string>();
   for (let tries = 1; ; ) {
     signal.throwIfAborted();
-    const submission = (await gateway.findLive(prepared.key)) ?? (await submit(options, failed, failedSessions));
+    const submission =
+      (await gateway.findLive(prepared.key)) ??
+      (await findUntold(options)) ??
+      (await submit(options, failed, failedSessions));
     // Of an asker before us; two applications of one piece of work must not live at once.
     const leaving = submission.cancelled;
     const { ended, moves } = await follow(submission, options);
@@ -46,6 +61,7 @@ export async function runAttempts(options: AttemptsOptions): Promise<BulkResult>
         `submission ${submission.record.id} was ${ended.cause.startsWith("cancelled") ? "" : "cancelled: "}${ended.cause}`,
       );
     }
+    options.told.add(submission.record.id);
     const error = errorOf(submission, ended);
     if (ended.failure.class !== "cluster" || error.details["kind"] === "inputChanged" || tries++ >= MOST) throw error;
     gateway.observer.retried(submission.record);
@@ -62,12 +78,21 @@ export async function runAttempts(options: AttemptsOptions): Promise<BulkResult>
   }
 }
 
+/** The last attempt, where it failed for good and this execution has not heard of it. */
+async function findUntold({ prepared, invocation, gateway, store, told }: AttemptsOptions): Promise<Followed | null> {
+  const [last] = (await store.listSubmissions({ work: prepared.key }, { limit: 1 })).rows;
+  if (last?.executionId !== invocation.executionId || told.has(last.id)) return null;
+  return last.failure === null || last.failure.class === "cluster" ? null : gateway.follow(last);
+}
+
 async function submit(
   { prepared, invocation, gateway, store }: AttemptsOptions,
   failed: ReadonlySet<string>,
   failedSessions: ReadonlySet<string>,
 ): Promise<Followed> {
   const { rows } = await store.listSubmissions({ work: prepared.key }, { limit: 100 });
+  // Of a process before us: two applications of one piece of work must not live at once.
+  await Promise.all(rows.filter(isPresent).map((row) => gateway.follow(row).gone));
   const replaced = await store.findResult(prepared.key);
   const cluster = gateway.choose(prepared, failed);
   const mode = modeOn(cluster, invocation.task, prepared.carriage, failedSessions.has(cluster.name));
@@ -85,6 +110,11 @@ async function submit(
     request: prepared.request(cluster),
     spec: (attempt, base) => prepared.spec(mode, attempt, base, replaced?.submissionId ?? null),
   });
+}
+
+/** Whether it has ended and its application may not have. */
+function isPresent({ endedAt, goneAt, state }: SubmissionRecord): boolean {
+  return endedAt !== null && goneAt === null && state !== "cancelled";
 }
 
 /** Waits for the end of a submission. `moves`: it was ended, before it was posted, because it has to go elsewhere. */

@@ -89,6 +89,8 @@ export interface Gateway extends AsyncDisposable {
   tend(around?: Surroundings): Promise<number>;
   /** The live submission for a piece of work, whoever keeps it; one whose end was asked for only when there is no other. */
   findLive(work: Digest): Promise<Followed | null>;
+  /** A submission of which the store told, whoever keeps it; also one that has ended. */
+  follow(record: SubmissionRecord): Followed;
   /** All live submissions that are kept here. */
   live(): readonly Submission[];
   /** Names of the clusters that are kept here. */
@@ -319,7 +321,11 @@ export function createGateway(options: GatewayOptions): Gateway {
     const { rows } = await store.listSubmissions({ work, live: true }, { limit: 10 });
     const [record] = rows.toSorted((a, b) => Number(isLeaving(a)) - Number(isLeaving(b)));
     if (record === undefined) return null;
-    return kept.find((one) => one.record.id === record.id) ?? followed.follow(record);
+    return follow(record);
+  }
+
+  function follow(record: SubmissionRecord): Followed {
+    return keeping.find(record.id) ?? followed.follow(record);
   }
 
   return {
@@ -345,6 +351,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     resume: (name, by) => setDrain(name, () => store.resumeCluster(name, by)),
     cancel,
     findLive,
+    follow,
     live: () => keeping.live,
     kept: () => keeping.kept,
     probe: async () => {

@@ -67,6 +67,8 @@ export class Keeping {
   readonly #options: KeepingOptions;
   readonly #live = new Map<string, Submission>();
   readonly #needed = new Map<string, number>();
+  /** All that are not gone: those that live, and those that have ended and whose applications may not have. */
+  readonly #present = new Map<string, Submission>();
   readonly #ending = new Set<Promise<unknown>>();
   readonly #kept = new Set<string>();
   readonly #tries = new Map<string, { readonly at: number; readonly claimed: Promise<boolean> }>();
@@ -91,6 +93,11 @@ export class Keeping {
   /** Clusters that this process keeps. */
   get kept(): ReadonlySet<string> {
     return this.#kept;
+  }
+
+  /** A submission that is kept here, until it is gone too. */
+  find(id: string): Submission | null {
+    return this.#present.get(id) ?? null;
   }
 
   /** How a cluster is: known here, or told by its keeper. */
@@ -157,7 +164,6 @@ export class Keeping {
       },
     );
     this.#track(end.then(() => this.#live.delete(taken.id)));
-    this.#track(submission.gone);
     const count = (by: number) => this.#needed.set(taken.cluster, (this.#needed.get(taken.cluster) ?? 0) + by);
     count(1);
     const uncount = () => {
@@ -165,6 +171,12 @@ export class Keeping {
       onIdle();
     };
     submission.gone.then(uncount, uncount);
+    this.#present.set(taken.id, submission);
+    this.#track(
+      submission.gone.finally(() => {
+        if (this.#present.get(taken.id) === submission) this.#present.delete(taken.id);
+      }),
+    );
     return submission;
   }
 
@@ -208,7 +220,8 @@ export class Keeping {
   async #take({ submission, asked }: TakenSubmission): Promise<void> {
     const { store, clusters } = this.#options;
     const now = { endedAt: this.#options.clock.now() };
-    if (submission.state !== "planned") clusters.get(submission.cluster)?.observer.adopted(submission);
+    if (submission.state !== "planned" && submission.endedAt === null)
+      clusters.get(submission.cluster)?.observer.adopted(submission);
     if (submission.state === "planned" && !asked && submission.cancelRequested === null) {
       // Nothing was posted; whoever needs it asks again, and under the code of today.
       await store.updateSubmission(submission.id, {
@@ -216,10 +229,13 @@ export class Keeping {
         state: "cancelled",
         cause: "it was never submitted before the orchestrator that asked for it ended",
       });
+    } else if (!clusters.has(submission.cluster) && submission.endedAt !== null) {
+      await store.updateSubmission(submission.id, { goneAt: now.endedAt });
     } else if (!clusters.has(submission.cluster)) {
       const message = `cluster ${submission.cluster} is not configured any more`;
       await store.updateSubmission(submission.id, {
         ...now,
+        goneAt: now.endedAt,
         state: "failed",
         cause: message,
         failure: { class: "cluster", type: "ClusterUnknown", message },

@@ -1,10 +1,12 @@
 /**
- * After an end that the manifest told early: the application is still closing down, and the rest of its log is still to come.
+ * After an end that the manifest told early: the application is still closing down, and the rest of its log is still to come. It can hang then, and what Livy forgot meanwhile only the ResourceManager can end.
  */
 
 import type { Cluster } from "./cluster.ts";
 import type { Patience } from "./patience.ts";
+import { hasEnded, type YarnApplication } from "./resource-manager.ts";
 import { endOf, type SubmissionRow } from "./submission-row.ts";
+import { findApplication } from "./verdict.ts";
 
 /** Waits until the application is gone too, ends it if it hangs, and copies the rest of its log. Settles in any case: the result stands whatever the application does now. */
 export async function linger(
@@ -13,7 +15,7 @@ export async function linger(
   patience: Patience,
   stop: AbortSignal,
 ): Promise<void> {
-  if (row.record.batchId === null) return;
+  if (row.record.batchId === null && row.record.appId === null) return;
   const { clock } = cluster;
   const until = clock.elapsed() + patience.lingerMs;
   const { livyName } = row.record;
@@ -22,9 +24,12 @@ export async function linger(
     for (;;) {
       const look = await watch.next(until - clock.elapsed(), stop);
       if (look?.kind === "seen" && endOf(look.batch) !== null) break;
-      if (look?.kind === "absent" && (await cluster.client.findBatch(livyName, stop)) === null) break;
+      const forgotten = look?.kind === "absent" && (await cluster.client.findBatch(livyName, stop)) === null;
+      if (forgotten && (await findLiving(cluster, row, stop)) === null) break;
       if (clock.elapsed() < until) continue;
-      await cluster.client.deleteBatch(livyName, stop);
+      if (await cluster.client.deleteBatch(livyName, stop)) break;
+      const application = await findLiving(cluster, row, stop);
+      if (application !== null) await cluster.resourceManager?.kill(application.id, stop);
       break;
     }
     await row.copyWholeLog(stop);
@@ -32,4 +37,9 @@ export async function linger(
     // The cluster's own state shows what is wrong with it.
     if (!stop.aborted) cluster.failed(error);
   }
+}
+
+async function findLiving(cluster: Cluster, row: SubmissionRow, stop: AbortSignal): Promise<YarnApplication | null> {
+  const application = await findApplication(cluster, { appId: row.record.appId, tag: row.record.livyName }, stop);
+  return application === null || hasEnded(application) ? null : application;
 }

@@ -76,6 +76,29 @@ export interface Followed {
   cancel(reason: string): void;
 }
 
+/** How a submission ended while another process kept it, which died before the application was gone; null where it lives. */
+async function endBefore(
+  store: SubmissionStore,
+  { id, state, work, failure }: SubmissionRecord,
+): Promise<Ended | null> {
+  switch (state) {
+    case "succeeded": {
+      const result = await store.findResult(work);
+      if (result !== null) return { state, result };
+      throw new FiresteelError(Code.dataLoss, `submission ${id} succeeded and its result is not there`);
+    }
+    case "failed":
+    case "killed":
+      return {
+        state,
+        failure: failure ?? { class: "cluster", type: "Unknown", message: "it is not known why" },
+        error: null,
+      };
+    default:
+      return null;
+  }
+}
+
 /** One submission that this process keeps; it runs by itself from the moment it is made. */
 export class Submission implements Followed {
   readonly #world: SubmissionWorld;
@@ -122,7 +145,7 @@ export class Submission implements Followed {
     this.gone = this.ended.then(
       async (end) => {
         if (end.state !== "cancelled") await this.#carrier.linger(world.stop);
-        if (followed) await this.#row.change({ goneAt: cluster.clock.now() });
+        if (!world.stop.aborted) await this.#row.change({ goneAt: cluster.clock.now() });
       },
       () => {},
     );
@@ -190,6 +213,8 @@ export class Submission implements Followed {
 
   async #run(): Promise<Ended> {
     const { state } = this.record;
+    const before = await endBefore(this.#world.store, this.record);
+    if (before !== null) return before;
     if (state === "cancelling") throw new CancelRequest(this.record.cause);
     if (state === "planned") return (await this.#submit()) ?? (await this.#follow());
     // Taken up after a restart: it lives, or may live, without having asked for a place.
