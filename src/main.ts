@@ -17,7 +17,7 @@ import { Executions } from "./evaluate/executions.ts";
 import { Explainer } from "./evaluate/explain/explainer.ts";
 import type { InputsContext } from "./evaluate/inputs.ts";
 import { Limits } from "./evaluate/limits.ts";
-import type { Store } from "./evaluate/ports.ts";
+import type { Storage, Store } from "./evaluate/ports.ts";
 import { countWork, Tally } from "./evaluate/tally.ts";
 import { createGatewayMetrics } from "./gateway-metrics.ts";
 import { Lookout } from "./lookout.ts";
@@ -29,6 +29,7 @@ import { LEASE_MS } from "./record/lease.ts";
 import { openStore } from "./record/store.ts";
 import type { LoadedFlowCode } from "./route/flow/flow-code.ts";
 import { createGateway, type Gateway } from "./route/livy/gateway.ts";
+import type { Patience } from "./route/livy/patience.ts";
 import { SPARK_SETTINGS } from "./route/livy/route-question.ts";
 import { createStaging } from "./route/livy/staging.ts";
 import { createSparkExecutor } from "./route/spark-executor.ts";
@@ -50,6 +51,13 @@ export interface OrchestratorOptions {
   readonly leaseMs?: number;
   /** False: what a former orchestrator left is left alone, for one that only explains. @default true */
   readonly takeOver?: boolean;
+  /** What is put around the ports through which everything becomes durable; for tests, which count and stop things there. */
+  readonly around?: {
+    readonly store?: (store: Store) => Store;
+    readonly storage?: (storage: Storage) => Storage;
+  };
+  /** How long the gateway waits for what, where that is not the usual; for tests. */
+  readonly patience?: Partial<Patience>;
 }
 
 /** An orchestrator that serves. */
@@ -71,18 +79,22 @@ export async function startOrchestrator({
   localCluster,
   leaseMs = LEASE_MS,
   takeOver = true,
+  around = {},
+  patience = {},
 }: OrchestratorOptions): Promise<RunningOrchestrator> {
   await using cleanup = new Cleanup();
   await mkdir(join(root, ".firesteel"), { recursive: true });
   const notice = (line: string) => log.warn(line);
   const opened = cleanup.use(await openStore({ ...storeLocation(root, config), leaseMs, onNotice: notice }));
+  const patient: Store = patientStore(opened);
   const store: Store = observeSubmissions(
-    patientStore(opened),
+    around.store?.(patient) ?? patient,
     (submission) => executions.emit(submission.executionId, { kind: "submission", submission }),
     () => executions.watched,
   );
   const files = createStorages({ root, storage: config.storage });
-  const storage = storageOver(files);
+  const plainStorage = storageOver(files);
+  const storage = around.storage?.(plainStorage) ?? plainStorage;
   const warehouse = locate(root, config.warehouse);
   const storages = new Map([...files, [SPARK_SETTINGS, createSparkSettingsStorage(() => gateway)]]);
   const inputs: InputsContext = { root, storages, environment, store };
@@ -99,6 +111,7 @@ export async function startOrchestrator({
     storage,
     staging,
     warehouse,
+    patience,
     onFollowed: (submission) => executions.emit(submission.executionId, { kind: "submission", submission }),
     onError: (error) => log.error({ err: error }, error.message),
   });

@@ -9,7 +9,26 @@ const served = await serveDouble(options);
 const { double } = served;
 const plans: JobPlan[] = [];
 let usual: JobPlan | null = null;
-double.plan = () => plans.shift() ?? usual;
+const named = new Map<string, JobPlan[]>();
+/** What holds each job that was held, by name. */
+const held = new Map<string, PromiseWithResolvers<void>>();
+let holding = false;
+double.plan = ({ name }) => {
+  const plan = plans.shift() ?? planNamed(name ?? "") ?? usual;
+  return holding ? { ...(plan ?? { runs: "ok" }), held: holdOf(name ?? "").promise } : plan;
+};
+
+/** The last of a name's plans goes on. */
+function planNamed(name: string): JobPlan | undefined {
+  const own = [...named].find(([start]) => name.startsWith(start))?.[1];
+  return own !== undefined && own.length > 1 ? own.shift() : own?.[0];
+}
+
+function holdOf(name: string): PromiseWithResolvers<void> {
+  const hold = held.get(name) ?? Promise.withResolvers<void>();
+  held.set(name, hold);
+  return hold;
+}
 
 /** What `remote.ts` sends here; an answer goes back for each. */
 const control: { readonly [K in keyof Control]: (...args: Parameters<Control[K]>) => unknown } = {
@@ -21,6 +40,16 @@ const control: { readonly [K in keyof Control]: (...args: Parameters<Control[K]>
   planAll: (plan) => {
     usual = plan;
   },
+  planFor: (start, ...next) => void named.set(start, [...next]),
+  hold: () => {
+    holding = true;
+  },
+  release: (name) => {
+    if (name !== undefined) return holdOf(name).resolve();
+    holding = false;
+    for (const { resolve } of held.values()) resolve();
+    held.clear();
+  },
   crash: (how) => served.crash(how),
   start: (how) => served.start(how),
   forget: (which) => double.forget(which),
@@ -30,6 +59,7 @@ const control: { readonly [K in keyof Control]: (...args: Parameters<Control[K]>
   forgetApplication: (appId) => double.yarn.applications.delete(appId),
   ledger: () => double.ledger.entries,
   requests: () => double.requests,
+  count: (kind) => double.count(kind),
 };
 
 process.on("message", async ({ id, method, args }: Order) => {

@@ -20,6 +20,12 @@ export interface Control {
   plan(...plans: readonly JobPlan[]): Promise<void>;
   /** All other batches go like this; null leaves it to their job files. */
   planAll(plan: JobPlan | null): Promise<void>;
+  /** Batches whose names start so go like this, one after another; the last one goes on. */
+  planFor(start: string, ...plans: readonly JobPlan[]): Promise<void>;
+  /** Jobs that begin from now on do not end before they are released. */
+  hold(): Promise<void>;
+  /** Lets the job of a name end, or all of them and those that follow. */
+  release(name?: string): Promise<void>;
   crash(how?: { readonly submitters?: boolean }): Promise<void>;
   start(how?: { readonly recovery?: boolean }): Promise<void>;
   /** As ten minutes after the end. */
@@ -34,6 +40,8 @@ export interface Control {
   ledger(): Promise<readonly Entry[]>;
   /** Kinds of all requests so far, in order. */
   requests(): Promise<readonly string[]>;
+  /** Requests of a kind so far. */
+  count(kind: string): Promise<number>;
 }
 
 /** A double that runs elsewhere. */
@@ -62,6 +70,9 @@ const METHODS: Readonly<Record<keyof Control, true>> = {
   chaos: true,
   plan: true,
   planAll: true,
+  planFor: true,
+  hold: true,
+  release: true,
   crash: true,
   start: true,
   forget: true,
@@ -71,6 +82,7 @@ const METHODS: Readonly<Record<keyof Control, true>> = {
   forgetApplication: true,
   ledger: true,
   requests: true,
+  count: true,
 };
 
 /** Starts a double in a process of its own. */
