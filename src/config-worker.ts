@@ -10,11 +10,16 @@ import { codeExtension } from "./package-info.ts";
 
 /** What the thread answers. */
 export type Evaluated =
-  | { readonly ok: true; readonly config: unknown }
+  | { readonly ok: true; readonly config: unknown; readonly files: readonly string[] }
   | { readonly ok: false; readonly message: string; readonly stack?: string };
 
 const { file, name } = workerData as { readonly file: string; readonly name: string };
 const url = pathToFileURL(file).href;
+
+/** This package's own modules. */
+const OWN = new URL(".", import.meta.url).href;
+/** Files of the project that were read. */
+const files = new Set([file]);
 
 registerHooks({
   resolve(specifier, context, next) {
@@ -24,6 +29,8 @@ registerHooks({
     return next(specifier, context);
   },
   load(target, context, next) {
+    if (target.startsWith("file:") && !/\/node_modules\//.test(target) && !target.startsWith(OWN))
+      files.add(fileURLToPath(target));
     // Without `"type": "module"` above it Node would find out by trial, with a warning.
     if (target !== url || (context.format !== null && context.format !== undefined && !/commonjs/.test(context.format)))
       return next(target, context);
@@ -45,7 +52,7 @@ async function evaluate(): Promise<Evaluated> {
   try {
     const module = (await import(url)) as { readonly default?: unknown };
     const config = await module.default;
-    if (config !== undefined) return { ok: true, config };
+    if (config !== undefined) return { ok: true, config, files: [...files] };
     return { ok: false, message: `${name} has no default export; write \`export default defineConfig({ ... })\`` };
   } catch (error) {
     return { ok: false, ...(await describe(error)) };

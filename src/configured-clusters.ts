@@ -6,7 +6,7 @@ import { pathToFileURL } from "node:url";
 import { type Config, LOCAL_PORTS, type ServerConfig } from "./config.ts";
 import { type AccessOwner, accessOf } from "./configured-access.ts";
 import { isUri } from "./evaluate/file-identity.ts";
-import type { ClusterConfig } from "./route/livy/cluster.ts";
+import type { ClusterConfig } from "./route/livy/cluster-config.ts";
 import type { EndpointAccess } from "./route/livy/endpoint.ts";
 import type { RouteRule } from "./route/livy/routing.ts";
 

@@ -38,6 +38,7 @@ import { createStorages, storageOver } from "./route/storage/storages.ts";
 import type { Orchestrator } from "./serve/orchestrator.ts";
 import { startServer } from "./serve/server.ts";
 import { storeLocation } from "./store-location.ts";
+import { type WatchedConfig, watchConfig } from "./watched-config.ts";
 
 /** What {@link startOrchestrator} takes. */
 export interface OrchestratorOptions {
@@ -58,6 +59,8 @@ export interface OrchestratorOptions {
   };
   /** How long the gateway waits for what, where that is not the usual; for tests. */
   readonly patience?: Partial<Patience>;
+  /** The configuration's file, which is followed while it serves; absent: `config` stays as it is. */
+  readonly watched?: WatchedConfig;
 }
 
 /** An orchestrator that serves. */
@@ -81,6 +84,7 @@ export async function startOrchestrator({
   takeOver = true,
   around = {},
   patience = {},
+  watched,
 }: OrchestratorOptions): Promise<RunningOrchestrator> {
   await using cleanup = new Cleanup();
   await mkdir(join(root, ".firesteel"), { recursive: true });
@@ -100,12 +104,10 @@ export async function startOrchestrator({
   const inputs: InputsContext = { root, storages, environment, store };
   const staging = createStaging({ storage, warehouse, root });
   const planStaging = createStaging({ storage, warehouse, root, write: false });
-  const clusters = await configuredClusters(root, config, localCluster);
   const tally = new Tally();
   const gatewayMetrics = createGatewayMetrics();
   const gateway: Gateway = createGateway({
-    clusters,
-    routes: configuredRoutes(root, config),
+    ...(await fleetOf(root, config, localCluster)),
     observer: gatewayMetrics.observer,
     store,
     storage,
@@ -131,17 +133,15 @@ export async function startOrchestrator({
       executors,
       limits: Object.keys(config.limits),
       spark: (host) =>
-        clusters.length === 0
-          ? null
-          : createSparkExecutor({
-              host,
-              gateway,
-              store,
-              storage,
-              staging,
-              planStaging,
-              onLookup: (result) => countWork(tally, result),
-            }),
+        createSparkExecutor({
+          host,
+          gateway,
+          store,
+          storage,
+          staging,
+          planStaging,
+          onLookup: (result) => countWork(tally, result),
+        }),
       onVersion: (next) => {
         keepVersions(next);
         log.info({ version: next.version }, `code changed: ${next.tasks.size} tasks`);
@@ -166,6 +166,23 @@ export async function startOrchestrator({
   const explainer = new Explainer({ store, history: opened, bodies, inputs, code: () => code.current });
   cleanup.defer(() => executions.close());
 
+  if (watched !== undefined) {
+    cleanup.use(
+      await watchConfig({
+        ...watched,
+        onChange: async (next) => {
+          gateway.configure(await fleetOf(root, next, localCluster));
+          await gateway.tend();
+          log.info(`configuration changed: clusters ${next.clusters.map(({ name }) => name).join(", ") || "none"}`);
+        },
+        onRestartNeeded: (keys) =>
+          log.warn(`configuration changed in what counts from the next start on: ${keys.join(", ")}`),
+        onMended: () => log.info("configuration is valid again"),
+        onProblem: (error) =>
+          log.error(`configuration was not taken over, the one before stays in force: ${error.message}`),
+      }),
+    );
+  }
   if (takeOver) {
     const told = (did: string, count: number, what: string) => {
       if (count > 0) log.info(`${did} ${count} ${what}${count === 1 ? "" : "s"}`);
@@ -206,6 +223,10 @@ export async function startOrchestrator({
         options: { ...task.options, ...(task.schemas === undefined ? {} : { args: task.schemas }) },
       })),
     clusters: () => gateway.clusters(),
+    drain: (cluster, by, reason) => gateway.drain(cluster, by, reason),
+    resume: (cluster, by) => gateway.resume(cluster, by),
+    cancelSubmission: (id, by, reason) => gateway.cancel(id, by, reason),
+    note: (id) => gateway.live().find(({ record }) => record.id === id)?.told,
     submissions: opened,
     metrics: (registry) =>
       addOrchestratorMetrics(registry, {
@@ -251,6 +272,10 @@ export async function startOrchestrator({
     stop: () => stop(null),
     stopped: stopped.promise,
   };
+}
+
+async function fleetOf(root: string, config: Config, localCluster: OrchestratorOptions["localCluster"]) {
+  return { clusters: await configuredClusters(root, config, localCluster), routes: configuredRoutes(root, config) };
 }
 
 function locate(root: string, location: string): string {

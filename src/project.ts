@@ -47,14 +47,22 @@ function configFile(folder: string): string | undefined {
  * @throws FiresteelError `invalid_argument` with file and place when it does not parse, throws, or says something unknown
  */
 export async function loadConfig(root: string): Promise<Config> {
+  return (await loadConfigFiles(root)).config;
+}
+
+/** As {@link loadConfig}, with the files that it was read from: the configuration's own and those of the project that it imports. */
+export async function loadConfigFiles(
+  root: string,
+): Promise<{ readonly config: Config; readonly files: readonly string[] }> {
   const file = configFile(root);
   if (file === undefined)
     throw new FiresteelError(Code.failedPrecondition, `no firesteel.config.ts in the project's root: ${root}`);
   const name = relative(root, file);
-  return parseConfig(await evaluate(file, name), name);
+  const { config, files } = await evaluate(file, name);
+  return { config: parseConfig(config, name), files };
 }
 
-async function evaluate(file: string, name: string): Promise<unknown> {
+async function evaluate(file: string, name: string): Promise<Extract<Evaluated, { readonly ok: true }>> {
   const worker = new Worker(new URL(`./config-worker${codeExtension}`, import.meta.url), {
     workerData: { file, name },
     name: "firesteel configuration",
@@ -70,7 +78,7 @@ async function evaluate(file: string, name: string): Promise<unknown> {
   const timer = setTimeout(() => fail(`did not export a configuration within ${TIMEOUT_MS / 1000} s`), TIMEOUT_MS);
   try {
     const evaluated = await result.promise;
-    if (evaluated.ok) return evaluated.config;
+    if (evaluated.ok) return evaluated;
     const { message, stack } = evaluated;
     throw new FiresteelError(Code.invalidArgument, message, { details: stack === undefined ? {} : { stack } });
   } finally {

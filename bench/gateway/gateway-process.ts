@@ -14,7 +14,7 @@ import { Lookout } from "../../src/lookout.ts";
 import { observeSubmissions } from "../../src/observe-submissions.ts";
 import { patientStore } from "../../src/patient-store.ts";
 import { openStore } from "../../src/record/store.ts";
-import type { ClusterConfig } from "../../src/route/livy/cluster.ts";
+import type { ClusterConfig } from "../../src/route/livy/cluster-config.ts";
 import { createGateway } from "../../src/route/livy/gateway.ts";
 import { createStaging } from "../../src/route/livy/staging.ts";
 import { createSparkExecutor } from "../../src/route/spark-executor.ts";

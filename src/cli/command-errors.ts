@@ -68,12 +68,15 @@ export function usageError(message: string, words: readonly string[], options: r
 
 /** What a command cannot do without, where that is no id. */
 const NEEDS: Readonly<Record<string, string>> = {
+  clusters: "the name of a cluster",
   run: "the name of a task",
   explain: "the name of a task or an id",
 };
 
 const COMMANDS: ReadonlySet<string> = new Set(
-  "serve run cancel ls show explain log submissions tasks cluster completion up down status".split(" "),
+  "serve run cancel ls show explain log submissions tasks clusters cluster completion up down status drain resume".split(
+    " ",
+  ),
 );
 
 /** Options at the place where the parser stopped. */

@@ -268,7 +268,24 @@ function inspectionCommands(cli: Argv, does: Does): void {
       limited(y)
         .option("live", { type: "boolean", default: false, describe: "Only what has not ended" })
         .option("cluster", { type: "string", requiresArg: true, describe: "Only this cluster" })
-        .option("json", { type: "boolean", default: false, describe: "Print them as a JSON list" }),
+        .option("json", { type: "boolean", default: false, describe: "Print them as a JSON list" })
+        .command(
+          "cancel <id>",
+          "End a submission; whoever waits for its work is told who did and why",
+          (z) =>
+            z
+              .positional("id", { type: "string", demandOption: true, describe: "Id of the submission, or its start" })
+              .option("reason", {
+                type: "string",
+                requiresArg: true,
+                default: "firesteel submissions cancel",
+                describe: "Why, for the record",
+              }),
+          (argv) =>
+            does(async () =>
+              (await import("./submissions.ts")).cancelSubmission({ id: argv.id, reason: argv.reason }),
+            )(),
+        ),
     (argv) =>
       does(async () =>
         (await import("./submissions.ts")).submissions({
@@ -291,6 +308,35 @@ function inspectionCommands(cli: Argv, does: Does): void {
 }
 
 function clusterCommands(cli: Argv, does: Does): void {
+  const named = <T>(y: Argv<T>) =>
+    y.positional("name", {
+      type: "string",
+      demandOption: true,
+      describe: "Name of the cluster in firesteel.config.ts",
+    });
+  cli.command(
+    "clusters",
+    "List the project's clusters; drain one, or resume it",
+    (y) =>
+      y
+        .option("json", { type: "boolean", default: false, describe: "Print them as a JSON list" })
+        .command(
+          "drain <name>",
+          "Send nothing new to a cluster, from any orchestrator, until it is resumed",
+          (z) =>
+            named(z).option("reason", {
+              type: "string",
+              requiresArg: true,
+              demandOption: true,
+              describe: "Why, for all who wait",
+            }),
+          (argv) => does(async () => (await import("./clusters.ts")).drainCluster(argv.name, argv.reason))(),
+        )
+        .command("resume <name>", "Send submissions to a drained cluster again", named, (argv) =>
+          does(async () => (await import("./clusters.ts")).resumeCluster(argv.name))(),
+        ),
+    (argv) => does(async () => (await import("./clusters.ts")).clusters({ json: argv.json }))(),
+  );
   const placed = <T>(y: Argv<T>) =>
     y.option("directory", {
       type: "string",

@@ -9,7 +9,7 @@ import { Cleanup } from "../cleanup.ts";
 import type { Config } from "../config.ts";
 import { Code, FiresteelError } from "../errors.ts";
 import type { CodeWarning } from "../evaluate/code.ts";
-import type { Page } from "../evaluate/ports.ts";
+import type { ClusterDrain, Page } from "../evaluate/ports.ts";
 import { openStore, type RecordStore } from "../record/store.ts";
 import { loadFlowCode } from "../route/flow/flow-code.ts";
 import type { Orchestrator, TaskInfo } from "../serve/orchestrator.ts";
@@ -30,7 +30,12 @@ export async function serveHistory(root: string, config: Config, part: HistoryPa
   if (store) cleanup.use(store);
   const code = part === "tasks" ? await loadTasks(root, config) : { tasks: [], warnings: [] };
   const server = cleanup.use(
-    await startServer({ orchestrator: historyOf(store, code, config), grpcPort: 0, httpPort: 0, graceMs: 100 }),
+    await startServer({
+      orchestrator: historyOf(store, code, config, (await store?.listDrains()) ?? []),
+      grpcPort: 0,
+      httpPort: 0,
+      graceMs: 100,
+    }),
   );
   const owned = cleanup.move();
   const { grpcAddress, httpAddress } = server;
@@ -69,13 +74,22 @@ function needsServer(): never {
   );
 }
 
-function historyOf(store: RecordStore | null, code: KnownCode, { clusters }: Config): Orchestrator {
+function historyOf(
+  store: RecordStore | null,
+  code: KnownCode,
+  { clusters }: Config,
+  drains: readonly ClusterDrain[],
+): Orchestrator {
   const nothing: Page<never> = { rows: [], nextCursor: null };
   return {
     start: async () => needsServer(),
     wait: async () => needsServer(),
     watch: () => needsServer(),
     cancel: async () => needsServer(),
+    drain: async () => needsServer(),
+    resume: async () => needsServer(),
+    cancelSubmission: async () => needsServer(),
+    note: () => undefined,
     dryRun: async () => needsServer(),
     explain: async () => needsServer(),
     get: async (id) => (await store?.findExecution(id)) ?? null,
@@ -89,12 +103,17 @@ function historyOf(store: RecordStore | null, code: KnownCode, { clusters }: Con
     tasks: () => code.tasks,
     warnings: () => code.warnings,
     clusters: () =>
-      clusters.map(({ name, url, labels }) => ({
+      clusters.map(({ name, url, labels, maxLive, maxPerSecond, perQueue, perUser }) => ({
         name,
         url,
         labels: labels ?? {},
         state: "unknown",
         since: null,
+        confirmedAt: null,
+        isConfigured: true,
+        drained: drains.find(({ cluster }) => cluster === name) ?? null,
+        limits: { maxLive: maxLive ?? 16, maxPerSecond, perQueue, perUser },
+        waits: [],
         version: null,
         live: 0,
         waiting: 0,

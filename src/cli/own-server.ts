@@ -6,6 +6,7 @@ import type { Logger } from "pino";
 import { clusterStatus } from "../../cluster/cluster.ts";
 import type { Config } from "../config.ts";
 import { startOrchestrator } from "../main.ts";
+import type { WatchedConfig } from "../watched-config.ts";
 import { removeServerState, removeServerStateNow, type ServerState, writeServerState } from "./server-state.ts";
 
 /** A server in this process that other commands can find; disposing stops it and leaves executions to the next one. */
@@ -21,9 +22,11 @@ export async function startOwnServer(options: {
   readonly config: Config;
   readonly log: Logger;
   readonly command: ServerState["command"];
+  /** Its file is followed; absent: the configuration stays as it is. */
+  readonly watched?: WatchedConfig;
 }): Promise<OwnServer> {
-  const { root, config, log, command } = options;
-  const running = await startOrchestrator({ root, config, log, localCluster });
+  const { root, config, log, command, watched } = options;
+  const running = await startOrchestrator({ root, config, log, localCluster, ...(watched ? { watched } : {}) });
   const { grpcAddress, httpAddress, stopped } = running;
   // Also when a second Ctrl-C ends the process at once.
   const forget = () => removeServerStateNow(root);

@@ -2,7 +2,6 @@
  * `firesteel run`: runs a task and shows how it goes and what came of it.
  */
 
-import { userInfo } from "node:os";
 import { fromJson, toJson } from "@bufbuild/protobuf";
 import { ValueSchema as JsonValueSchema, ListValueSchema, timestampMs } from "@bufbuild/protobuf/wkt";
 import { Code, FiresteelError } from "../errors.ts";
@@ -23,6 +22,7 @@ import { connect, openServerSession, type Session } from "./session.ts";
 import { parseArguments } from "./task-arguments.ts";
 import { outputWidth, paintError, print, redirectOutput, say } from "./terminal.ts";
 import { ToldWarnings } from "./told-warnings.ts";
+import { userName } from "./user-name.ts";
 
 /** What the command line says. */
 export interface RunOptions {
@@ -267,14 +267,5 @@ async function leaveOthersTime({ client }: Session, own: OwnServer): Promise<voi
     await client.executions.waitExecution({ id: next.id }, { signal: enough.signal }).catch((error: unknown) => {
       if (!enough.signal.aborted) throw error;
     });
-  }
-}
-
-function userName(): string {
-  try {
-    return userInfo().username;
-  } catch {
-    // A user id without a name, as in some containers.
-    return "unknown";
   }
 }

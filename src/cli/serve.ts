@@ -4,7 +4,7 @@
 
 import type { Config } from "../config.ts";
 import { Code, FiresteelError } from "../errors.ts";
-import { findProject, loadConfig } from "../project.ts";
+import { findProject, loadConfigFiles } from "../project.ts";
 import { ExitCode } from "./exit-code.ts";
 import { formatTime } from "./format.ts";
 import { onInterrupt } from "./interrupt.ts";
@@ -29,7 +29,10 @@ export async function serve(options: ServeOptions): Promise<ExitCode> {
       `project is served already by process ${other.pid} (firesteel ${other.command}, since ${formatTime(other.startedAt, Date.now())}): gRPC ${other.grpcAddress}, HTTP ${other.httpAddress}`,
     );
   // The configuration is evaluated in a thread; the orchestrator's modules load meanwhile.
-  const [loaded, { startOwnServer }] = await Promise.all([loadConfig(root), import("./own-server.ts")]);
+  const [{ config: loaded, files }, { startOwnServer }] = await Promise.all([
+    loadConfigFiles(root),
+    import("./own-server.ts"),
+  ]);
   const config: Config = {
     ...loaded,
     ...(options.grpcPort === undefined ? {} : { grpcPort: options.grpcPort }),
@@ -46,7 +49,13 @@ export async function serve(options: ServeOptions): Promise<ExitCode> {
     print("stopping; Ctrl-C again stops at once");
     asked.resolve(null);
   });
-  await using server = await startOwnServer({ root, config, log: log.logger, command: "serve" });
+  await using server = await startOwnServer({
+    root,
+    config,
+    log: log.logger,
+    command: "serve",
+    watched: { config: loaded, files, load: () => loadConfigFiles(root) },
+  });
   if (!told) {
     tellReady(root, config, server.state, log.file, began);
     log.logger.info({ grpc: server.state.grpcAddress, http: server.state.httpAddress }, "ready");

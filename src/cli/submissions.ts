@@ -4,14 +4,18 @@
 
 import { toJson } from "@bufbuild/protobuf";
 import { timestampMs } from "@bufbuild/protobuf/wkt";
+import { Code, FiresteelError } from "../errors.ts";
 import { ClusterState, type Submission, SubmissionSchema } from "../gen/firesteel/v1/submission_pb.ts";
 import { ExitCode } from "./exit-code.ts";
+import { findRecord } from "./find.ts";
 import { formatAge, formatDuration, formatTime, oneLine, shortId } from "./format.ts";
-import { openSession, type Session } from "./session.ts";
+import { onInterrupt } from "./interrupt.ts";
+import { openServerSession, openSession, type Session } from "./session.ts";
 import { paintState } from "./state-color.ts";
 import { submissionModeWord, submissionStateWord } from "./state-word.ts";
 import { type Column, formatTable } from "./table.ts";
 import { outputWidth, paintError, print, say } from "./terminal.ts";
+import { userName } from "./user-name.ts";
 
 /** What the command line says. */
 export interface SubmissionsOptions {
@@ -44,12 +48,55 @@ export async function submissions({ live, cluster, limit, json }: SubmissionsOpt
   return ExitCode.ok;
 }
 
+/** What the command line says of the end of one. */
+export interface CancelSubmissionOptions {
+  readonly id: string;
+  readonly reason: string;
+}
+
+/** Ends a submission and waits until that is confirmed. */
+export async function cancelSubmission({ id: word, reason }: CancelSubmissionOptions): Promise<ExitCode> {
+  await using session = await openServerSession("cancelling");
+  const { client } = session;
+  const found = await findRecord(client, word);
+  if (found.kind !== "submission")
+    throw new FiresteelError(
+      Code.invalidArgument,
+      `this is the id of an execution; end it with \`firesteel cancel ${word}\`: ${word}`,
+    );
+  const { id } = found.answer.submission!;
+  const enough = new AbortController();
+  using _interrupts = onInterrupt(() => enough.abort());
+  for (let told = ""; ; ) {
+    // Asking again is what waits: the end is being seen to since the first time.
+    const { submission } = await client.submissions.cancelSubmission({ id, reason, user: userName() });
+    const { state, cause } = submission!;
+    const word = submissionStateWord(state);
+    if (submission!.endedAt !== undefined) {
+      say(`submission ${shortId(id)}: ${word}: ${oneLine(cause)}`);
+      return ExitCode.ok;
+    }
+    const line = `submission ${shortId(id)} is ${word}; its end is not confirmed yet: ${oneLine(cause)}`;
+    if (line !== told) say(line);
+    told = line;
+    if (enough.signal.aborted) {
+      say("it is being stopped also without this command");
+      return ExitCode.interrupted;
+    }
+  }
+}
+
 async function tellClusters({ client }: Session, only: string | undefined): Promise<void> {
   const { clusters } = await client.submissions.listClusters({});
   if (only !== undefined && !clusters.some(({ name }) => name === only))
     say(`${paintError("yellow", "warning:")} no cluster of this name is configured: ${only}`);
-  for (const { name, state, since, lastError } of clusters) {
-    if (state !== ClusterState.DOWN || (only !== undefined && name !== only)) continue;
+  for (const { name, state, since, lastError, drained } of clusters) {
+    if (only !== undefined && name !== only) continue;
+    if (drained !== undefined)
+      say(
+        `${paintError("yellow", "warning:")} cluster ${name} is drained by ${drained.by}: ${oneLine(drained.reason)}`,
+      );
+    if (state !== ClusterState.DOWN) continue;
     const from = since ? ` since ${formatTime(timestampMs(since), Date.now())}` : "";
     say(`${paintError("yellow", "warning:")} cluster ${name} is down${from}: ${oneLine(lastError ?? "")}`);
   }
@@ -83,6 +130,10 @@ function columns(now: number): Column<Submission>[] {
         createdAt ? formatDuration((endedAt ? timestampMs(endedAt) : now) - timestampMs(createdAt)) : "",
     },
     { title: "EXECUTION", text: ({ executionId }) => (people ? shortId(executionId) : executionId) },
-    { title: "CAUSE", text: ({ cause }) => cause, shrinks: true },
+    {
+      title: "CAUSE",
+      text: ({ cause, note, endedAt }) => (endedAt === undefined && note !== "" ? note : cause),
+      shrinks: true,
+    },
   ];
 }

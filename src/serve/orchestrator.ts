@@ -7,12 +7,14 @@ import type { TaskInfo as CodeTaskInfo, CodeWarning } from "../evaluate/code.ts"
 import type { ExecutionEvent, StartRequest } from "../evaluate/executions.ts";
 import type { DryRunRequest, Explanation } from "../evaluate/explain/explainer.ts";
 import type {
+  ClusterDrain,
   EpochMs,
   ExecutionRecord,
   ExecutionState,
   ExecutionStore,
   Page,
   PageRequest,
+  SubmissionRecord,
   SubmissionStore,
 } from "../evaluate/ports.ts";
 
@@ -30,6 +32,20 @@ export interface ClusterStatus {
   /** `unknown` until it was asked for the first time. */
   readonly state: "up" | "down" | "recovering" | "unknown";
   readonly since: EpochMs | null;
+  /** When its server last answered. */
+  readonly confirmedAt: EpochMs | null;
+  /** Null where it takes new submissions. */
+  readonly drained: ClusterDrain | null;
+  /** False for one that was taken out of the configuration and still has submissions. */
+  readonly isConfigured: boolean;
+  readonly limits: {
+    readonly maxLive: number;
+    readonly maxPerSecond?: number | undefined;
+    readonly perQueue?: number | Readonly<Record<string, number>> | undefined;
+    readonly perUser?: number | Readonly<Record<string, number>> | undefined;
+  };
+  /** Why submissions wait, with how many do. */
+  readonly waits: readonly { readonly reason: string; readonly count: number }[];
   /** Livy's version; null before the first answer. */
   readonly version: string | null;
   /** Submissions of ours that live there. */
@@ -85,6 +101,14 @@ export interface Orchestrator {
   /** Places in the project's code that are most likely wrong. */
   warnings(): readonly CodeWarning[];
   clusters(): readonly ClusterStatus[];
+  /** Takes a cluster out of use for all processes of the store; gives what is in force. Rejects with `invalid_argument` for a cluster that is not configured. */
+  drain(cluster: string, by: string, reason: string): Promise<ClusterDrain>;
+  /** Gives it back; tells what was in force. Rejects as `drain` does. */
+  resume(cluster: string, by: string): Promise<ClusterDrain | null>;
+  /** Ends a submission; resolves when that is confirmed, or after some seconds. Rejects with `not_found`. */
+  cancelSubmission(id: string, by: string, reason: string): Promise<SubmissionRecord>;
+  /** What a submission that is kept here waits for or does, in words. */
+  note(submission: string): string | undefined;
   readonly submissions: Pick<SubmissionStore, "listSubmissions" | "findSubmission" | "listTransitions" | "readLogs">;
   health(): Promise<Health>;
   /** Adds the orchestrator's own metrics to those that `/metrics` shows. */

@@ -4,6 +4,7 @@
 
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import {
+  type ClusterDrain,
   type FailureClass,
   type LogSource,
   type SourceLog,
@@ -14,6 +15,8 @@ import {
   type SubmissionTransition,
 } from "../evaluate/ports.ts";
 import {
+  type ClusterDrainSchema,
+  type ClusterLimitsSchema,
   type ClusterSchema,
   ClusterState,
   type SessionPoolSchema,
@@ -72,7 +75,7 @@ export function submissionStateFrom(state: WireSubmissionState): SubmissionState
 
 /** A submission. */
 export function submissionMessage(submission: SubmissionRecord): MessageInitShape<typeof SubmissionSchema> {
-  const { id, work, attempt, task, executionId, jobId, user, cluster, livyName, cause, location } = submission;
+  const { id, work, attempt, task, executionId, jobId, user, cluster, livyName, cause, location, note } = submission;
   return {
     id,
     work,
@@ -85,6 +88,7 @@ export function submissionMessage(submission: SubmissionRecord): MessageInitShap
     livyName,
     cause,
     location,
+    note,
     state: STATES[submission.state],
     mode: MODES[submission.mode],
     request: jsonObject(submission.request),
@@ -102,6 +106,7 @@ export function submissionMessage(submission: SubmissionRecord): MessageInitShap
       startedAt: timestamp(submission.startedAt),
       endedAt: timestamp(submission.endedAt),
       confirmedAt: timestamp(submission.confirmedAt),
+      cancelRequested: submission.cancelRequested,
     }),
   };
 }
@@ -136,6 +141,22 @@ function sessionsMessage(sessions: NonNullable<ClusterStatus["sessions"]>): Mess
   return { ...counts, ...present({ lastError }) };
 }
 
+/** Who took a cluster out of use. */
+export function drainMessage({ at, by, reason }: ClusterDrain): MessageInitShape<typeof ClusterDrainSchema> {
+  return { by, reason, ...present({ at: timestamp(at) }) };
+}
+
+function limitsMessage(limits: ClusterStatus["limits"]): MessageInitShape<typeof ClusterLimitsSchema> {
+  const byName = (limit: number | Readonly<Record<string, number>> | undefined): Record<string, number> =>
+    typeof limit === "number" ? { "*": limit } : { ...limit };
+  return {
+    maxLive: limits.maxLive,
+    perQueue: byName(limits.perQueue),
+    perUser: byName(limits.perUser),
+    ...present({ maxPerSecond: limits.maxPerSecond }),
+  };
+}
+
 /** A cluster. */
 export function clusterMessage(cluster: ClusterStatus): MessageInitShape<typeof ClusterSchema> {
   const { name, url, live, waiting } = cluster;
@@ -146,7 +167,12 @@ export function clusterMessage(cluster: ClusterStatus): MessageInitShape<typeof 
     waiting,
     labels: { ...cluster.labels },
     state: CLUSTER_STATES[cluster.state],
+    removed: !cluster.isConfigured,
+    limits: limitsMessage(cluster.limits),
+    waits: cluster.waits.map(({ reason, count }) => ({ reason, count })),
     ...present({
+      confirmedAt: timestamp(cluster.confirmedAt),
+      drained: cluster.drained && drainMessage(cluster.drained),
       since: timestamp(cluster.since),
       livyVersion: cluster.version,
       lastError: cluster.lastError,

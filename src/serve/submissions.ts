@@ -3,21 +3,28 @@
  */
 
 import { Code, FiresteelError } from "../errors.ts";
+import type { SubmissionRecord } from "../evaluate/ports.ts";
 import type { SubmissionService } from "../gen/firesteel/v1/submission_pb.ts";
 import type { Handlers } from "./handlers.ts";
 import type { Orchestrator } from "./orchestrator.ts";
-import { pageRequest, required } from "./paging.ts";
+import { pageRequest, present, required } from "./paging.ts";
 import {
   clusterMessage,
+  drainMessage,
   sourceLogMessage,
   submissionMessage,
   submissionStateFrom,
   transitionMessage,
 } from "./submission-message.ts";
 
+const ANONYMOUS = "anonymous";
+
 /** Handlers that show submissions and clusters. */
 export function submissionHandlers(orchestrator: Orchestrator): Handlers<typeof SubmissionService> {
   const { submissions } = orchestrator;
+  // What is kept here is told here first, and elsewhere it may be told nowhere else.
+  const message = (row: SubmissionRecord) =>
+    submissionMessage({ ...row, note: row.endedAt === null ? (orchestrator.note(row.id) ?? row.note) : "" });
   return {
     async listSubmissions(request) {
       const { cluster, executionId, work } = request;
@@ -30,7 +37,7 @@ export function submissionHandlers(orchestrator: Orchestrator): Handlers<typeof 
         ...(request.live ? { live: true } : {}),
       };
       const { rows, nextCursor } = await submissions.listSubmissions(filter, pageRequest(request));
-      return { submissions: rows.map(submissionMessage), nextPageToken: nextCursor ?? "" };
+      return { submissions: rows.map(message), nextPageToken: nextCursor ?? "" };
     },
 
     async getSubmission(request) {
@@ -41,11 +48,27 @@ export function submissionHandlers(orchestrator: Orchestrator): Handlers<typeof 
         submissions.readLogs(request.id),
       ]);
       return {
-        submission: submissionMessage(submission),
+        submission: message(submission),
         transitions: transitions.map(transitionMessage),
         log: [...(logs.find(({ source }) => source === "submit")?.lines ?? [])],
         logs: logs.map(sourceLogMessage),
       };
+    },
+
+    async cancelSubmission({ id, reason, user }) {
+      const why = reason || "no reason was given";
+      return { submission: message(await orchestrator.cancelSubmission(required(id, "id"), user || ANONYMOUS, why)) };
+    },
+
+    async drainCluster({ cluster, reason, user }) {
+      const why = required(reason, "reason");
+      const drained = await orchestrator.drain(required(cluster, "cluster"), user || ANONYMOUS, why);
+      return { drained: drainMessage(drained) };
+    },
+
+    async resumeCluster({ cluster, user }) {
+      const drained = await orchestrator.resume(required(cluster, "cluster"), user || ANONYMOUS);
+      return present({ drained: drained && drainMessage(drained) });
     },
 
     async listClusters() {

@@ -43,6 +43,50 @@ describe("serve", () => {
     expect(await project.read(".firesteel/log/firesteel.log")).toContain('"msg":"stopped"');
   });
 
+  test("follows the configuration: clusters change while it serves, are drained and resumed; a wrong file changes nothing", async () => {
+    await using project = await projectFolder();
+    const before = await project.read("firesteel.config.ts");
+    const server = project.start("serve");
+    await server.says("ready after");
+    const clusters = async () => (await project.run("clusters", "--json")).stdout;
+    const far = (limit: number) =>
+      `{ name: "far", url: "http://127.0.0.1:9", labels: { zone: "eu" }, maxLive: ${limit} }`;
+    const config = (text: string) => project.write("firesteel.config.ts", before.replace(/flows:/, `${text} flows:`));
+
+    await config(`clusters: [${far(3)}],`);
+    await server.says("configuration changed: clusters far");
+    expect(JSON.parse(await clusters())).toMatchObject([
+      { name: "far", labels: { zone: "eu" }, limits: { maxLive: 3 } },
+    ]);
+
+    await config(`clusters: [${far(0)}],`);
+    await server.says("configuration was not taken over, the one before stays in force");
+    expect(JSON.parse(await clusters())).toMatchObject([{ limits: { maxLive: 3 } }]);
+
+    expect((await project.run("clusters", "drain", "far")).code).toBe(2);
+    const drained = await project.run("clusters", "drain", "far", "--reason", "new disks");
+    expect(drained).toMatchObject({ code: 0, stderr: expect.stringContaining("cluster far takes no new submissions") });
+    expect((await project.run("clusters", "drain", "near", "--reason", "x")).stderr).toContain(
+      "(there are: far): near",
+    );
+    expect((await project.run("clusters")).stdout).toMatch(/far\t[a-z]+, drained\t[\s\S]*new disks/);
+
+    await config(`clusters: [${far(5)}], limits: { db: 1 },`);
+    await server.says("configuration changed in what counts from the next start on: limits");
+    server.child.kill("SIGTERM");
+    await server.ended;
+
+    // Drained also after a restart, and when nobody serves.
+    expect(JSON.parse(await clusters())).toMatchObject([{ drained: { reason: "new disks" } }]);
+    const next = project.start("serve");
+    await next.says("ready after");
+    expect((await project.run("clusters", "resume", "far")).stderr).toContain("takes submissions again");
+    expect(JSON.parse(await clusters())[0].drained).toBeUndefined();
+    expect((await project.run("submissions", "cancel", "nothing")).stderr).toContain("nothing");
+    next.child.kill("SIGTERM");
+    await next.ended;
+  });
+
   test("does not say that it is ready after it was told to stop", async () => {
     await using project = await projectFolder();
     const server = project.start("serve");

@@ -12,7 +12,7 @@ import { decodeValue } from "../../src/hash/decode.ts";
 import { digestValue } from "../../src/hash/digest.ts";
 import { parseProgram } from "../../src/hash/program.ts";
 import { encodeValue } from "../../src/hash/value.ts";
-import type { ClusterConfig } from "../../src/route/livy/cluster.ts";
+import type { ClusterConfig } from "../../src/route/livy/cluster-config.ts";
 import { createGateway, type Gateway } from "../../src/route/livy/gateway.ts";
 import type { GatewayObserver } from "../../src/route/livy/observer.ts";
 import type { Patience } from "../../src/route/livy/patience.ts";

@@ -6,7 +6,7 @@ import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { Executor } from "../../src/evaluate/ports.ts";
 import { openStore, type RecordStore } from "../../src/record/store.ts";
-import type { ClusterConfig } from "../../src/route/livy/cluster.ts";
+import type { ClusterConfig } from "../../src/route/livy/cluster-config.ts";
 import { createGateway, type Gateway } from "../../src/route/livy/gateway.ts";
 import { SPARK_SETTINGS } from "../../src/route/livy/route-question.ts";
 import type { RouteRule } from "../../src/route/livy/routing.ts";

@@ -412,8 +412,41 @@ describe("reading", () => {
       lastError: "connect ECONNREFUSED",
     });
     expect(clusters[1]).toMatchObject({ name: "new", state: ClusterState.UNKNOWN });
+    expect(clusters[0]).toMatchObject({
+      removed: false,
+      limits: { maxLive: 4, perUser: { "*": 2 }, perQueue: { etl: 1 } },
+      waits: [{ reason: "cluster local is down", count: 2 }],
+    });
+    expect(clusters[0]!.confirmedAt).toBeDefined();
+    expect(clusters[1]).toMatchObject({ removed: true, limits: { maxLive: 16, maxPerSecond: 0.5 } });
     expect(clusters[1]!.since).toBeUndefined();
     expect(clusters[1]!.livyVersion).toBeUndefined();
+  });
+});
+
+describe("operators", () => {
+  test("drain a cluster with a reason, see who did, and resume it", async () => {
+    const { submissions } = client;
+    const request = { cluster: "local", reason: "new disks", user: "ann" };
+    expect((await submissions.drainCluster(request)).drained).toMatchObject({ by: "ann", reason: "new disks" });
+    expect((await submissions.drainCluster({ ...request, user: "bob" })).drained).toMatchObject({ by: "ann" });
+    const [local] = (await submissions.listClusters({})).clusters;
+    expect(local!.drained).toMatchObject({ by: "ann", reason: "new disks" });
+    expect((await submissions.resumeCluster({ cluster: "local" })).drained).toMatchObject({ by: "ann" });
+    expect((await submissions.resumeCluster({ cluster: "local" })).drained).toBeUndefined();
+    for (const wrong of [{ cluster: "local" }, { reason: "x" }, { cluster: "none", reason: "x" }])
+      await expect(submissions.drainCluster(wrong)).rejects.toMatchObject({ code: "invalid_argument" });
+  });
+
+  test("cancel a submission, and are told that its end is not confirmed", async () => {
+    const { submissions } = client;
+    orchestrator.rows.push(submissionRecord({ id: "doomed" }));
+    const { submission } = await submissions.cancelSubmission({ id: "doomed", reason: "too big", user: "ann" });
+    expect(submission).toMatchObject({
+      state: SubmissionState.CANCELLING,
+      cancelRequested: "cancelled by ann: too big",
+    });
+    await expect(submissions.cancelSubmission({ id: "none" })).rejects.toMatchObject({ code: "not_found" });
   });
 });
 

@@ -9,6 +9,7 @@ import type { StartRequest } from "../../src/evaluate/executions.ts";
 import type { Explanation } from "../../src/evaluate/explain/explainer.ts";
 import type { CallGroup, ExampleCall } from "../../src/evaluate/explain/reasons.ts";
 import type {
+  ClusterDrain,
   ExecutionRecord,
   JobRecord,
   Page,
@@ -81,6 +82,7 @@ export function memoryOrchestrator(): MemoryOrchestrator {
     };
   };
 
+  const drains = new Map<string, ClusterDrain>();
   const self: MemoryOrchestrator = {
     started: [],
     fault: null,
@@ -255,7 +257,25 @@ export function memoryOrchestrator(): MemoryOrchestrator {
 
     tasks: () => TASKS,
     warnings: () => WARNINGS,
-    clusters: () => CLUSTERS,
+    clusters: () => CLUSTERS.map((one) => ({ ...one, drained: drains.get(one.name) ?? one.drained })),
+    async drain(cluster, by, reason) {
+      if (!CLUSTERS.some(({ name }) => name === cluster))
+        throw new Failure(Code.invalidArgument, `cluster is not known: ${cluster}`);
+      const drain = drains.get(cluster) ?? { cluster, by, reason, at: START };
+      drains.set(cluster, drain);
+      return drain;
+    },
+    async resume(cluster) {
+      const drain = drains.get(cluster) ?? null;
+      drains.delete(cluster);
+      return drain;
+    },
+    async cancelSubmission(id, by, reason) {
+      const found = await self.submissions.findSubmission(id);
+      if (found === null) throw new Failure(Code.notFound, `submission is not known: ${id}`);
+      return { ...found, state: "cancelling", cancelRequested: `cancelled by ${by}: ${reason}` };
+    },
+    note: () => "waiting: it is a test",
     health: async () =>
       self.ready ? { ready: true, reasons: [] } : { ready: false, reasons: ["database is not reachable"] },
 
@@ -402,6 +422,11 @@ const CLUSTERS: readonly ClusterStatus[] = [
     version: "0.9.0",
     live: 1,
     waiting: 2,
+    confirmedAt: START,
+    isConfigured: true,
+    drained: null,
+    limits: { maxLive: 4, perUser: 2, perQueue: { etl: 1 } },
+    waits: [{ reason: "cluster local is down", count: 2 }],
     sessions: { min: 0, max: 2, starting: 0, idle: 1, busy: 1, waiting: 3, lastError: null },
     lastError: "connect ECONNREFUSED",
   },
@@ -411,6 +436,11 @@ const CLUSTERS: readonly ClusterStatus[] = [
     labels: {},
     state: "unknown",
     since: null,
+    confirmedAt: null,
+    isConfigured: false,
+    drained: null,
+    limits: { maxLive: 16, maxPerSecond: 0.5 },
+    waits: [],
     version: null,
     live: 0,
     waiting: 0,

@@ -8,53 +8,21 @@ import { isDeepStrictEqual } from "node:util";
 import { type Clock, machineClock } from "../../clock.ts";
 import type { FiresteelError } from "../../errors.ts";
 import type { ClusterDrain } from "../../evaluate/ports.ts";
-import { Admission, type AdmissionLimits, type LimitEach } from "./admission.ts";
+import { Admission, type AdmissionLimits } from "./admission.ts";
 import { isSame, readBatchList, type Wanted } from "./batch-list.ts";
 import { Breaker } from "./breaker.ts";
 import type { LivyBatch, LivyClient } from "./client.ts";
-import { createLivyClient } from "./client.ts";
-import { DriverLogs } from "./driver-logs.ts";
-import { createEndpoint, type Endpoint, type EndpointAccess, type EndpointOptions } from "./endpoint.ts";
+import { type Access, accessOf, accessTo, closeAccess } from "./cluster-access.ts";
+import { type ClusterConfig, limitsOf } from "./cluster-config.ts";
+import type { DriverLogs } from "./driver-logs.ts";
+import { createEndpoint, type Endpoint, type EndpointOptions } from "./endpoint.ts";
 import { LivyFailure, livyFailureOf } from "./errors.ts";
-import { createHistoryServer, type HistoryServer } from "./history-server.ts";
+import type { HistoryServer } from "./history-server.ts";
 import { type GatewayObserver, NO_OBSERVER, observed } from "./observer.ts";
-import { createResourceManager, type ResourceManager } from "./resource-manager.ts";
-import type { SessionPoolStatus, SessionsConfig } from "./session-request.ts";
+import type { ResourceManager } from "./resource-manager.ts";
+import type { SessionPoolStatus } from "./session-request.ts";
 import { Backoff } from "./waiting.ts";
 import { rowConf } from "./work-key.ts";
-
-/** A cluster as it is configured. */
-export interface ClusterConfig extends EndpointAccess {
-  readonly name: string;
-  /** Livy's base URL; a path in it is kept. */
-  readonly url: string;
-  /** YARN's ResourceManager. Without it, what Livy forgets is waited for a stated time only. */
-  readonly resourceManager?: EndpointAccess & { readonly url: string | readonly string[] };
-  /** Spark's History Server: asked what the ResourceManager does not know any more. */
-  readonly historyServer?: EndpointAccess & { readonly url: string };
-  readonly labels?: Readonly<Record<string, string>>;
-  /** Most submissions of ours alive at once, default 16. */
-  readonly maxLive?: number;
-  /** Most submissions of ours posted a second. */
-  readonly maxPerSecond?: number;
-  /** Most submissions of ours alive at once of one queue (`default` where the work names none), and of one user. */
-  readonly perQueue?: LimitEach;
-  readonly perUser?: LimitEach;
-  /** Longest time without a sign of life while nothing of ours is there, default 15,000; then it is asked. */
-  readonly probeMs?: number;
-  /** Time between two looks, default 500. */
-  readonly tickMs?: number;
-  /** Spark settings of every job here; a task's own win. */
-  readonly conf?: Readonly<Record<string, string>>;
-  /** Warm sessions; none without it. */
-  readonly sessions?: SessionsConfig;
-  /** Major version of Spark, default 3; part of the identity of bulk work and checked when a job ends. */
-  readonly spark?: number;
-  /** User named to a ResourceManager without security when an application is killed; default the user of this process. */
-  readonly user?: string;
-  /** What to do while it is down, for people. */
-  readonly whenDown?: string;
-}
 
 /** A cluster as it is shown. */
 export interface ClusterStatus {
@@ -109,10 +77,6 @@ interface Watched extends Wanted {
   wake: (() => void) | null;
 }
 
-function limitsOf({ maxLive = 16, maxPerSecond, perQueue, perUser }: ClusterConfig): AdmissionLimits {
-  return { maxLive, maxPosts: 2, maxPerSecond, perQueue, perUser };
-}
-
 /** What clusters live in. */
 export interface ClusterWorld {
   readonly clock: Clock;
@@ -122,41 +86,6 @@ export interface ClusterWorld {
 
 /** The machine's time and real connections. */
 export const CLUSTER_WORLD: ClusterWorld = { clock: machineClock, connect: createEndpoint };
-
-/** How a cluster is reached. */
-interface Access {
-  readonly client: LivyClient;
-  readonly resourceManager: ResourceManager | null;
-  /** Null where no ResourceManager is configured. */
-  readonly driverLogs: DriverLogs | null;
-  readonly historyServer: HistoryServer | null;
-}
-
-function accessTo(config: ClusterConfig, { clock, connect }: ClusterWorld): Access {
-  const { name: cluster, historyServer } = config;
-  const user = config.user ?? process.env["USER"] ?? process.env["LOGNAME"];
-  const resourceManager =
-    config.resourceManager === undefined
-      ? null
-      : createResourceManager({ cluster, ...config.resourceManager, ...(user ? { user } : {}) }, connect);
-  return {
-    client: createLivyClient(config, connect),
-    resourceManager,
-    driverLogs: resourceManager === null ? null : new DriverLogs(clock, resourceManager),
-    historyServer: historyServer === undefined ? null : createHistoryServer({ cluster, ...historyServer }, connect),
-  };
-}
-
-/** The settings that decide about that. */
-function accessOf(config: ClusterConfig): unknown {
-  const { url, resourceManager, historyServer, auth, headers, tls, timeOuts, connections, user } = config;
-  return { url, resourceManager, historyServer, auth, headers, tls, timeOuts, connections, user };
-}
-
-async function closeAccess({ client, resourceManager, driverLogs, historyServer }: Access): Promise<void> {
-  driverLogs?.close();
-  await Promise.all([client, resourceManager, historyServer].map((server) => server?.[Symbol.asyncDispose]()));
-}
 
 /** How long requests by an earlier way may take. */
 const RETIRE_MS = 180_000;

@@ -8,7 +8,8 @@
 
 import { Code, FiresteelError } from "../../errors.ts";
 import type { ClusterDrain } from "../../evaluate/ports.ts";
-import type { Cluster, ClusterConfig } from "./cluster.ts";
+import type { Cluster } from "./cluster.ts";
+import type { ClusterConfig } from "./cluster-config.ts";
 import { type RouteRule, Routes } from "./routing.ts";
 
 /** What can change while work runs. */

@@ -18,7 +18,8 @@ import type {
 } from "../../evaluate/ports.ts";
 import { attributed, jobGroupOf, livyNameOf, type Origin } from "./attribution.ts";
 import type { LivyBatchRequest } from "./client.ts";
-import { CLUSTER_WORLD, Cluster, type ClusterConfig, type ClusterStatus, type ClusterWorld } from "./cluster.ts";
+import { CLUSTER_WORLD, Cluster, type ClusterStatus, type ClusterWorld } from "./cluster.ts";
+import type { ClusterConfig } from "./cluster-config.ts";
 import { Fleet, type FleetConfig } from "./fleet.ts";
 import { FollowedSubmissions, isLeaving } from "./followed.ts";
 import { toHadoopPath, toSparkUri } from "./hadoop-path.ts";

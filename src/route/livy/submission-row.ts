@@ -56,6 +56,11 @@ export class SubmissionRow {
     return this.#tail.lines.slice(-50);
   }
 
+  /** The line told last. */
+  get told(): string {
+    return this.#told;
+  }
+
   /** Tells a listener the last line and all that follow; returns what ends that. */
   listen(listener: (line: string) => void): () => void {
     this.#listeners.add(listener);

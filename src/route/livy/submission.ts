@@ -170,6 +170,11 @@ export class Submission implements Followed {
     this.#row.confirmed(at);
   }
 
+  /** What it waits for or does, in words. */
+  get told(): string {
+    return this.#row.told;
+  }
+
   get cancelled(): boolean {
     return this.#cancel.signal.aborted;
   }

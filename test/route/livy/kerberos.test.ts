@@ -8,7 +8,7 @@ import { parseConfig } from "../../../src/config.ts";
 import { configuredClusters } from "../../../src/configured-clusters.ts";
 import type { DatasetValue } from "../../../src/define/external.ts";
 import { sql } from "../../../src/define/spark.ts";
-import type { ClusterConfig } from "../../../src/route/livy/cluster.ts";
+import type { ClusterConfig } from "../../../src/route/livy/cluster-config.ts";
 import { createEndpoint } from "../../../src/route/livy/endpoint.ts";
 import { testCluster } from "../../cluster.ts";
 import { type Kdc, kerberosObstacle, PYTHON, startKdc } from "../../livy/kdc.ts";

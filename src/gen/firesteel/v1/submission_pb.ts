@@ -12,7 +12,7 @@ import type { JsonObject, Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file firesteel/v1/submission.proto.
  */
 export const file_firesteel_v1_submission: GenFile = /*@__PURE__*/
-  fileDesc("Ch1maXJlc3RlZWwvdjEvc3VibWlzc2lvbi5wcm90bxIMZmlyZXN0ZWVsLnYxIv4GCgpTdWJtaXNzaW9uEgoKAmlkGAEgASgJEgwKBHdvcmsYAiABKAkSDwoHYXR0ZW1wdBgDIAEoBRIMCgR0YXNrGAQgASgJEhQKDGV4ZWN1dGlvbl9pZBgFIAEoCRIOCgZqb2JfaWQYBiABKAkSDAoEdXNlchgHIAEoCRIPCgdjbHVzdGVyGAggASgJEhEKCWxpdnlfbmFtZRgJIAEoCRIsCgVzdGF0ZRgKIAEoDjIdLmZpcmVzdGVlbC52MS5TdWJtaXNzaW9uU3RhdGUSDQoFY2F1c2UYCyABKAkSFQoIYmF0Y2hfaWQYDCABKAVIAIgBARITCgZhcHBfaWQYDSABKAlIAYgBARIQCghsb2NhdGlvbhgOIAEoCRIoCgdyZXF1ZXN0GA8gASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIZCgxzcGFya191aV91cmwYECABKAlIAogBARIbCg5kcml2ZXJfbG9nX3VybBgRIAEoCUgDiAEBEjAKB2ZhaWx1cmUYEiABKAsyHy5maXJlc3RlZWwudjEuU3VibWlzc2lvbkZhaWx1cmUSLgoKY3JlYXRlZF9hdBgTIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMAoMc3VibWl0dGVkX2F0GBQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpzdGFydGVkX2F0GBUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRlZF9hdBgWIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMAoMY29uZmlybWVkX2F0GBcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIqCgRtb2RlGBggASgOMhwuZmlyZXN0ZWVsLnYxLlN1Ym1pc3Npb25Nb2RlEhQKB3Nlc3Npb24YGSABKAlIBIgBARIZCgxzdGF0ZW1lbnRfaWQYGiABKAVIBYgBARIYCgtoaXN0b3J5X3VybBgbIAEoCUgGiAEBQgsKCV9iYXRjaF9pZEIJCgdfYXBwX2lkQg8KDV9zcGFya191aV91cmxCEQoPX2RyaXZlcl9sb2dfdXJsQgoKCF9zZXNzaW9uQg8KDV9zdGF0ZW1lbnRfaWRCDgoMX2hpc3RvcnlfdXJsIrMBChFTdWJtaXNzaW9uRmFpbHVyZRIpCgVjbGFzcxgBIAEoDjIaLmZpcmVzdGVlbC52MS5GYWlsdXJlQ2xhc3MSDAoEdHlwZRgCIAEoCRIPCgdtZXNzYWdlGAMgASgJEi4KCHBvc2l0aW9uGAQgASgLMhwuZmlyZXN0ZWVsLnYxLlNvdXJjZVBvc2l0aW9uEhYKCXRyYWNlYmFjaxgFIAEoCUgAiAEBQgwKCl90cmFjZWJhY2siLgoOU291cmNlUG9zaXRpb24SDAoEbGluZRgBIAEoBRIOCgZjb2x1bW4YAiABKAUipQEKFFN1Ym1pc3Npb25UcmFuc2l0aW9uEiYKAmF0GAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIrCgRmcm9tGAIgASgOMh0uZmlyZXN0ZWVsLnYxLlN1Ym1pc3Npb25TdGF0ZRIpCgJ0bxgDIAEoDjIdLmZpcmVzdGVlbC52MS5TdWJtaXNzaW9uU3RhdGUSDQoFY2F1c2UYBCABKAki/AIKB0NsdXN0ZXISDAoEbmFtZRgBIAEoCRILCgN1cmwYAiABKAkSMQoGbGFiZWxzGAMgAygLMiEuZmlyZXN0ZWVsLnYxLkNsdXN0ZXIuTGFiZWxzRW50cnkSKQoFc3RhdGUYBCABKA4yGi5maXJlc3RlZWwudjEuQ2x1c3RlclN0YXRlEikKBXNpbmNlGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIZCgxsaXZ5X3ZlcnNpb24YBiABKAlIAIgBARIMCgRsaXZlGAcgASgFEg8KB3dhaXRpbmcYCCABKAUSFwoKbGFzdF9lcnJvchgJIAEoCUgBiAEBEisKCHNlc3Npb25zGB4gASgLMhkuZmlyZXN0ZWVsLnYxLlNlc3Npb25Qb29sGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCDwoNX2xpdnlfdmVyc2lvbkINCgtfbGFzdF9lcnJvciKOAQoLU2Vzc2lvblBvb2wSCwoDbWluGAEgASgFEgsKA21heBgCIAEoBRIQCghzdGFydGluZxgDIAEoBRIMCgRpZGxlGAQgASgFEgwKBGJ1c3kYBSABKAUSDwoHd2FpdGluZxgGIAEoBRIXCgpsYXN0X2Vycm9yGAcgASgJSACIAQFCDQoLX2xhc3RfZXJyb3IisAEKFkxpc3RTdWJtaXNzaW9uc1JlcXVlc3QSDwoHY2x1c3RlchgBIAEoCRIsCgVzdGF0ZRgCIAEoDjIdLmZpcmVzdGVlbC52MS5TdWJtaXNzaW9uU3RhdGUSFAoMZXhlY3V0aW9uX2lkGAMgASgJEgwKBHdvcmsYBCABKAkSDAoEbGl2ZRgFIAEoCBIRCglwYWdlX3NpemUYBiABKAUSEgoKcGFnZV90b2tlbhgHIAEoCSJhChdMaXN0U3VibWlzc2lvbnNSZXNwb25zZRItCgtzdWJtaXNzaW9ucxgBIAMoCzIYLmZpcmVzdGVlbC52MS5TdWJtaXNzaW9uEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIiChRHZXRTdWJtaXNzaW9uUmVxdWVzdBIKCgJpZBgBIAEoCSKyAQoVR2V0U3VibWlzc2lvblJlc3BvbnNlEiwKCnN1Ym1pc3Npb24YASABKAsyGC5maXJlc3RlZWwudjEuU3VibWlzc2lvbhI3Cgt0cmFuc2l0aW9ucxgCIAMoCzIiLmZpcmVzdGVlbC52MS5TdWJtaXNzaW9uVHJhbnNpdGlvbhILCgNsb2cYAyADKAkSJQoEbG9ncxgEIAMoCzIXLmZpcmVzdGVlbC52MS5Tb3VyY2VMb2ciQwoJU291cmNlTG9nEicKBnNvdXJjZRgBIAEoDjIXLmZpcmVzdGVlbC52MS5Mb2dTb3VyY2USDQoFbGluZXMYAiADKAkiFQoTTGlzdENsdXN0ZXJzUmVxdWVzdCI/ChRMaXN0Q2x1c3RlcnNSZXNwb25zZRInCghjbHVzdGVycxgBIAMoCzIVLmZpcmVzdGVlbC52MS5DbHVzdGVyKuUCCg9TdWJtaXNzaW9uU3RhdGUSIAocU1VCTUlTU0lPTl9TVEFURV9VTlNQRUNJRklFRBAAEhwKGFNVQk1JU1NJT05fU1RBVEVfUExBTk5FRBABEh8KG1NVQk1JU1NJT05fU1RBVEVfU1VCTUlUVElORxACEh0KGVNVQk1JU1NJT05fU1RBVEVfU1RBUlRJTkcQAxIcChhTVUJNSVNTSU9OX1NUQVRFX1JVTk5JTkcQBBIeChpTVUJNSVNTSU9OX1NUQVRFX1NVQ0NFRURFRBAFEhsKF1NVQk1JU1NJT05fU1RBVEVfRkFJTEVEEAYSGwoXU1VCTUlTU0lPTl9TVEFURV9LSUxMRUQQBxIfChtTVUJNSVNTSU9OX1NUQVRFX0NBTkNFTExJTkcQCBIeChpTVUJNSVNTSU9OX1NUQVRFX0NBTkNFTExFRBAJEhkKFVNVQk1JU1NJT05fU1RBVEVfTE9TVBAKKnoKDEZhaWx1cmVDbGFzcxIdChlGQUlMVVJFX0NMQVNTX1VOU1BFQ0lGSUVEEAASFgoSRkFJTFVSRV9DTEFTU19VU0VSEAESGQoVRkFJTFVSRV9DTEFTU19DTFVTVEVSEAISGAoURkFJTFVSRV9DTEFTU19TVUJNSVQQAyprCg5TdWJtaXNzaW9uTW9kZRIfChtTVUJNSVNTSU9OX01PREVfVU5TUEVDSUZJRUQQABIZChVTVUJNSVNTSU9OX01PREVfQkFUQ0gQARIdChlTVUJNSVNTSU9OX01PREVfU1RBVEVNRU5UEAIqlAEKDENsdXN0ZXJTdGF0ZRIdChlDTFVTVEVSX1NUQVRFX1VOU1BFQ0lGSUVEEAASGQoVQ0xVU1RFUl9TVEFURV9VTktOT1dOEAESFAoQQ0xVU1RFUl9TVEFURV9VUBACEhYKEkNMVVNURVJfU1RBVEVfRE9XThADEhwKGENMVVNURVJfU1RBVEVfUkVDT1ZFUklORxAEKpsBCglMb2dTb3VyY2USGgoWTE9HX1NPVVJDRV9VTlNQRUNJRklFRBAAEhUKEUxPR19TT1VSQ0VfU1VCTUlUEAESEwoPTE9HX1NPVVJDRV9ZQVJOEAISFQoRTE9HX1NPVVJDRV9TVERPVVQQAxIVChFMT0dfU09VUkNFX1NUREVSUhAEEhgKFExPR19TT1VSQ0VfU1RBVEVNRU5UEAUypAIKEVN1Ym1pc3Npb25TZXJ2aWNlEl4KD0xpc3RTdWJtaXNzaW9ucxIkLmZpcmVzdGVlbC52MS5MaXN0U3VibWlzc2lvbnNSZXF1ZXN0GiUuZmlyZXN0ZWVsLnYxLkxpc3RTdWJtaXNzaW9uc1Jlc3BvbnNlElgKDUdldFN1Ym1pc3Npb24SIi5maXJlc3RlZWwudjEuR2V0U3VibWlzc2lvblJlcXVlc3QaIy5maXJlc3RlZWwudjEuR2V0U3VibWlzc2lvblJlc3BvbnNlElUKDExpc3RDbHVzdGVycxIhLmZpcmVzdGVlbC52MS5MaXN0Q2x1c3RlcnNSZXF1ZXN0GiIuZmlyZXN0ZWVsLnYxLkxpc3RDbHVzdGVyc1Jlc3BvbnNlYgZwcm90bzM", [file_google_protobuf_struct, file_google_protobuf_timestamp]);
+  fileDesc("Ch1maXJlc3RlZWwvdjEvc3VibWlzc2lvbi5wcm90bxIMZmlyZXN0ZWVsLnYxIsAHCgpTdWJtaXNzaW9uEgoKAmlkGAEgASgJEgwKBHdvcmsYAiABKAkSDwoHYXR0ZW1wdBgDIAEoBRIMCgR0YXNrGAQgASgJEhQKDGV4ZWN1dGlvbl9pZBgFIAEoCRIOCgZqb2JfaWQYBiABKAkSDAoEdXNlchgHIAEoCRIPCgdjbHVzdGVyGAggASgJEhEKCWxpdnlfbmFtZRgJIAEoCRIsCgVzdGF0ZRgKIAEoDjIdLmZpcmVzdGVlbC52MS5TdWJtaXNzaW9uU3RhdGUSDQoFY2F1c2UYCyABKAkSFQoIYmF0Y2hfaWQYDCABKAVIAIgBARITCgZhcHBfaWQYDSABKAlIAYgBARIQCghsb2NhdGlvbhgOIAEoCRIoCgdyZXF1ZXN0GA8gASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIZCgxzcGFya191aV91cmwYECABKAlIAogBARIbCg5kcml2ZXJfbG9nX3VybBgRIAEoCUgDiAEBEjAKB2ZhaWx1cmUYEiABKAsyHy5maXJlc3RlZWwudjEuU3VibWlzc2lvbkZhaWx1cmUSLgoKY3JlYXRlZF9hdBgTIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMAoMc3VibWl0dGVkX2F0GBQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpzdGFydGVkX2F0GBUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRlZF9hdBgWIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMAoMY29uZmlybWVkX2F0GBcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIMCgRub3RlGBwgASgJEh0KEGNhbmNlbF9yZXF1ZXN0ZWQYHSABKAlIBIgBARIqCgRtb2RlGBggASgOMhwuZmlyZXN0ZWVsLnYxLlN1Ym1pc3Npb25Nb2RlEhQKB3Nlc3Npb24YGSABKAlIBYgBARIZCgxzdGF0ZW1lbnRfaWQYGiABKAVIBogBARIYCgtoaXN0b3J5X3VybBgbIAEoCUgHiAEBQgsKCV9iYXRjaF9pZEIJCgdfYXBwX2lkQg8KDV9zcGFya191aV91cmxCEQoPX2RyaXZlcl9sb2dfdXJsQhMKEV9jYW5jZWxfcmVxdWVzdGVkQgoKCF9zZXNzaW9uQg8KDV9zdGF0ZW1lbnRfaWRCDgoMX2hpc3RvcnlfdXJsIrMBChFTdWJtaXNzaW9uRmFpbHVyZRIpCgVjbGFzcxgBIAEoDjIaLmZpcmVzdGVlbC52MS5GYWlsdXJlQ2xhc3MSDAoEdHlwZRgCIAEoCRIPCgdtZXNzYWdlGAMgASgJEi4KCHBvc2l0aW9uGAQgASgLMhwuZmlyZXN0ZWVsLnYxLlNvdXJjZVBvc2l0aW9uEhYKCXRyYWNlYmFjaxgFIAEoCUgAiAEBQgwKCl90cmFjZWJhY2siLgoOU291cmNlUG9zaXRpb24SDAoEbGluZRgBIAEoBRIOCgZjb2x1bW4YAiABKAUipQEKFFN1Ym1pc3Npb25UcmFuc2l0aW9uEiYKAmF0GAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIrCgRmcm9tGAIgASgOMh0uZmlyZXN0ZWVsLnYxLlN1Ym1pc3Npb25TdGF0ZRIpCgJ0bxgDIAEoDjIdLmZpcmVzdGVlbC52MS5TdWJtaXNzaW9uU3RhdGUSDQoFY2F1c2UYBCABKAkiwwQKB0NsdXN0ZXISDAoEbmFtZRgBIAEoCRILCgN1cmwYAiABKAkSMQoGbGFiZWxzGAMgAygLMiEuZmlyZXN0ZWVsLnYxLkNsdXN0ZXIuTGFiZWxzRW50cnkSKQoFc3RhdGUYBCABKA4yGi5maXJlc3RlZWwudjEuQ2x1c3RlclN0YXRlEikKBXNpbmNlGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIZCgxsaXZ5X3ZlcnNpb24YBiABKAlIAIgBARIMCgRsaXZlGAcgASgFEg8KB3dhaXRpbmcYCCABKAUSFwoKbGFzdF9lcnJvchgJIAEoCUgBiAEBEjAKDGNvbmZpcm1lZF9hdBgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKwoHZHJhaW5lZBgLIAEoCzIaLmZpcmVzdGVlbC52MS5DbHVzdGVyRHJhaW4SDwoHcmVtb3ZlZBgMIAEoCBIrCgZsaW1pdHMYDSABKAsyGy5maXJlc3RlZWwudjEuQ2x1c3RlckxpbWl0cxIoCgV3YWl0cxgOIAMoCzIZLmZpcmVzdGVlbC52MS5DbHVzdGVyV2FpdBIrCghzZXNzaW9ucxgeIAEoCzIZLmZpcmVzdGVlbC52MS5TZXNzaW9uUG9vbBotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQg8KDV9saXZ5X3ZlcnNpb25CDQoLX2xhc3RfZXJyb3IiUgoMQ2x1c3RlckRyYWluEiYKAmF0GAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIKCgJieRgCIAEoCRIOCgZyZWFzb24YAyABKAkirAIKDUNsdXN0ZXJMaW1pdHMSEAoIbWF4X2xpdmUYASABKAUSGwoObWF4X3Blcl9zZWNvbmQYAiABKAFIAIgBARI8CglwZXJfcXVldWUYAyADKAsyKS5maXJlc3RlZWwudjEuQ2x1c3RlckxpbWl0cy5QZXJRdWV1ZUVudHJ5EjoKCHBlcl91c2VyGAQgAygLMiguZmlyZXN0ZWVsLnYxLkNsdXN0ZXJMaW1pdHMuUGVyVXNlckVudHJ5Gi8KDVBlclF1ZXVlRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgFOgI4ARouCgxQZXJVc2VyRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgFOgI4AUIRCg9fbWF4X3Blcl9zZWNvbmQiLAoLQ2x1c3RlcldhaXQSDgoGcmVhc29uGAEgASgJEg0KBWNvdW50GAIgASgFIo4BCgtTZXNzaW9uUG9vbBILCgNtaW4YASABKAUSCwoDbWF4GAIgASgFEhAKCHN0YXJ0aW5nGAMgASgFEgwKBGlkbGUYBCABKAUSDAoEYnVzeRgFIAEoBRIPCgd3YWl0aW5nGAYgASgFEhcKCmxhc3RfZXJyb3IYByABKAlIAIgBAUINCgtfbGFzdF9lcnJvciKwAQoWTGlzdFN1Ym1pc3Npb25zUmVxdWVzdBIPCgdjbHVzdGVyGAEgASgJEiwKBXN0YXRlGAIgASgOMh0uZmlyZXN0ZWVsLnYxLlN1Ym1pc3Npb25TdGF0ZRIUCgxleGVjdXRpb25faWQYAyABKAkSDAoEd29yaxgEIAEoCRIMCgRsaXZlGAUgASgIEhEKCXBhZ2Vfc2l6ZRgGIAEoBRISCgpwYWdlX3Rva2VuGAcgASgJImEKF0xpc3RTdWJtaXNzaW9uc1Jlc3BvbnNlEi0KC3N1Ym1pc3Npb25zGAEgAygLMhguZmlyZXN0ZWVsLnYxLlN1Ym1pc3Npb24SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIiIKFEdldFN1Ym1pc3Npb25SZXF1ZXN0EgoKAmlkGAEgASgJIrIBChVHZXRTdWJtaXNzaW9uUmVzcG9uc2USLAoKc3VibWlzc2lvbhgBIAEoCzIYLmZpcmVzdGVlbC52MS5TdWJtaXNzaW9uEjcKC3RyYW5zaXRpb25zGAIgAygLMiIuZmlyZXN0ZWVsLnYxLlN1Ym1pc3Npb25UcmFuc2l0aW9uEgsKA2xvZxgDIAMoCRIlCgRsb2dzGAQgAygLMhcuZmlyZXN0ZWVsLnYxLlNvdXJjZUxvZyJDCglTb3VyY2VMb2cSJwoGc291cmNlGAEgASgOMhcuZmlyZXN0ZWVsLnYxLkxvZ1NvdXJjZRINCgVsaW5lcxgCIAMoCSJDChdDYW5jZWxTdWJtaXNzaW9uUmVxdWVzdBIKCgJpZBgBIAEoCRIOCgZyZWFzb24YAiABKAkSDAoEdXNlchgDIAEoCSJIChhDYW5jZWxTdWJtaXNzaW9uUmVzcG9uc2USLAoKc3VibWlzc2lvbhgBIAEoCzIYLmZpcmVzdGVlbC52MS5TdWJtaXNzaW9uIkQKE0RyYWluQ2x1c3RlclJlcXVlc3QSDwoHY2x1c3RlchgBIAEoCRIOCgZyZWFzb24YAiABKAkSDAoEdXNlchgDIAEoCSJDChREcmFpbkNsdXN0ZXJSZXNwb25zZRIrCgdkcmFpbmVkGAEgASgLMhouZmlyZXN0ZWVsLnYxLkNsdXN0ZXJEcmFpbiI1ChRSZXN1bWVDbHVzdGVyUmVxdWVzdBIPCgdjbHVzdGVyGAEgASgJEgwKBHVzZXIYAiABKAkiRAoVUmVzdW1lQ2x1c3RlclJlc3BvbnNlEisKB2RyYWluZWQYASABKAsyGi5maXJlc3RlZWwudjEuQ2x1c3RlckRyYWluIhUKE0xpc3RDbHVzdGVyc1JlcXVlc3QiPwoUTGlzdENsdXN0ZXJzUmVzcG9uc2USJwoIY2x1c3RlcnMYASADKAsyFS5maXJlc3RlZWwudjEuQ2x1c3RlcirlAgoPU3VibWlzc2lvblN0YXRlEiAKHFNVQk1JU1NJT05fU1RBVEVfVU5TUEVDSUZJRUQQABIcChhTVUJNSVNTSU9OX1NUQVRFX1BMQU5ORUQQARIfChtTVUJNSVNTSU9OX1NUQVRFX1NVQk1JVFRJTkcQAhIdChlTVUJNSVNTSU9OX1NUQVRFX1NUQVJUSU5HEAMSHAoYU1VCTUlTU0lPTl9TVEFURV9SVU5OSU5HEAQSHgoaU1VCTUlTU0lPTl9TVEFURV9TVUNDRUVERUQQBRIbChdTVUJNSVNTSU9OX1NUQVRFX0ZBSUxFRBAGEhsKF1NVQk1JU1NJT05fU1RBVEVfS0lMTEVEEAcSHwobU1VCTUlTU0lPTl9TVEFURV9DQU5DRUxMSU5HEAgSHgoaU1VCTUlTU0lPTl9TVEFURV9DQU5DRUxMRUQQCRIZChVTVUJNSVNTSU9OX1NUQVRFX0xPU1QQCip6CgxGYWlsdXJlQ2xhc3MSHQoZRkFJTFVSRV9DTEFTU19VTlNQRUNJRklFRBAAEhYKEkZBSUxVUkVfQ0xBU1NfVVNFUhABEhkKFUZBSUxVUkVfQ0xBU1NfQ0xVU1RFUhACEhgKFEZBSUxVUkVfQ0xBU1NfU1VCTUlUEAMqawoOU3VibWlzc2lvbk1vZGUSHwobU1VCTUlTU0lPTl9NT0RFX1VOU1BFQ0lGSUVEEAASGQoVU1VCTUlTU0lPTl9NT0RFX0JBVENIEAESHQoZU1VCTUlTU0lPTl9NT0RFX1NUQVRFTUVOVBACKpQBCgxDbHVzdGVyU3RhdGUSHQoZQ0xVU1RFUl9TVEFURV9VTlNQRUNJRklFRBAAEhkKFUNMVVNURVJfU1RBVEVfVU5LTk9XThABEhQKEENMVVNURVJfU1RBVEVfVVAQAhIWChJDTFVTVEVSX1NUQVRFX0RPV04QAxIcChhDTFVTVEVSX1NUQVRFX1JFQ09WRVJJTkcQBCqbAQoJTG9nU291cmNlEhoKFkxPR19TT1VSQ0VfVU5TUEVDSUZJRUQQABIVChFMT0dfU09VUkNFX1NVQk1JVBABEhMKD0xPR19TT1VSQ0VfWUFSThACEhUKEUxPR19TT1VSQ0VfU1RET1VUEAMSFQoRTE9HX1NPVVJDRV9TVERFUlIQBBIYChRMT0dfU09VUkNFX1NUQVRFTUVOVBAFMrgEChFTdWJtaXNzaW9uU2VydmljZRJeCg9MaXN0U3VibWlzc2lvbnMSJC5maXJlc3RlZWwudjEuTGlzdFN1Ym1pc3Npb25zUmVxdWVzdBolLmZpcmVzdGVlbC52MS5MaXN0U3VibWlzc2lvbnNSZXNwb25zZRJYCg1HZXRTdWJtaXNzaW9uEiIuZmlyZXN0ZWVsLnYxLkdldFN1Ym1pc3Npb25SZXF1ZXN0GiMuZmlyZXN0ZWVsLnYxLkdldFN1Ym1pc3Npb25SZXNwb25zZRJhChBDYW5jZWxTdWJtaXNzaW9uEiUuZmlyZXN0ZWVsLnYxLkNhbmNlbFN1Ym1pc3Npb25SZXF1ZXN0GiYuZmlyZXN0ZWVsLnYxLkNhbmNlbFN1Ym1pc3Npb25SZXNwb25zZRJVCgxMaXN0Q2x1c3RlcnMSIS5maXJlc3RlZWwudjEuTGlzdENsdXN0ZXJzUmVxdWVzdBoiLmZpcmVzdGVlbC52MS5MaXN0Q2x1c3RlcnNSZXNwb25zZRJVCgxEcmFpbkNsdXN0ZXISIS5maXJlc3RlZWwudjEuRHJhaW5DbHVzdGVyUmVxdWVzdBoiLmZpcmVzdGVlbC52MS5EcmFpbkNsdXN0ZXJSZXNwb25zZRJYCg1SZXN1bWVDbHVzdGVyEiIuZmlyZXN0ZWVsLnYxLlJlc3VtZUNsdXN0ZXJSZXF1ZXN0GiMuZmlyZXN0ZWVsLnYxLlJlc3VtZUNsdXN0ZXJSZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_struct, file_google_protobuf_timestamp]);
 
 /**
  * One Livy batch or statement: an attempt at some bulk work.
@@ -150,6 +150,20 @@ export type Submission = Message<"firesteel.v1.Submission"> & {
    * @generated from field: google.protobuf.Timestamp confirmed_at = 23;
    */
   confirmedAt?: Timestamp | undefined;
+
+  /**
+   * What it waits for or does, in words; empty where nothing is known.
+   *
+   * @generated from field: string note = 28;
+   */
+  note: string;
+
+  /**
+   * Why its end was asked for.
+   *
+   * @generated from field: optional string cancel_requested = 29;
+   */
+  cancelRequested?: string | undefined;
 
   /**
    * @generated from field: firesteel.v1.SubmissionMode mode = 24;
@@ -350,6 +364,39 @@ export type Cluster = Message<"firesteel.v1.Cluster"> & {
   lastError?: string | undefined;
 
   /**
+   * When its server last answered; what is said of it was true then.
+   *
+   * @generated from field: google.protobuf.Timestamp confirmed_at = 10;
+   */
+  confirmedAt?: Timestamp | undefined;
+
+  /**
+   * Unset where it takes new submissions.
+   *
+   * @generated from field: firesteel.v1.ClusterDrain drained = 11;
+   */
+  drained?: ClusterDrain | undefined;
+
+  /**
+   * True for one that was taken out of the configuration and still has submissions.
+   *
+   * @generated from field: bool removed = 12;
+   */
+  removed: boolean;
+
+  /**
+   * @generated from field: firesteel.v1.ClusterLimits limits = 13;
+   */
+  limits?: ClusterLimits | undefined;
+
+  /**
+   * Why submissions wait, most of them first.
+   *
+   * @generated from field: repeated firesteel.v1.ClusterWait waits = 14;
+   */
+  waits: ClusterWait[];
+
+  /**
    * Its warm sessions; unset where it keeps none.
    *
    * @generated from field: firesteel.v1.SessionPool sessions = 30;
@@ -363,6 +410,99 @@ export type Cluster = Message<"firesteel.v1.Cluster"> & {
  */
 export const ClusterSchema: GenMessage<Cluster> = /*@__PURE__*/
   messageDesc(file_firesteel_v1_submission, 4);
+
+/**
+ * Who took a cluster out of use.
+ *
+ * @generated from message firesteel.v1.ClusterDrain
+ */
+export type ClusterDrain = Message<"firesteel.v1.ClusterDrain"> & {
+  /**
+   * @generated from field: google.protobuf.Timestamp at = 1;
+   */
+  at?: Timestamp | undefined;
+
+  /**
+   * @generated from field: string by = 2;
+   */
+  by: string;
+
+  /**
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message firesteel.v1.ClusterDrain.
+ * Use `create(ClusterDrainSchema)` to create a new message.
+ */
+export const ClusterDrainSchema: GenMessage<ClusterDrain> = /*@__PURE__*/
+  messageDesc(file_firesteel_v1_submission, 5);
+
+/**
+ * How much of ours may be on a cluster.
+ *
+ * @generated from message firesteel.v1.ClusterLimits
+ */
+export type ClusterLimits = Message<"firesteel.v1.ClusterLimits"> & {
+  /**
+   * @generated from field: int32 max_live = 1;
+   */
+  maxLive: number;
+
+  /**
+   * Unset where there is none.
+   *
+   * @generated from field: optional double max_per_second = 2;
+   */
+  maxPerSecond?: number | undefined;
+
+  /**
+   * By the names of queues and users; `*` stands for all others.
+   *
+   * @generated from field: map<string, int32> per_queue = 3;
+   */
+  perQueue: { [key: string]: number };
+
+  /**
+   * @generated from field: map<string, int32> per_user = 4;
+   */
+  perUser: { [key: string]: number };
+};
+
+/**
+ * Describes the message firesteel.v1.ClusterLimits.
+ * Use `create(ClusterLimitsSchema)` to create a new message.
+ */
+export const ClusterLimitsSchema: GenMessage<ClusterLimits> = /*@__PURE__*/
+  messageDesc(file_firesteel_v1_submission, 6);
+
+/**
+ * A reason to wait, in words.
+ *
+ * @generated from message firesteel.v1.ClusterWait
+ */
+export type ClusterWait = Message<"firesteel.v1.ClusterWait"> & {
+  /**
+   * @generated from field: string reason = 1;
+   */
+  reason: string;
+
+  /**
+   * How many wait for it.
+   *
+   * @generated from field: int32 count = 2;
+   */
+  count: number;
+};
+
+/**
+ * Describes the message firesteel.v1.ClusterWait.
+ * Use `create(ClusterWaitSchema)` to create a new message.
+ */
+export const ClusterWaitSchema: GenMessage<ClusterWait> = /*@__PURE__*/
+  messageDesc(file_firesteel_v1_submission, 7);
 
 /**
  * The warm sessions of a cluster.
@@ -417,7 +557,7 @@ export type SessionPool = Message<"firesteel.v1.SessionPool"> & {
  * Use `create(SessionPoolSchema)` to create a new message.
  */
 export const SessionPoolSchema: GenMessage<SessionPool> = /*@__PURE__*/
-  messageDesc(file_firesteel_v1_submission, 5);
+  messageDesc(file_firesteel_v1_submission, 8);
 
 /**
  * @generated from message firesteel.v1.ListSubmissionsRequest
@@ -478,7 +618,7 @@ export type ListSubmissionsRequest = Message<"firesteel.v1.ListSubmissionsReques
  * Use `create(ListSubmissionsRequestSchema)` to create a new message.
  */
 export const ListSubmissionsRequestSchema: GenMessage<ListSubmissionsRequest> = /*@__PURE__*/
-  messageDesc(file_firesteel_v1_submission, 6);
+  messageDesc(file_firesteel_v1_submission, 9);
 
 /**
  * @generated from message firesteel.v1.ListSubmissionsResponse
@@ -502,7 +642,7 @@ export type ListSubmissionsResponse = Message<"firesteel.v1.ListSubmissionsRespo
  * Use `create(ListSubmissionsResponseSchema)` to create a new message.
  */
 export const ListSubmissionsResponseSchema: GenMessage<ListSubmissionsResponse> = /*@__PURE__*/
-  messageDesc(file_firesteel_v1_submission, 7);
+  messageDesc(file_firesteel_v1_submission, 10);
 
 /**
  * @generated from message firesteel.v1.GetSubmissionRequest
@@ -519,7 +659,7 @@ export type GetSubmissionRequest = Message<"firesteel.v1.GetSubmissionRequest"> 
  * Use `create(GetSubmissionRequestSchema)` to create a new message.
  */
 export const GetSubmissionRequestSchema: GenMessage<GetSubmissionRequest> = /*@__PURE__*/
-  messageDesc(file_firesteel_v1_submission, 8);
+  messageDesc(file_firesteel_v1_submission, 11);
 
 /**
  * @generated from message firesteel.v1.GetSubmissionResponse
@@ -557,7 +697,7 @@ export type GetSubmissionResponse = Message<"firesteel.v1.GetSubmissionResponse"
  * Use `create(GetSubmissionResponseSchema)` to create a new message.
  */
 export const GetSubmissionResponseSchema: GenMessage<GetSubmissionResponse> = /*@__PURE__*/
-  messageDesc(file_firesteel_v1_submission, 9);
+  messageDesc(file_firesteel_v1_submission, 12);
 
 /**
  * The newest lines of one source, oldest first.
@@ -581,7 +721,152 @@ export type SourceLog = Message<"firesteel.v1.SourceLog"> & {
  * Use `create(SourceLogSchema)` to create a new message.
  */
 export const SourceLogSchema: GenMessage<SourceLog> = /*@__PURE__*/
-  messageDesc(file_firesteel_v1_submission, 10);
+  messageDesc(file_firesteel_v1_submission, 13);
+
+/**
+ * @generated from message firesteel.v1.CancelSubmissionRequest
+ */
+export type CancelSubmissionRequest = Message<"firesteel.v1.CancelSubmissionRequest"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * For the record, and for who waits.
+   *
+   * @generated from field: string reason = 2;
+   */
+  reason: string;
+
+  /**
+   * Who asks; `anonymous` when empty.
+   *
+   * @generated from field: string user = 3;
+   */
+  user: string;
+};
+
+/**
+ * Describes the message firesteel.v1.CancelSubmissionRequest.
+ * Use `create(CancelSubmissionRequestSchema)` to create a new message.
+ */
+export const CancelSubmissionRequestSchema: GenMessage<CancelSubmissionRequest> = /*@__PURE__*/
+  messageDesc(file_firesteel_v1_submission, 14);
+
+/**
+ * @generated from message firesteel.v1.CancelSubmissionResponse
+ */
+export type CancelSubmissionResponse = Message<"firesteel.v1.CancelSubmissionResponse"> & {
+  /**
+   * As it is now; one that had ended is as it was.
+   *
+   * @generated from field: firesteel.v1.Submission submission = 1;
+   */
+  submission?: Submission | undefined;
+};
+
+/**
+ * Describes the message firesteel.v1.CancelSubmissionResponse.
+ * Use `create(CancelSubmissionResponseSchema)` to create a new message.
+ */
+export const CancelSubmissionResponseSchema: GenMessage<CancelSubmissionResponse> = /*@__PURE__*/
+  messageDesc(file_firesteel_v1_submission, 15);
+
+/**
+ * @generated from message firesteel.v1.DrainClusterRequest
+ */
+export type DrainClusterRequest = Message<"firesteel.v1.DrainClusterRequest"> & {
+  /**
+   * Name of the cluster.
+   *
+   * @generated from field: string cluster = 1;
+   */
+  cluster: string;
+
+  /**
+   * @generated from field: string reason = 2;
+   */
+  reason: string;
+
+  /**
+   * Who asks; `anonymous` when empty.
+   *
+   * @generated from field: string user = 3;
+   */
+  user: string;
+};
+
+/**
+ * Describes the message firesteel.v1.DrainClusterRequest.
+ * Use `create(DrainClusterRequestSchema)` to create a new message.
+ */
+export const DrainClusterRequestSchema: GenMessage<DrainClusterRequest> = /*@__PURE__*/
+  messageDesc(file_firesteel_v1_submission, 16);
+
+/**
+ * @generated from message firesteel.v1.DrainClusterResponse
+ */
+export type DrainClusterResponse = Message<"firesteel.v1.DrainClusterResponse"> & {
+  /**
+   * What is in force: of an earlier request where the cluster was drained already.
+   *
+   * @generated from field: firesteel.v1.ClusterDrain drained = 1;
+   */
+  drained?: ClusterDrain | undefined;
+};
+
+/**
+ * Describes the message firesteel.v1.DrainClusterResponse.
+ * Use `create(DrainClusterResponseSchema)` to create a new message.
+ */
+export const DrainClusterResponseSchema: GenMessage<DrainClusterResponse> = /*@__PURE__*/
+  messageDesc(file_firesteel_v1_submission, 17);
+
+/**
+ * @generated from message firesteel.v1.ResumeClusterRequest
+ */
+export type ResumeClusterRequest = Message<"firesteel.v1.ResumeClusterRequest"> & {
+  /**
+   * Name of the cluster.
+   *
+   * @generated from field: string cluster = 1;
+   */
+  cluster: string;
+
+  /**
+   * Who asks; `anonymous` when empty.
+   *
+   * @generated from field: string user = 2;
+   */
+  user: string;
+};
+
+/**
+ * Describes the message firesteel.v1.ResumeClusterRequest.
+ * Use `create(ResumeClusterRequestSchema)` to create a new message.
+ */
+export const ResumeClusterRequestSchema: GenMessage<ResumeClusterRequest> = /*@__PURE__*/
+  messageDesc(file_firesteel_v1_submission, 18);
+
+/**
+ * @generated from message firesteel.v1.ResumeClusterResponse
+ */
+export type ResumeClusterResponse = Message<"firesteel.v1.ResumeClusterResponse"> & {
+  /**
+   * What was in force; unset where nothing was.
+   *
+   * @generated from field: firesteel.v1.ClusterDrain drained = 1;
+   */
+  drained?: ClusterDrain | undefined;
+};
+
+/**
+ * Describes the message firesteel.v1.ResumeClusterResponse.
+ * Use `create(ResumeClusterResponseSchema)` to create a new message.
+ */
+export const ResumeClusterResponseSchema: GenMessage<ResumeClusterResponse> = /*@__PURE__*/
+  messageDesc(file_firesteel_v1_submission, 19);
 
 /**
  * @generated from message firesteel.v1.ListClustersRequest
@@ -594,7 +879,7 @@ export type ListClustersRequest = Message<"firesteel.v1.ListClustersRequest"> & 
  * Use `create(ListClustersRequestSchema)` to create a new message.
  */
 export const ListClustersRequestSchema: GenMessage<ListClustersRequest> = /*@__PURE__*/
-  messageDesc(file_firesteel_v1_submission, 11);
+  messageDesc(file_firesteel_v1_submission, 20);
 
 /**
  * @generated from message firesteel.v1.ListClustersResponse
@@ -611,7 +896,7 @@ export type ListClustersResponse = Message<"firesteel.v1.ListClustersResponse"> 
  * Use `create(ListClustersResponseSchema)` to create a new message.
  */
 export const ListClustersResponseSchema: GenMessage<ListClustersResponse> = /*@__PURE__*/
-  messageDesc(file_firesteel_v1_submission, 12);
+  messageDesc(file_firesteel_v1_submission, 21);
 
 /**
  * State of a submission.
@@ -917,6 +1202,16 @@ export const SubmissionService: GenService<{
     output: typeof GetSubmissionResponseSchema;
   },
   /**
+   * Ends a submission, whoever waits for it: who does hears who cancelled it and why. Answers when the end is confirmed, or after some seconds with the state `CANCELLING`: its end is then still being seen to.
+   *
+   * @generated from rpc firesteel.v1.SubmissionService.CancelSubmission
+   */
+  cancelSubmission: {
+    methodKind: "unary";
+    input: typeof CancelSubmissionRequestSchema;
+    output: typeof CancelSubmissionResponseSchema;
+  },
+  /**
    * The clusters of the project and how they are.
    *
    * @generated from rpc firesteel.v1.SubmissionService.ListClusters
@@ -925,6 +1220,26 @@ export const SubmissionService: GenService<{
     methodKind: "unary";
     input: typeof ListClustersRequestSchema;
     output: typeof ListClustersResponseSchema;
+  },
+  /**
+   * Takes a cluster out of use: what is there goes on, nothing new is sent, by no orchestrator of the database and also after restarts.
+   *
+   * @generated from rpc firesteel.v1.SubmissionService.DrainCluster
+   */
+  drainCluster: {
+    methodKind: "unary";
+    input: typeof DrainClusterRequestSchema;
+    output: typeof DrainClusterResponseSchema;
+  },
+  /**
+   * Gives a drained cluster back.
+   *
+   * @generated from rpc firesteel.v1.SubmissionService.ResumeCluster
+   */
+  resumeCluster: {
+    methodKind: "unary";
+    input: typeof ResumeClusterRequestSchema;
+    output: typeof ResumeClusterResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_firesteel_v1_submission, 0);
