@@ -120,7 +120,7 @@ def _work(spec, spark, files, location, phases, label):
         inputs = {entry["name"]: read(spark, entry) for entry in spec["inputs"]}
     if kind == "fingerprint":
         with phases("fingerprint"):
-            return [_fingerprint_entry(spec, inputs)]
+            return [_fingerprint_entry(entry, inputs[entry["name"]]) for entry in spec["inputs"]]
     if kind not in ("sql", "pyspark"):
         raise Refused(f"spec kind is unknown: {kind}")
     with phases("body"):
@@ -151,13 +151,14 @@ def _body(spec, spark, files, inputs):
     return firesteel_body.run_python(run_function, context, [output["name"] for output in spec["outputs"]])
 
 
-def _fingerprint_entry(spec, inputs):
-    (entry,) = spec["inputs"]
-    frame = inputs[entry["name"]]
-    require(frame)
+def _fingerprint_entry(entry, frame):
+    try:
+        require(frame)
+    except Refused as error:
+        raise Refused("{0}: {1}".format(entry["name"], error)) from error
     rows, folded = fingerprint(frame)
     return {
-        "name": "fingerprint",
+        "name": entry["name"],
         "location": "",
         "format": entry["format"],
         "partitionBy": entry.get("partitionBy", []),

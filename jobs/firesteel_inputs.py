@@ -14,7 +14,7 @@ def read(spark, spec):
     """The DataFrame of one entry of `inputs`; its columns are in the order of the recorded schema, where there is
     one."""
     schema = spec.get("schema")
-    jschema = spark._jsparkSession.parseDataType(json.dumps(schema)) if schema else None
+    jschema = _jschema(spark, schema) if schema else None
     if not spec["files"]:
         return _empty(spark, spec, jschema)
     reader = spark.read.format(spec["format"]).options(**spec.get("options", {}))
@@ -30,7 +30,19 @@ def read(spark, spec):
     if jschema is None:
         return frame
     # Spark moves partition columns to the end
-    return frame.select([quote(field["name"]) for field in schema["fields"]])
+    return frame.select([quote(name) for name in jschema.fieldNames()])
+
+
+def _jschema(spark, schema):
+    """A schema as JSON, or as DDL text that an author wrote."""
+    if not isinstance(schema, str):
+        return spark._jsparkSession.parseDataType(json.dumps(schema))
+    from firesteel_failure import Refused
+
+    try:
+        return spark._jvm.org.apache.spark.sql.types.StructType.fromDDL(schema)
+    except Exception as error:
+        raise Refused("schema {0!r} is none: {1}".format(schema, str(error).split("\n")[0])) from error
 
 
 def _directory(file, base):

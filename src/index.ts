@@ -51,8 +51,17 @@ export { type Arrow, type Callee, partial } from "./define/partial.ts";
 export type { ArrayType, DataType, MapType, StructField, StructType } from "./define/schema.ts";
 export { contextValue, withContext, withLimits, withTags } from "./define/scope.ts";
 export { type Identifier, ident, type PysparkOptions, pyspark, type Sql, type SqlValue, sql } from "./define/spark.ts";
+export { type AppPlaces, type SparkAppOptions, sparkApp } from "./define/spark-app.ts";
 export { type Namespace, namespace, type Task, task } from "./define/task.ts";
 export type { CallOptions, ExecutorName, Resources, RetryOptions, TaskOptions } from "./define/task-options.ts";
-export type { OutputOptions, PysparkWork, SparkSettings, SqlWork } from "./define/work.ts";
+export type {
+  AppFormat,
+  AppOutputOptions,
+  OutputOptions,
+  PysparkWork,
+  SparkAppWork,
+  SparkSettings,
+  SqlWork,
+} from "./define/work.ts";
 export { Code, type ErrorInit, FiresteelError } from "./errors.ts";
 export type { HeaderProvider, HeaderProviderFactory, HeaderRequest } from "./route/livy/credentials.ts";

@@ -6,7 +6,7 @@ import { Code, FiresteelError } from "../errors.ts";
 import type { Instances } from "./codec.ts";
 import type { Expression } from "./expression.ts";
 import type { DatasetValue, DirectoryValue, FileValue } from "./external.ts";
-import type { PysparkWork, SqlWork } from "./work.ts";
+import type { PysparkWork, SparkAppWork, SqlWork } from "./work.ts";
 
 declare const lazyType: unique symbol;
 
@@ -83,17 +83,19 @@ export type Resolved<R> =
           ? O extends null
             ? DatasetValue
             : { readonly outputs: { readonly [K in keyof O]: DatasetValue } }
-          : R extends Leaf
-            ? R
-            : R extends ReadonlyMap<infer K, infer V>
-              ? ReadonlyMap<K, Resolved<V>>
-              : R extends ReadonlySet<unknown>
-                ? R
-                : R extends readonly unknown[]
-                  ? { [K in keyof R]: Resolved<R[K]> }
-                  : R extends object
-                    ? { readonly [K in keyof R]: Resolved<R[K]> }
-                    : R;
+          : R extends SparkAppWork & { readonly outputs: infer O }
+            ? { readonly outputs: { readonly [K in keyof O]: DatasetValue } }
+            : R extends Leaf
+              ? R
+              : R extends ReadonlyMap<infer K, infer V>
+                ? ReadonlyMap<K, Resolved<V>>
+                : R extends ReadonlySet<unknown>
+                  ? R
+                  : R extends readonly unknown[]
+                    ? { [K in keyof R]: Resolved<R[K]> }
+                    : R extends object
+                      ? { readonly [K in keyof R]: Resolved<R[K]> }
+                      : R;
 
 const expressions = new WeakMap<object, Expression>();
 

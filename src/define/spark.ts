@@ -1,11 +1,12 @@
 /**
- * What bulk tasks return: `sql` and `pyspark`. Both only describe work.
+ * What bulk tasks return: `sql` and `pyspark` (and `sparkApp`, in `spark-app.ts`). All only describe work.
  */
 
 import { inspect } from "node:util";
 import { Code, FiresteelError } from "../errors.ts";
 import { DatasetValue } from "./external.ts";
 import { isLazy } from "./lazy.ts";
+import { datasetsByName, lazyInside, sparkSettings } from "./spark-settings.ts";
 import {
   makeWork,
   type OutputOptions,
@@ -147,13 +148,6 @@ function parameter(name: string, value: unknown, place: number): SqlParameter {
   );
 }
 
-function lazyInside(form: string, what: string): FiresteelError {
-  return new FiresteelError(
-    Code.invalidArgument,
-    `${form}: ${what} is lazy; make it an argument of the task, so that it is evaluated before the body runs`,
-  );
-}
-
 /** What {@link pyspark} takes. */
 export type PysparkOptions<O extends Readonly<Record<string, OutputOptions>> | undefined> = SparkSettings &
   OutputOptions & {
@@ -182,16 +176,11 @@ export function pyspark<const O extends Readonly<Record<string, OutputOptions>> 
   if (isLazy(file)) throw lazyInside("pyspark", "`file`");
   if (typeof file !== "string" || file === "")
     throw new FiresteelError(Code.invalidArgument, "pyspark: `file` must name a Python file");
-  for (const [name, input] of Object.entries(inputs)) {
-    if (isLazy(input)) throw lazyInside("pyspark", `input ${name}`);
-    if (!(input instanceof DatasetValue))
-      throw new FiresteelError(Code.invalidArgument, `pyspark: input ${name} must be a dataset, not ${inspect(input)}`);
-  }
   const { output, rest } = splitOutput("pyspark", settings as SparkSettings & OutputOptions);
   return makeWork({
     kind: "pyspark",
     file,
-    inputs: Object.freeze({ ...inputs }),
+    inputs: datasetsByName("pyspark", inputs),
     params: jsonCopy(params, "params", 0),
     outputs: outputs ?? null,
     output,
@@ -220,39 +209,11 @@ function jsonCopy(value: unknown, path: string, depth: number): unknown {
   throw refuse(`is ${inspect(value, { depth: 0 })}`);
 }
 
-/** Every setting, so that a misspelt one is told rather than lost. */
-const SETTINGS: Readonly<Record<keyof (SparkSettings & OutputOptions), true>> = {
-  conf: true,
-  mode: true,
-  driverMemory: true,
-  driverCores: true,
-  executorMemory: true,
-  executorCores: true,
-  numExecutors: true,
-  queue: true,
-  proxyUser: true,
-  pyFiles: true,
-  jars: true,
-  files: true,
-  archives: true,
-  partitionBy: true,
-  options: true,
-};
-
-const MODES: readonly string[] = ["batch", "statement", "auto"];
-
 function splitOutput(
   form: string,
   settings: SparkSettings & OutputOptions,
 ): { readonly output: OutputOptions; readonly rest: SparkSettings } {
-  const unknown = Object.keys(settings).find((key) => !Object.hasOwn(SETTINGS, key));
-  if (unknown !== undefined)
-    throw new FiresteelError(
-      Code.invalidArgument,
-      `${form}: unknown setting (known: ${Object.keys(SETTINGS).join(", ")}): ${unknown}`,
-    );
-  const { partitionBy, options, ...rest } = settings;
-  if (rest.mode !== undefined && !MODES.includes(rest.mode))
-    throw new FiresteelError(Code.invalidArgument, `${form}: mode must be one of ${MODES.join(", ")}: ${rest.mode}`);
+  const { partitionBy, options, ...given } = settings;
+  const rest = sparkSettings(form, given, ["partitionBy", "options"]);
   return { output: { ...(partitionBy ? { partitionBy } : {}), ...(options ? { options } : {}) }, rest };
 }

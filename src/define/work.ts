@@ -67,6 +67,36 @@ export interface PysparkWork {
   readonly settings: SparkSettings;
 }
 
+/** How one output of an unmodified application is read. */
+export interface AppOutputOptions {
+  /** What the application writes. @default "parquet" */
+  readonly format?: AppFormat;
+  /**
+   * The columns that are read, in their order, as Spark writes them in SQL: `"id BIGINT, name STRING"`. Files of `csv` and `json` say nothing certain about types and need it. In `key=value` folders, whose values Spark would
+   * guess types for, it makes them certain. With it an output may also be empty.
+   */
+  readonly schema?: string;
+  /** Spark reader options, for example `{ header: "true" }`. Of `csv` and `json`, `mode` is `FAILFAST` where nothing else is said: a line that does not fit is a failure, never NULLs. */
+  readonly options?: Readonly<Record<string, string>>;
+}
+
+export const APP_FORMATS = ["parquet", "orc", "json", "csv"] as const;
+/** A format of Spark's own writers. */
+export type AppFormat = (typeof APP_FORMATS)[number];
+
+/** An unmodified application. Its arguments name places as `${inputs.NAME}` and `${outputs.NAME}`. */
+export interface SparkAppWork {
+  readonly kind: "sparkApp";
+  /** A Python file or a jar: path from the project's root, or a URI. */
+  readonly file: string;
+  /** The class with `main`; null for a Python file. */
+  readonly className: string | null;
+  readonly args: readonly string[];
+  readonly inputs: Readonly<Record<string, DatasetValue>>;
+  readonly outputs: Readonly<Record<string, AppOutputOptions>>;
+  readonly settings: SparkSettings;
+}
+
 /** Reads a dataset and fingerprints its rows; made by the evaluator for `dataset(..., { fingerprint: "rows" })`. */
 export interface FingerprintWork {
   readonly kind: "fingerprint";
@@ -75,7 +105,7 @@ export interface FingerprintWork {
 }
 
 /** Any Spark work. */
-export type SparkWork = SqlWork | PysparkWork | FingerprintWork;
+export type SparkWork = SqlWork | PysparkWork | SparkAppWork | FingerprintWork;
 
 const works = new WeakSet<object>();
 

@@ -145,11 +145,9 @@ export interface JobBlockTable {
   data: Uint8Array;
 }
 
-/** What is part of a dataset's identity. */
+/** What holds of a dataset wherever it lies. */
 export interface DatasetTable {
   identity: Uint8Array;
-  format: string;
-  options: Json<Readonly<Record<string, string>>>;
   rows: Big | null;
 }
 
@@ -158,6 +156,8 @@ export interface DatasetLocationTable {
   seq: GeneratedBig;
   identity: Uint8Array;
   location: string;
+  format: string;
+  options: Json<Readonly<Record<string, string>>>;
   schema: NullableJson<StructType>;
   partition_by: Json<readonly string[]>;
   files: Json<readonly DatasetFile[]>;

@@ -16,18 +16,18 @@ export const RECORD_DATASET: WriteKind<DatasetRecord, undefined> = {
       const identity = digestBytes(dataset.identity);
       await db
         .insertInto("dataset")
-        .values({ identity, format: dataset.format, options: JSON.stringify(dataset.options), rows: dataset.rows })
+        .values({ identity, rows: dataset.rows })
         // The count belongs to the identity: once somebody counted, it stays known.
         .onConflict((conflict) =>
           conflict.column("identity").doUpdateSet({ rows: sql<number>`coalesce(dataset.rows, excluded.rows)` }),
         )
         .execute();
       await sql`
-        insert into dataset_location (identity, location, schema, partition_by, files, verified_at)
-        values (${identity}, ${dataset.location}, ${dataset.schema === null ? null : JSON.stringify(dataset.schema)}::text::json, ${JSON.stringify(dataset.partitionBy)}::text::json,
+        insert into dataset_location (identity, location, format, options, schema, partition_by, files, verified_at)
+        values (${identity}, ${dataset.location}, ${dataset.format}, ${JSON.stringify(dataset.options)}::text::json, ${dataset.schema === null ? null : JSON.stringify(dataset.schema)}::text::json, ${JSON.stringify(dataset.partitionBy)}::text::json,
           ${JSON.stringify(dataset.files)}::text::json, clock_timestamp())
         on conflict (identity, location) do update set
-          seq = excluded.seq, schema = excluded.schema, partition_by = excluded.partition_by, files = excluded.files, verified_at = excluded.verified_at`.execute(
+          seq = excluded.seq, format = excluded.format, options = excluded.options, schema = excluded.schema, partition_by = excluded.partition_by, files = excluded.files, verified_at = excluded.verified_at`.execute(
         db,
       );
     }
@@ -40,7 +40,7 @@ export async function findDataset(db: Db, identity: Digest): Promise<readonly Da
   const rows = await db
     .selectFrom("dataset_location as l")
     .innerJoin("dataset as d", "d.identity", "l.identity")
-    .select(["l.identity", "l.location", "d.format", "d.options", "l.schema", "l.partition_by", "d.rows", "l.files"])
+    .select(["l.identity", "l.location", "l.format", "l.options", "l.schema", "l.partition_by", "d.rows", "l.files"])
     .where("l.identity", "=", digestBytes(identity))
     .orderBy("l.seq", "desc")
     .execute();

@@ -10,6 +10,7 @@ import * as taskVersions from "./migrations/0002-task-versions.ts";
 import * as sharing from "./migrations/0003-sharing.ts";
 import * as clusters from "./migrations/0004-clusters.ts";
 import * as sessions from "./migrations/0005-sessions.ts";
+import * as placeFormats from "./migrations/0006-place-formats.ts";
 import * as logSources from "./migrations/0007-log-sources.ts";
 import * as leaving from "./migrations/0008-leaving.ts";
 
@@ -20,6 +21,7 @@ const MIGRATIONS: Readonly<Record<string, Migration>> = Object.freeze({
   "0003-sharing": sharing,
   "0004-clusters": clusters,
   "0005-sessions": sessions,
+  "0006-place-formats": placeFormats,
   "0007-log-sources": logSources,
   "0008-leaving": leaving,
 });

@@ -12,7 +12,6 @@ import type {
   BulkResult,
   DatasetRecord,
   DatasetStore,
-  Digest,
   Executor,
   Invocation,
   Outcome,
@@ -25,12 +24,12 @@ import { decodeValue } from "../hash/decode.ts";
 import { digestValue } from "../hash/digest.ts";
 import { encodeProgram } from "../hash/program.ts";
 import { readStored } from "../hash/stored.ts";
-import { runAttempts } from "./livy/attempts.ts";
-import { fingerprintOf, isValid } from "./livy/commit.ts";
+import { obtainResult } from "./livy/attempts.ts";
+import { findValidResult, fingerprintOf } from "./livy/commit.ts";
 import type { Gateway } from "./livy/gateway.ts";
 import { type PreparedWork, preparedWork } from "./livy/prepare.ts";
 import type { RouteQuestion } from "./livy/routing.ts";
-import { findChangedFile, inputChanged, inputsOf, SINGLE_OUTPUT } from "./livy/spec.ts";
+import { checksOf, findChangedFile, findStranger, inputChanged, inputsOf, SINGLE_OUTPUT } from "./livy/spec.ts";
 import type { Staging } from "./livy/staging.ts";
 import { pause } from "./livy/waiting.ts";
 import { sparkSettings } from "./spark-settings.ts";
@@ -78,7 +77,7 @@ export function createSparkExecutor(options: SparkExecutorOptions): Executor {
   /** Runs the body, which only describes work, and looks for that work's result. */
   async function plan(invocation: Invocation, signal: AbortSignal): Promise<Plan> {
     const { work, prepared } = await prepare(invocation, signal, planStaging);
-    const found = await validResult(prepared.key);
+    const found = await findValidResult(store, storage, prepared.key);
     return { work: prepared.key, outcome: found && outcomeOf(work, found, prepared.inputs) };
   }
 
@@ -99,6 +98,7 @@ export function createSparkExecutor(options: SparkExecutorOptions): Executor {
     const question: RouteQuestion = {
       ...asked,
       inputs: [...datasets.values()].map(({ location }) => placeOf(location)),
+      ...(work.kind === "sparkApp" ? { isApp: true } : {}),
     };
     const [first] = gateway.candidates(question);
     const prepared = await preparedWork({ work, question, datasets, cluster: first, staging: to, resources });
@@ -111,13 +111,6 @@ export function createSparkExecutor(options: SparkExecutorOptions): Executor {
     return location.startsWith(`${warehouse}/`) ? warehouse : location;
   }
 
-  async function validResult(key: Digest, tell?: typeof onLookup): Promise<BulkResult | null> {
-    const found = await store.findResult(key);
-    const valid = found !== null && (await isValid(storage, found));
-    tell?.(valid ? "hit" : found === null ? "miss" : "invalid");
-    return valid ? found : null;
-  }
-
   /** Where each input can be read now; the invocation's own places first. */
   async function locate(work: SparkWork, { datasets }: Invocation): Promise<ReadonlyMap<string, DatasetRecord>> {
     const places = new Map<string, DatasetRecord>();
@@ -128,7 +121,10 @@ export function createSparkExecutor(options: SparkExecutorOptions): Executor {
         ...datasets.filter((one) => one.identity === identity),
         ...(await store.findDataset(identity)),
       ]) {
-        const words = await findChangedFile(storage, place);
+        const words =
+          (await findChangedFile(storage, place)) ??
+          // An application reads whatever lies there.
+          (work.kind === "sparkApp" ? await findStranger(storage, place.location, checksOf(place)) : null);
         if (words === null) {
           places.set(identity, place);
           break;
@@ -155,7 +151,10 @@ export function createSparkExecutor(options: SparkExecutorOptions): Executor {
       };
       try {
         await leaving.get(prepared.key);
-        const result = await obtain(prepared, invocation, controller.signal, tell);
+        const { task, executionId, jobId, user, evalHash, options } = invocation;
+        const origin = { task, executionId, jobId, user, evalHash, tags: options.tags };
+        const { signal } = controller;
+        const result = await obtainResult({ prepared, origin, gateway, store, storage, tell, told, onLookup, signal });
         // Also when it was committed long ago, by a submission of another execution.
         tell("its result is committed", result.submissionId);
         return result;
@@ -166,32 +165,6 @@ export function createSparkExecutor(options: SparkExecutorOptions): Executor {
     running.set(prepared.key, shared);
     shared.result.catch(() => {}); // Whoever waits hears of it; after a cancellation nobody may.
     return shared;
-  }
-
-  async function obtain(
-    prepared: PreparedWork,
-    invocation: Invocation,
-    signal: AbortSignal,
-    tell: Progress,
-  ): Promise<BulkResult> {
-    const { key } = prepared;
-    for (let [first, claimed] = [true, false]; !claimed; first = false) {
-      const found = await validResult(key, first ? onLookup : undefined);
-      if (found !== null) return found;
-      claimed = await store.claimWork(key);
-      if (claimed) break;
-      tell("waiting: another orchestrator is doing this work");
-      await pause(gateway.clock, 1_000, signal);
-    }
-    try {
-      // Between the look and the claim somebody may have finished it.
-      return (
-        (await validResult(key)) ?? (await runAttempts({ prepared, invocation, gateway, store, tell, told, signal }))
-      );
-    } finally {
-      // The answer does not wait for it: the next claim of this process comes after it in any case, and a failed store ends the orchestrator by itself.
-      store.releaseWork(key).catch(() => {});
-    }
   }
 
   /** Waits for a shared run; the last one who leaves ends it. */
@@ -271,7 +244,7 @@ function workOf(outcome: Outcome, task: string): SparkWork {
             : `a ${typeof value}`;
   throw new FiresteelError(
     Code.invalidArgument,
-    `task ${task} is tagged bulk-data and must return sql\`...\` or pyspark({ file: ... }); drop the tag if it needs no cluster. It returned ${given}`,
+    `task ${task} is tagged bulk-data and must return sql\`...\`, pyspark({ file: ... }) or sparkApp({ file: ... }); drop the tag if it needs no cluster. It returned ${given}`,
   );
 }
 

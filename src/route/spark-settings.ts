@@ -1,5 +1,5 @@
 /**
- * The settings of clusters that can change rows (`rowConf`, Spark's major version), as an input of bulk calls: a recorded call names them, so another setting makes its task describe the work again, and the work's key
+ * The settings of clusters that can change rows (`rowConf`, or `appConf` for unmodified applications, and Spark's major version), as an input of bulk calls: a recorded call names them, so another setting makes its task describe the work again, and the work's key
  * tells whether anything is to be done.
  *
  * They travel as a file with an ETag whose place is the question that routing answered (`spark-settings:?task=...`): whether a result is valid, dry runs and explanations then treat them as they treat every input, and a
@@ -13,7 +13,7 @@ import { type Digest, digestOf } from "../hash/digest.ts";
 import type { Gateway } from "./livy/gateway.ts";
 import { questionOf, settingsUri } from "./livy/route-question.ts";
 import type { RouteQuestion } from "./livy/routing.ts";
-import { rowConf } from "./livy/work-key.ts";
+import { appConf, rowConf } from "./livy/work-key.ts";
 
 /** The settings that work is done under now. */
 export function sparkSettings(gateway: Gateway, question: RouteQuestion): FileValue {
@@ -45,5 +45,6 @@ export function createSparkSettingsStorage(gateway: () => Gateway): ReadableStor
 
 function digestOfSettings(gateway: Gateway, question: RouteQuestion): Digest {
   const [{ config, sparkMajor }] = gateway.candidates(question);
-  return digestOf("spark settings", 1, sparkMajor, rowConf(config.conf ?? {}, sparkMajor));
+  const conf = (question.isApp ? appConf : rowConf)(config.conf ?? {}, sparkMajor);
+  return digestOf("spark settings", 1, sparkMajor, conf);
 }

@@ -38,6 +38,7 @@ const STATES: Readonly<Record<SubmissionState, WireSubmissionState>> = {
   submitting: WireSubmissionState.SUBMITTING,
   starting: WireSubmissionState.STARTING,
   running: WireSubmissionState.RUNNING,
+  finishing: WireSubmissionState.FINISHING,
   succeeded: WireSubmissionState.SUCCEEDED,
   failed: WireSubmissionState.FAILED,
   killed: WireSubmissionState.KILLED,

@@ -17,7 +17,7 @@ import { running, violations } from "./invariants.ts";
 import { Connection, type Lane, type Orchestrator } from "./lane.ts";
 import type { ProcessOptions, Stop } from "./orchestrator-process.ts";
 import { type Point, REQUESTS, type Write } from "./points.ts";
-import { FLOW, SCENARIOS, type Scenario } from "./scenario.ts";
+import { APP, FLOW, SCENARIOS, type Scenario } from "./scenario.ts";
 
 const QUICK = {
   askMs: 50,
@@ -80,6 +80,7 @@ class CellRun implements AsyncDisposable {
     const root = await mkdtemp(join(tmpdir(), "firesteel-crash-"));
     await writeFile(join(root, "package.json"), '{ "type": "module" }\n');
     await writeFile(join(root, "flow.ts"), FLOW);
+    await writeFile(join(root, "app.py"), APP);
     const database = await lane.createDatabase(`cell_${process.pid}_${cells++}`);
     return new CellRun(lane, cell, double, root, database, (await double.control.ledger()).length);
   }

@@ -102,7 +102,7 @@ function wrongResults(
     if (submission?.state !== "succeeded")
       wrong.push(`the result of ${work} is of a submission that ${submission?.state}`);
     for (const { location } of Object.values(outputs))
-      if (submission === undefined || !location.startsWith(`${submission.location}/`))
+      if (submission === undefined || !`${location}/`.startsWith(`${submission.location}/`))
         wrong.push(`the result of ${work} lies elsewhere: ${location}`);
   }
   const succeeded = new Set(submissions.filter(({ state }) => state === "succeeded").map(({ work }) => work));

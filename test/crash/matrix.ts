@@ -46,6 +46,8 @@ const WAYS: Readonly<Record<Point, Way>> = {
   submitting: keeper("pipeline"),
   starting: keeper("pipeline"),
   running: keeper("pipeline"),
+  finishing: keeper("application"),
+  "manifest written": keeper("application"),
   lost: keeper("lost"),
   seen: keeper("pipeline"),
   noted: keeper("crowded"),

@@ -5,7 +5,7 @@ import type { Fault } from "../livy/faults.ts";
 import type { JobPlan } from "../livy/job.ts";
 
 /** The flow module of all of them. */
-export const FLOW = `import { sql, task, type Dataset } from "firesteel";
+export const FLOW = `import { sparkApp, sql, task, type Dataset } from "firesteel";
 
 const bulk = { tags: ["bulk-data"] };
 export const source = task("m.source", bulk, (n: number) => sql\`SELECT \${n} AS id\`);
@@ -13,10 +13,15 @@ export const derived = task("m.derived", bulk, (rows: Dataset, n: number) => sql
 export const broken = task("m.broken", bulk, (n: number) => sql\`SELECT 1 / \${n} AS id\`);
 export const flaky = task("m.flaky", bulk, (n: number) => sql\`SELECT \${n} * 2 AS id\`);
 export const endless = task("m.endless", bulk, (n: number) => sql\`SELECT \${n} * 3 AS id\`);
+export const app = task("m.app", bulk, (n: number) => sparkApp({ file: "app.py", args: ({ outputs }) => [outputs.rows, n], outputs: { rows: {} } }));
 export const identities = task("m.identities", (a: Dataset, b: Dataset) => [a.identity, b.identity]);
 export const pipeline = task("m.pipeline", { checkValid: "shallow" }, (n: number) => identities(source(1), derived(source(1), n)));
 export const single = task("m.single", (n: number) => identities(flaky(n), flaky(n)));
+export const applied = task("m.applied", (n: number) => { const { rows } = app(n).outputs; return identities(rows, rows); });
 `;
+
+/** The application of `m.app`; the double plays it by its comment. */
+export const APP = '# job: {"runs": "app"}\n';
 
 /** One execution, and its end. */
 export interface Asked {
@@ -59,6 +64,8 @@ export const SCENARIOS = {
     works: 3,
     plans: { "m.broken": [{ runs: "fails" }] },
   },
+  /** An application that knows nothing of firesteel: its outputs are fingerprinted, and only then there is a manifest. */
+  application: { executions: [{ task: "m.applied", argument: 1, ends: SUCCEEDED }], works: 2 },
   /** A machine is lost, and the work is tried again. */
   flaky: { executions: [flaky], works: 1, plans: { "m.flaky": [{ runs: "dies" }, { runs: "ok" }] }, attempts: 2 },
   /** Somebody cancels. */

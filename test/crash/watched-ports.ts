@@ -31,7 +31,7 @@ export function watchedStore(store: Store, watch: Watcher): Store {
   });
 }
 
-/** The storage; `watch` is told of what is staged, and of manifests that are read. */
+/** The storage; `watch` is told of what is staged, and of manifests that are read and written. */
 export function watchedStorage(storage: Storage, watch: Watcher): Storage {
   return new Proxy(storage, {
     get(target, key) {
@@ -49,6 +49,7 @@ export function watchedStorage(storage: Storage, watch: Watcher): Storage {
 
 function pointOf(method: string | symbol, uri: string): Write | null {
   if (method === "read" && uri.endsWith("/manifest.json")) return "manifest read";
+  if (method === "putIfAbsent" && uri.endsWith("/manifest.json")) return "manifest written";
   if (method !== "putIfAbsent" || !uri.includes("/staging/")) return null;
   return uri.endsWith(".json") ? "specification staged" : "harness staged";
 }

@@ -68,6 +68,8 @@ const SAMPLES: Readonly<Record<string, string>> = {
   reduce: "() => [f.reduce(sum, [1, 2, inc(2)]), f.reduce(sum, [1, 2], 10)]",
   registerCodec: "() => new Money(3)",
   seq: "() => f.seq([inc(1), inc(2)])",
+  sparkApp:
+    "() => JSON.stringify(f.sparkApp({ file: 'a.py', args: ({ outputs }) => ['--out', outputs.x, 1], outputs: { x: {}, y: { format: 'csv', schema: 'n INT' } } , ...{ args: ['${outputs.x}', '${outputs.y}'] } }))",
   sql: `() => { const { text, parameters } = f.sql\`  SELECT \${1}, \${'a'}, \${2n}, \${1.5}, \${[1, 2]}, \${new Date(0)}, \${null} \`; return [text, parameters]; }`,
   sub: "() => [f.sub(3, 1), f.sub(3n, 1n)]",
   task: "() => [inc(1), sum(inc(1), 2), inc.with({ tags: ['a'] })(1)]",

@@ -111,7 +111,7 @@ def test_fingerprint_of_files_that_spark_wrote_by_itself(bench, spark):
     (name,) = [n for n in os.listdir(location[len("file://") :]) if n.startswith("part-")]
     entry = bench.input_files("parquet", location, [location + "/" + name])
     got = succeeded(bench.run("fingerprint", inputs=[entry]))
-    assert (got["name"], got["rows"], got["files"], got["location"]) == ("fingerprint", 100, [], "")
+    assert (got["name"], got["rows"], got["files"], got["location"]) == ("input_0", 100, [], "")
     from firesteel_fingerprint import fingerprint
 
     assert (100, got["fingerprint"]) == fingerprint(frame)
@@ -134,3 +134,49 @@ def test_fingerprint_refuses_what_it_cannot_hash(bench, spark):
     }
     error = failed(bench.run("fingerprint", inputs=[bench.input_files("json", location, [location], schema=schema)]))
     assert "column a.element has no type" in error["message"]
+
+
+def test_fingerprints_of_what_an_application_wrote_in_one_run(bench, spark):
+    root = f"file://{bench.root}"
+    frame = spark.createDataFrame([(1, "a", "01"), (2, None, "02")], "id BIGINT, name STRING, month STRING")
+    frame.write.partitionBy("month").parquet(root + "/parted")
+    frame.write.option("header", "true").csv(root + "/text")
+    frame.select("id").write.parquet(root + "/grown")
+    frame.write.mode("append").parquet(root + "/grown")
+    ddl = "id BIGINT, name STRING, month STRING"
+
+    def entry(name, kind, **members):
+        folder = str(bench.root / name)
+        found = [os.path.join(at, n) for at, _, names in os.walk(folder) for n in names if n.startswith("part-")]
+        return bench.input_files(kind, "file://" + folder, ["file://" + f for f in sorted(found)], name, **members)
+
+    options = {"header": "true", "mode": "FAILFAST"}
+    manifest = bench.run(
+        "fingerprint",
+        inputs=[
+            entry("parted", "parquet", schema=ddl),
+            entry("text", "csv", schema=ddl, options=options),
+            entry("grown", "parquet", options={"mergeSchema": "true"}),
+            bench.input_files("parquet", root + "/none", [], "none", schema=ddl),
+        ],
+    )
+    assert manifest["status"] == "succeeded", manifest.get("error")
+    parted, text, grown, none = manifest["outputs"]
+    assert [one["name"] for one in manifest["outputs"]] == ["parted", "text", "grown", "none"]
+    # the same rows whatever the format
+    assert parted["fingerprint"] == text["fingerprint"]
+    assert [field["name"] for field in parted["schema"]["fields"]] == ["id", "name", "month"]
+    assert (grown["rows"], len(grown["schema"]["fields"])) == (4, 3)
+    assert (none["rows"], none["schema"]["fields"][0]["type"]) == (0, "long")
+
+
+def test_what_does_not_fit_its_schema_is_refused(bench):
+    path = bench.root / "bad.csv"
+    path.write_text("1,a\nx,b\n")
+    location = f"file://{path}"
+    options = {"mode": "FAILFAST"}
+    entry = bench.input_files("csv", location, [location], "bad", schema="id BIGINT, name STRING", options=options)
+    error = failed(bench.run("fingerprint", inputs=[entry]))
+    assert "FAILFAST" in error["message"] or "MALFORMED" in error["message"].upper()
+    none = bench.input_files("csv", location, [location], "bad", schema="id BIGNIT, name")
+    assert "schema 'id BIGNIT, name' is none" in failed(bench.run("fingerprint", inputs=[none]))["message"]

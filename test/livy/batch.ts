@@ -3,7 +3,7 @@
 import type { Clock } from "../../src/clock.ts";
 import type { LivyBatchRequest } from "../../src/route/livy/client.ts";
 import { wait } from "./clock.ts";
-import { type JobFiles, type JobPlan, plannedIn, TRACEBACK, toUri, writeAsHarness } from "./job.ts";
+import { type JobFiles, type JobPlan, plannedIn, TRACEBACK, toUri, writeAsApp, writeAsHarness } from "./job.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Profile } from "./profile.ts";
 import { letters, type Random } from "./random.ts";
@@ -40,7 +40,8 @@ export interface World {
   readonly timings: Timings;
   /** Null: jobs run below spark-submit (`local[*]`), and there are no applications. */
   readonly master: "yarn" | "local";
-  readonly plan: (request: LivyBatchRequest) => JobPlan | null;
+  /** What is not said of the job is left to its file. */
+  readonly plan: (request: LivyBatchRequest) => Partial<JobPlan> | null;
 }
 
 /** spark-submit. It lives on when Livy is killed. */
@@ -110,7 +111,8 @@ async function run(world: World, batch: Batch, submit: Submit): Promise<void> {
     submit.alive = false;
     submit.exit = code;
   };
-  let plan = world.plan(request);
+  const asked = world.plan(request);
+  let plan: JobPlan;
   await wait(clock, timings.submitMs);
   say(
     "WARN NativeCodeLoader: Unable to load native-hadoop library for your platform... using builtin-java classes where applicable",
@@ -120,7 +122,7 @@ async function run(world: World, batch: Batch, submit: Submit): Promise<void> {
       await world.files.read(toUri(file));
       say(`INFO Client: Uploading resource ${file}`);
     }
-    plan = plan ?? (await plannedIn(world.files, toUri(request.file))) ?? { runs: "ok" };
+    plan = { runs: "ok", ...(asked?.runs ? null : await plannedIn(world.files, toUri(request.file))), ...asked };
   } catch (error) {
     say(
       `Exception in thread "main" java.io.FileNotFoundException: ${(error as Error).message}`,
@@ -156,15 +158,11 @@ async function run(world: World, batch: Batch, submit: Submit): Promise<void> {
     name: name ?? request.file,
     queue,
     tags,
-    drive: (one) =>
-      drive(
-        world,
-        batch,
-        plan,
-        one.id,
-        () => !hasEnded(one),
-        (text) => (one.output += `${text}\n`),
-      ),
+    drive: (one) => {
+      one.starts = plan.starts ?? 1;
+      const print = (text: string) => (one.output += `${text}\n`);
+      return drive(world, batch, plan, one.id, () => !hasEnded(one), print);
+    },
   });
   if (hasEnded(application)) {
     say(
@@ -217,9 +215,13 @@ async function drive(
       await wait(clock, plan.closeMs ?? timings.closeMs);
       return succeeded ? done : failed;
     }
+    case "app":
+      await writeAsApp(files, request, plan.parts);
+      ledger.note("outputs", name, { appId });
+      return done;
     case "throws":
-      print(TRACEBACK);
-      return failed;
+      if (plan.diagnostics === undefined) print(TRACEBACK);
+      return { ...failed, ...(plan.diagnostics === undefined ? {} : { diagnostics: plan.diagnostics }) };
     case "dies":
       return {
         state: "FAILED",

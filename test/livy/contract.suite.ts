@@ -267,6 +267,7 @@ export function livyContract(title: string, profileName: ProfileName, open: () =
       expect(await call("DELETE", `/batches/${name}`)).toMatchObject({ status: 200, body: { msg: "deleted" } });
       expect((await call("DELETE", `/batches/${name}`)).status).toBe(404);
       expect((await yarn.find(end?.appId ?? ""))?.finalStatus).toBe("SUCCEEDED");
+      expect(await yarn.countStarts(end?.appId ?? "")).toBe(1);
     });
 
     it("shows a job that throws as dead; its words are in the container's stdout only", async () => {

@@ -60,7 +60,7 @@ export class Double {
   /** Kinds of all requests that came, in order. */
   readonly requests: string[] = [];
   /** What jobs do; null leaves it to the job file, and then to the harness. */
-  plan: (request: LivyBatchRequest) => JobPlan | null = () => null;
+  plan: (request: LivyBatchRequest) => Partial<JobPlan> | null = () => null;
   readonly #world: World;
   readonly #whitelist: readonly string[] | null;
   readonly #maxCreation: number;

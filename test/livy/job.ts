@@ -18,9 +18,15 @@ import type { SparkSpec } from "../../src/route/livy/spec.ts";
 export interface JobPlan {
   /**
    * `ok`: outputs and a manifest. `fails`: a manifest that tells of an exception. `throws`: an exception and no manifest. `dies`: the driver's machine is lost. `silent`: a good end without a manifest.
-   * `forever`: until it is killed. `refused`: spark-submit fails and there never is an application.
+   * `forever`: until it is killed. `refused`: spark-submit fails and there never is an application. `app`: an application that knows nothing of a harness writes to the places that its arguments name.
    */
-  readonly runs: "ok" | "fails" | "throws" | "dies" | "silent" | "forever" | "refused";
+  readonly runs: "ok" | "fails" | "throws" | "dies" | "silent" | "forever" | "refused" | "app";
+  /** What an `app` writes to each place: so many data files, or nothing at all. @default 1 */
+  readonly parts?: number | "nothing";
+  /** What YARN says of a job that throws, instead of what it says of Python. */
+  readonly diagnostics?: string;
+  /** How often YARN started the driver. @default 1 */
+  readonly starts?: number;
   /** Time from the start of the driver to its end. */
   readonly ms?: number;
   /** It does not end before this; for doubles in the process of the test. */
@@ -75,7 +81,11 @@ export async function writeAsHarness(
   onOutputs: () => void,
 ): Promise<string> {
   const spec = JSON.parse(new TextDecoder().decode(await files.read(toUri(args?.[0] ?? "")))) as SparkSpec;
-  const outputs = run.succeeded ? outputsOf(spec, driver) : [];
+  const outputs = run.succeeded
+    ? spec.kind === "fingerprint"
+      ? await fingerprintsOf(files, spec)
+      : outputsOf(spec, driver)
+    : [];
   for (const { location, files: written } of outputs)
     for (const { path } of written) await files.putIfAbsent(toUri(`${location}/${path}`), PARQUET);
   if (run.succeeded) onOutputs();
@@ -99,6 +109,22 @@ export async function writeAsHarness(
   return uri;
 }
 
+/** Writes what Spark's writers write to the places of attempts that an application's arguments name. */
+export async function writeAsApp(
+  files: JobFiles,
+  { args = [] }: LivyBatchRequest,
+  parts: number | "nothing" = 1,
+): Promise<void> {
+  if (parts === "nothing") return;
+  for (const argument of args) {
+    const place = /(?:^|=)([^=]*\/attempts\/.*)$/.exec(argument)?.[1];
+    if (place === undefined) continue;
+    for (let i = 0; i < parts; i++)
+      await files.putIfAbsent(toUri(`${place}/part-${String(i).padStart(5, "0")}.snappy.parquet`), PARQUET);
+    await files.putIfAbsent(toUri(`${place}/_SUCCESS`), new Uint8Array());
+  }
+}
+
 const FAILURE = {
   class: "user",
   type: "ValueError",
@@ -111,27 +137,47 @@ const FAILURE = {
 function outputsOf(spec: SparkSpec, driver: string) {
   const { kind, sql, parameters, params, file, inputs } = spec;
   const seed = JSON.stringify({ kind, sql, parameters, params, file, inputs });
-  const names = kind === "fingerprint" ? ["fingerprint"] : spec.outputs.map(({ name }) => name);
-  return names.map((name, i) => {
-    const hash = createHash("sha256").update(`${seed}${name}`).digest("hex");
-    return {
-      name,
-      location: kind === "fingerprint" ? "" : `${spec.base}/${driver}/${name}`,
-      format: "parquet",
-      partitionBy: spec.outputs[i]?.partitionBy ?? [],
-      schema: { type: "struct", fields: [{ name: "id", type: "long", nullable: true, metadata: {} }] },
-      rows: ROWS,
-      fingerprint: {
-        mode: "rows",
-        version: 1,
-        xor: Array.from({ length: FINGERPRINT_LENGTHS.xor }, (_, k) => hash.slice(16 * k, 16 * k + 16)),
-        sums: Array.from({ length: FINGERPRINT_LENGTHS.sums }, (_, k) =>
-          String(Number.parseInt(hash.slice(12 * k, 12 * k + 12), 16)),
-        ),
-      },
-      files: kind === "fingerprint" ? [] : [{ path: "part-00000.snappy.parquet", rows: ROWS }],
-    };
-  });
+  return spec.outputs.map(({ name, partitionBy }) => ({
+    name,
+    location: `${spec.base}/${driver}/${name}`,
+    format: "parquet",
+    partitionBy,
+    ...rowsOf(`${seed}${name}`, ROWS),
+    files: [{ path: "part-00000.snappy.parquet", rows: ROWS }],
+  }));
+}
+
+/** Rows are known by the contents of the files, wherever these lie. */
+async function fingerprintsOf(files: JobFiles, spec: SparkSpec) {
+  const outputs = [];
+  for (const { name, format, files: named } of spec.inputs) {
+    const digests: string[] = [];
+    for (const file of named)
+      digests.push(
+        createHash("sha256")
+          .update(await files.read(toUri(file)))
+          .digest("hex"),
+      );
+    const rows = rowsOf(digests.sort().join(), ROWS * named.length);
+    outputs.push({ name, location: "", format, partitionBy: [], ...rows, files: [] });
+  }
+  return outputs;
+}
+
+function rowsOf(seed: string, rows: number) {
+  const hash = createHash("sha256").update(seed).digest("hex");
+  return {
+    schema: { type: "struct", fields: [{ name: "id", type: "long", nullable: true, metadata: {} }] },
+    rows,
+    fingerprint: {
+      mode: "rows",
+      version: 1,
+      xor: Array.from({ length: FINGERPRINT_LENGTHS.xor }, (_, k) => hash.slice(16 * k, 16 * k + 16)),
+      sums: Array.from({ length: FINGERPRINT_LENGTHS.sums }, (_, k) =>
+        String(Number.parseInt(hash.slice(12 * k, 12 * k + 12), 16)),
+      ),
+    },
+  };
 }
 
 /** Hadoop's spelling of a place as a URI. */

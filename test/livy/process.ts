@@ -15,7 +15,7 @@ const held = new Map<string, PromiseWithResolvers<void>>();
 let holding = false;
 double.plan = ({ name }) => {
   const plan = plans.shift() ?? planNamed(name ?? "") ?? usual;
-  return holding ? { ...(plan ?? { runs: "ok" }), held: holdOf(name ?? "").promise } : plan;
+  return holding ? { ...plan, held: holdOf(name ?? "").promise } : plan;
 };
 
 /** The last of a name's plans goes on. */

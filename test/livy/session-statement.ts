@@ -44,7 +44,7 @@ export async function runOurs(world: World, code: string, place: StatementPlace)
   ledger.note("began", session, { id: count, detail: attempt });
   const request = { file: file ?? "", args: [spec], ...(session === null ? {} : { name: session }) };
   const asked = file === undefined ? null : await plannedIn(files, toUri(file));
-  const plan: JobPlan = world.plan(request) ?? asked ?? { runs: "ok" };
+  const plan: JobPlan = { runs: "ok", ...asked, ...world.plan(request) };
   const began = clock.now();
   if (plan.runs === "forever") return new Promise(() => {});
   await wait(clock, plan.ms ?? timings.runMs);

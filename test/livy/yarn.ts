@@ -29,6 +29,8 @@ export interface Application {
   killing: boolean;
   /** What the driver printed. */
   output: string;
+  /** How often the driver was started. */
+  starts: number;
 }
 
 /** What a submission to YARN says. */
@@ -92,6 +94,7 @@ export class Yarn {
       placed: known,
       killing: false,
       output: "",
+      starts: 0,
     };
     this.applications.set(application.id, application);
     this.#options.ledger.note("accepted", name, { appId: application.id });
@@ -139,6 +142,7 @@ export class Yarn {
     const application = this.applications.get(id);
     if (application === undefined) return notFound(`app with id: ${id} not found`);
     if (part === undefined) return json(200, { app: this.#show(application) });
+    if (part === "appattempts") return json(200, { appAttempts: { appAttempt: attemptsOf(application) } });
     if (method === "PUT" && (JSON.parse(body) as { state?: unknown }).state === "KILLED") {
       if (hasEnded(application)) return json(200, { state: application.state });
       void this.kill(application);
@@ -227,6 +231,17 @@ function unknownContainer(): Answer {
     "WebApplicationException",
     "org.apache.hadoop.yarn.webapp.NotFoundException: java.lang.Exception: Unknown container. Container either has not started or has already completed or doesn't belong to this node at all.",
   );
+}
+
+/** The driver's starts: as many as there were, and one while it waits for a container. */
+function attemptsOf({ id, starts, container, startedAt, finishedAt }: Application): readonly unknown[] {
+  return Array.from({ length: Math.max(1, starts) }, (_, i) => ({
+    id: i + 1,
+    startTime: startedAt,
+    finishedTime: finishedAt,
+    containerId: container,
+    appAttemptId: `${id.replace("application", "appattempt")}_${String(i + 1).padStart(6, "0")}`,
+  }));
 }
 
 function exception(status: number, kind: string, message: string): Answer {

@@ -65,6 +65,7 @@ describe("migrations", () => {
         "0003-sharing",
         "0004-clusters",
         "0005-sessions",
+        "0006-place-formats",
         "0007-log-sources",
         "0008-leaving",
       ]);

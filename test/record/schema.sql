@@ -37,8 +37,6 @@ code_text.text text not null
 code_text constraint code_text_pkey PRIMARY KEY (digest)
 CREATE UNIQUE INDEX code_text_pkey ON public.code_text USING btree (digest)
 dataset.identity bytea not null
-dataset.format text not null
-dataset.options json not null
 dataset.rows bigint
 dataset constraint dataset_pkey PRIMARY KEY (identity)
 CREATE UNIQUE INDEX dataset_pkey ON public.dataset USING btree (identity)
@@ -49,6 +47,8 @@ dataset_location.schema json
 dataset_location.partition_by json not null
 dataset_location.files json not null
 dataset_location.verified_at timestamp with time zone not null
+dataset_location.format text not null
+dataset_location.options json not null
 dataset_location constraint dataset_location_pkey PRIMARY KEY (identity, location)
 CREATE UNIQUE INDEX dataset_location_pkey ON public.dataset_location USING btree (identity, location)
 execution.seq bigint not null generated always as identity

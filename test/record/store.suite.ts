@@ -176,7 +176,14 @@ export function storeSuite(name: string, start: () => Promise<SuiteBackend>): vo
     it("keeps every place of a dataset, the last verified first", async () => {
       const [one, two] = [
         sampleDataset("d"),
-        sampleDataset("d", { location: "file:/elsewhere", rows: null, partitionBy: [], schema: null }),
+        sampleDataset("d", {
+          location: "file:/elsewhere",
+          format: "csv",
+          options: { header: "true" },
+          rows: null,
+          partitionBy: [],
+          schema: null,
+        }),
       ];
       store.recordDataset(one!);
       store.recordDataset(two!);

@@ -20,7 +20,7 @@ import type { RouteRule } from "../../src/route/livy/routing.ts";
 import { createStaging } from "../../src/route/livy/staging.ts";
 import { createSparkExecutor, type SparkExecutorOptions } from "../../src/route/spark-executor.ts";
 import { createFileStorage } from "../../src/route/storage/file-storage.ts";
-import { MemoryDatabase, MemoryStore } from "./memory-store.ts";
+import { MemoryDatabase, MemoryStore, type MemoryStoreOptions } from "./memory-store.ts";
 
 export interface BenchOptions {
   readonly clusters: readonly ClusterConfig[];
@@ -34,6 +34,8 @@ export interface BenchOptions {
   readonly observer?: GatewayObserver;
   readonly onLookup?: SparkExecutorOptions["onLookup"];
   readonly harness?: string;
+  /** What a request to the database waits for. */
+  readonly reach?: MemoryStoreOptions["reach"];
   /** Stands between the gateway and the warehouse's files. */
   readonly storage?: (files: Storage) => Storage;
 }
@@ -76,7 +78,10 @@ export async function createBench(options: BenchOptions): Promise<Bench> {
   await chmod(folder, 0o755);
   const warehouse = pathToFileURL(folder).href;
   const database = options.database ?? new MemoryDatabase();
-  const store = new MemoryStore(database, { shared: options.shared ?? false });
+  const store = new MemoryStore(database, {
+    shared: options.shared ?? false,
+    ...(options.reach ? { reach: options.reach } : {}),
+  });
   const files = createFileStorage();
   const storage = options.storage?.(files) ?? files;
   const stagingOptions = {

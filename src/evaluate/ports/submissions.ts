@@ -11,6 +11,7 @@ export const SubmissionState = {
   submitting: "submitting",
   starting: "starting",
   running: "running",
+  finishing: "finishing",
   succeeded: "succeeded",
   failed: "failed",
   killed: "killed",
@@ -18,7 +19,7 @@ export const SubmissionState = {
   cancelled: "cancelled",
   lost: "lost",
 } as const;
-/** `planned` (row exists) -> `submitting` (POST under way or its answer unknown) -> `starting` -> `running` -> an end; `lost` is provisional until manifest and ResourceManager were asked. */
+/** `planned` (row exists) -> `submitting` (POST under way or its answer unknown) -> `starting` -> `running` -> an end, of an unmodified application by `finishing`; `lost` is provisional until manifest and ResourceManager were asked. */
 export type SubmissionState = (typeof SubmissionState)[keyof typeof SubmissionState];
 
 export const SubmissionMode = { batch: "batch", statement: "statement" } as const;
@@ -52,6 +53,8 @@ export interface SubmissionFailure {
   readonly message: string;
   readonly position?: { readonly line: number; readonly column: number } | null;
   readonly traceback?: string;
+  /** Not tried again, whatever its class: what was done would be done a second time. */
+  readonly final?: boolean;
 }
 
 /** One Livy batch or statement that we own. */

@@ -56,6 +56,7 @@ const VERSIONS: Readonly<Record<string, number>> = {
   reduce: 1,
   registerCodec: 1,
   seq: 1,
+  sparkApp: 1,
   sql: 1,
   sub: 1,
   task: 1,

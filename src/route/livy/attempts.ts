@@ -5,12 +5,15 @@
 import { Code, FiresteelError } from "../../errors.ts";
 import type {
   BulkResult,
-  Invocation,
+  DatasetStore,
   Progress,
+  Storage,
   SubmissionFailure,
   SubmissionRecord,
   SubmissionStore,
 } from "../../evaluate/ports.ts";
+import type { Origin } from "./attribution.ts";
+import { findValidResult, type Lookup } from "./commit.ts";
 import type { Gateway } from "./gateway.ts";
 import { modeOn } from "./mode.ts";
 import type { PreparedWork } from "./prepare.ts";
@@ -21,22 +24,46 @@ import { Backoff, pause } from "./waiting.ts";
 const MOST = 3;
 
 export interface AttemptsOptions {
-  readonly prepared: PreparedWork;
-  readonly invocation: Invocation;
-  readonly gateway: Gateway;
-  readonly store: SubmissionStore;
+  readonly prepared: Omit<PreparedWork, "files">;
+  readonly origin: Origin;
+  readonly gateway: Pick<Gateway, "clock" | "observer" | "choose" | "shouldLeave" | "findLive" | "follow" | "submit">;
+  readonly store: SubmissionStore & DatasetStore;
+  readonly storage: Storage;
   readonly tell: Progress;
   /** Submissions whose failures were told to somebody by this process. */
   readonly told: Set<string>;
+  /** Told once what the first look for a result came to. */
+  readonly onLookup?: ((lookup: Lookup) => void) | undefined;
   /** Its abort cancels the submission; the promise settles when that is certain. */
   readonly signal: AbortSignal;
+}
+
+/** The committed result of a piece of work, which is done where there is none that is still valid; of all processes one does it. */
+export async function obtainResult(options: AttemptsOptions): Promise<BulkResult> {
+  const { prepared, gateway, store, storage, tell, onLookup, signal } = options;
+  const { key } = prepared;
+  for (let [first, claimed] = [true, false]; !claimed; first = false) {
+    const found = await findValidResult(store, storage, key, first ? onLookup : undefined);
+    if (found !== null) return found;
+    claimed = await store.claimWork(key);
+    if (claimed) break;
+    tell("waiting: another orchestrator is doing this work");
+    await pause(gateway.clock, 1_000, signal);
+  }
+  try {
+    // Between the look and the claim somebody may have finished it.
+    return (await findValidResult(store, storage, key)) ?? (await runAttempts(options));
+  } finally {
+    // The answer does not wait for it: the next claim of this process comes after it in any case, and a failed store ends the orchestrator by itself.
+    store.releaseWork(key).catch(() => {});
+  }
 }
 
 /**
  * Runs attempts until one is committed or a failure is final. A submission for this work that lives already (another process asked for it and died) is the first attempt; so is one that failed for this very execution when the
  * process that evaluated it was gone: what is wrong with the job, or was stopped on purpose, is not begun again for a crash.
  */
-export async function runAttempts(options: AttemptsOptions): Promise<BulkResult> {
+async function runAttempts(options: AttemptsOptions): Promise<BulkResult> {
   const { prepared, gateway, signal, tell } = options;
   const backoff = new Backoff(gateway.clock, 1_000, 30_000);
   /** Clusters that failed at it: others are tried first. */
@@ -63,7 +90,7 @@ export async function runAttempts(options: AttemptsOptions): Promise<BulkResult>
     }
     options.told.add(submission.record.id);
     const error = errorOf(submission, ended);
-    if (ended.failure.class !== "cluster" || error.details["kind"] === "inputChanged" || tries++ >= MOST) throw error;
+    if (isFinal(ended.failure) || error.details["kind"] === "inputChanged" || tries++ >= MOST) throw error;
     gateway.observer.retried(submission.record);
     // Two applications of one piece of work must not live at once.
     await submission.gone;
@@ -79,14 +106,14 @@ export async function runAttempts(options: AttemptsOptions): Promise<BulkResult>
 }
 
 /** The last attempt, where it failed for good and this execution has not heard of it. */
-async function findUntold({ prepared, invocation, gateway, store, told }: AttemptsOptions): Promise<Followed | null> {
+async function findUntold({ prepared, origin, gateway, store, told }: AttemptsOptions): Promise<Followed | null> {
   const [last] = (await store.listSubmissions({ work: prepared.key }, { limit: 1 })).rows;
-  if (last?.executionId !== invocation.executionId || told.has(last.id)) return null;
-  return last.failure === null || last.failure.class === "cluster" ? null : gateway.follow(last);
+  if (last?.executionId !== origin.executionId || told.has(last.id)) return null;
+  return last.failure === null || !isFinal(last.failure) ? null : gateway.follow(last);
 }
 
 async function submit(
-  { prepared, invocation, gateway, store }: AttemptsOptions,
+  { prepared, origin, gateway, store }: AttemptsOptions,
   failed: ReadonlySet<string>,
   failedSessions: ReadonlySet<string>,
 ): Promise<Followed> {
@@ -95,21 +122,20 @@ async function submit(
   await Promise.all(rows.filter(isPresent).map((row) => gateway.follow(row).gone));
   const replaced = await store.findResult(prepared.key);
   const cluster = gateway.choose(prepared, failed);
-  const mode = modeOn(cluster, invocation.task, prepared.carriage, failedSessions.has(cluster.name));
+  const mode = modeOn(cluster, origin.task, prepared.carriage, failedSessions.has(cluster.name));
   return gateway.submit({
     work: prepared.key,
     attempt: Math.max(0, ...rows.map(({ attempt }) => attempt)) + 1,
-    task: invocation.task,
-    executionId: invocation.executionId,
-    jobId: invocation.jobId,
-    user: invocation.user,
-    tags: invocation.options.tags,
-    evalHash: invocation.evalHash,
+    ...origin,
     cluster,
     mode,
     request: prepared.request(cluster),
     spec: (attempt, base) => prepared.spec(mode, attempt, base, replaced?.submissionId ?? null),
   });
+}
+
+function isFinal({ class: kind, final = false }: SubmissionFailure): boolean {
+  return kind !== "cluster" || final;
 }
 
 /** Whether it has ended and its application may not have. */

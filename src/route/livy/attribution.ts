@@ -4,7 +4,7 @@
  * None of it is part of an identity. The way back is by execution id (`firesteel show`), which the application name, a tag, a label and the job group carry.
  */
 
-import type { Digest } from "../../evaluate/ports.ts";
+import type { Digest, SubmissionRecord } from "../../evaluate/ports.ts";
 import type { LivyBatchRequest } from "./client.ts";
 
 /** Whose work an application does. */
@@ -77,6 +77,13 @@ export function attributed(request: LivyBatchRequest, livyName: string, origin: 
       "spark.yarn.maxAppAttempts": "1",
     },
   };
+}
+
+/** Whose work a submission does, read back from its row. */
+export function originOf({ task, executionId, jobId, user, request }: SubmissionRecord): Origin {
+  const { conf = {} } = request as Pick<LivyBatchRequest, "conf">;
+  const tags = conf["spark.firesteel.tags"]?.split(",").filter((tag) => tag !== "") ?? [];
+  return { task, executionId, jobId, user, tags, evalHash: conf["spark.firesteel.evalHash"] ?? "" };
 }
 
 /** The group of all Spark jobs of an attempt. */

@@ -17,14 +17,16 @@ import { endOf, type SubmissionRow } from "./submission-row.ts";
 import { type Claim, judge, type Verdict } from "./verdict.ts";
 
 export class BatchCarrier implements Carrier {
-  readonly endsEarly = true;
+  readonly endsEarly: boolean;
   readonly #cluster: Cluster;
   readonly #row: SubmissionRow;
   readonly #patience: Patience;
   #slot: Slot | null = null;
   #logs: DriverLogCopy | null = null;
 
-  constructor(cluster: Cluster, row: SubmissionRow, patience: Patience) {
+  /** @param isApp it is an unmodified application: there is no manifest, and its end alone proves anything */
+  constructor(cluster: Cluster, row: SubmissionRow, patience: Patience, isApp: boolean) {
+    this.endsEarly = !isApp;
     this.#cluster = cluster;
     this.#row = row;
     this.#patience = patience;
@@ -124,7 +126,7 @@ export class BatchCarrier implements Carrier {
 
   judge(claim: Claim, since: number, signal: AbortSignal): Promise<Verdict> {
     const output = async () => (await this.#logs?.finish(signal)) ?? NO_OUTPUT;
-    return judge(this.#cluster, this.#row, claim, since, this.#patience, output, signal);
+    return judge(this.#cluster, this.#row, !this.endsEarly, claim, since, this.#patience, output, signal);
   }
 
   stop(succeeded: () => Promise<boolean>, signal: AbortSignal): Promise<string | null> {

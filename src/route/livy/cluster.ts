@@ -22,7 +22,7 @@ import { type GatewayObserver, NO_OBSERVER, observed } from "./observer.ts";
 import type { ResourceManager } from "./resource-manager.ts";
 import type { SessionPoolStatus } from "./session-request.ts";
 import { Backoff } from "./waiting.ts";
-import { rowConf } from "./work-key.ts";
+import { appConf, rowConf } from "./work-key.ts";
 
 /** A cluster as it is shown. */
 export interface ClusterStatus {
@@ -255,10 +255,11 @@ export class Cluster implements AsyncDisposable {
     return this.config.labels ?? {};
   }
 
-  /** Its settings that can change rows. */
-  get rows(): string {
+  /** Its settings that can change rows: more can change those of an unmodified application. */
+  rowsOf({ isApp = false }: { readonly isApp?: boolean }): string {
     const { sparkMajor } = this;
-    return JSON.stringify([sparkMajor, Object.entries(rowConf(this.config.conf ?? {}, sparkMajor)).sort()]);
+    const conf = (isApp ? appConf : rowConf)(this.config.conf ?? {}, sparkMajor);
+    return JSON.stringify([sparkMajor, Object.entries(conf).sort()]);
   }
 
   /** Why nothing can be sent there, for people. */

@@ -7,17 +7,16 @@ import type {
   BulkResult,
   DatasetRecord,
   DatasetStore,
+  Digest,
   Storage,
   SubmissionRecord,
   SubmissionStore,
 } from "../../evaluate/ports.ts";
 import { type RowFingerprint, writtenDatasetIdentity } from "../../hash/dataset.ts";
 import { datasetsOf, type Manifest } from "./manifest.ts";
-import { checksOf, findChange, inputChanged, type SparkSpec } from "./spec.ts";
+import { checksOf, findChange, findStranger, inputChanged, type SparkSpec } from "./spec.ts";
 
-/** Name under which the result of fingerprint work is kept. */
-export const FINGERPRINT_OUTPUT = "fingerprint";
-/** Format of the record that keeps it: there are no files behind it. */
+/** Format of a record that keeps a fingerprint: there are no files behind it. */
 const FINGERPRINT_FORMAT = "fingerprint";
 
 /**
@@ -39,19 +38,23 @@ export async function commitManifest(
     );
   }
   const written = new Set(manifest.outputs.map(({ name }) => name));
-  const expected = spec.kind === "fingerprint" ? [FINGERPRINT_OUTPUT] : spec.outputs.map(({ name }) => name);
+  const expected = (spec.kind === "fingerprint" ? spec.inputs : spec.outputs).map(({ name }) => name);
   const absent = expected.find((name) => !written.has(name));
   if (absent !== undefined)
     throw new FiresteelError(Code.dataLoss, `manifest of attempt ${submission.id} lacks an output: ${absent}`);
   const outputs =
     spec.kind === "fingerprint"
-      ? fingerprintOutput(manifest, submission.location)
+      ? fingerprints(manifest, submission.location)
       : await datasetsOf(manifest, submission.location, storage);
   // Last: a change up to here may have been read.
   const change = await findChange(storage, spec.check.files);
   if (change !== null) {
     const changed = spec.check.files.find(({ uri }) => change.startsWith(`${uri} `));
     throw inputChanged(changed?.location ?? "", change);
+  }
+  for (const location of spec.check.whole ?? []) {
+    const stranger = await findStranger(storage, location, spec.check.files);
+    if (stranger !== null) throw inputChanged(location, stranger);
   }
   // Writes become durable in the order asked for, so awaiting the last is enough.
   const recorded =
@@ -72,17 +75,17 @@ export interface FingerprintResult {
   readonly fingerprint: RowFingerprint;
 }
 
-function fingerprintOutput(manifest: Manifest, location: string): Readonly<Record<string, DatasetRecord>> {
-  const { schema, rows, fingerprint } = manifest.outputs[0]!;
-  const identity = writtenDatasetIdentity(schema, rows, fingerprint);
-  const options = {
-    mode: fingerprint.mode,
-    version: String(fingerprint.version),
-    xor: fingerprint.xor.join(" "),
-    sums: fingerprint.sums.join(" "),
-  };
-  return {
-    [FINGERPRINT_OUTPUT]: {
+function fingerprints(manifest: Manifest, location: string): Readonly<Record<string, DatasetRecord>> {
+  const records: Record<string, DatasetRecord> = {};
+  for (const { name, schema, rows, fingerprint } of manifest.outputs) {
+    const options = {
+      mode: fingerprint.mode,
+      version: String(fingerprint.version),
+      xor: fingerprint.xor.join(" "),
+      sums: fingerprint.sums.join(" "),
+    };
+    const identity = writtenDatasetIdentity(schema, rows, fingerprint);
+    records[name] = {
       identity,
       location,
       format: FINGERPRINT_FORMAT,
@@ -91,13 +94,14 @@ function fingerprintOutput(manifest: Manifest, location: string): Readonly<Recor
       rows,
       partitionBy: [],
       files: [],
-    },
-  };
+    };
+  }
+  return records;
 }
 
-/** Reads a committed fingerprint back. */
-export function fingerprintOf(result: BulkResult): FingerprintResult {
-  const kept = result.outputs[FINGERPRINT_OUTPUT];
+/** Reads a committed fingerprint back: that of an input of this name, or of the only one. */
+export function fingerprintOf(result: BulkResult, name?: string): FingerprintResult {
+  const kept = name === undefined ? Object.values(result.outputs)[0] : result.outputs[name];
   if (kept?.format !== FINGERPRINT_FORMAT || kept.schema === null || kept.rows === null) {
     throw new FiresteelError(Code.dataLoss, `result of work ${result.work} holds no fingerprint`);
   }
@@ -109,7 +113,23 @@ export function fingerprintOf(result: BulkResult): FingerprintResult {
   };
 }
 
+/** What a look for a committed result came to: it is there, there is none, or its files are not as they were. */
+export type Lookup = "hit" | "miss" | "invalid";
+
+/** The committed result of a piece of work, if its files are all there as they were. */
+export async function findValidResult(
+  store: SubmissionStore,
+  storage: Storage,
+  work: Digest,
+  tell?: (lookup: Lookup) => void,
+): Promise<BulkResult | null> {
+  const found = await store.findResult(work);
+  const valid = found !== null && (await isValid(storage, found));
+  tell?.(valid ? "hit" : found === null ? "miss" : "invalid");
+  return valid ? found : null;
+}
+
 /** Whether the files of a committed result are all there as they were. */
-export async function isValid(storage: Storage, result: BulkResult): Promise<boolean> {
+async function isValid(storage: Storage, result: BulkResult): Promise<boolean> {
   return (await findChange(storage, Object.values(result.outputs).flatMap(checksOf))) === null;
 }

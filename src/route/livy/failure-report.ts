@@ -182,7 +182,7 @@ function isTransient(text: string): boolean {
 }
 
 /** A Java stack trace from its first line to the last line that belongs to it. */
-function stackOf(text: string): string {
+export function stackOf(text: string): string {
   const lines = text.split("\n");
   const end = lines.findIndex(
     (line, i) => i > 0 && !/^\s+(?:at |\.\.\. \d+ more)|^Caused by: |^\s+Suppressed: /.test(line),
@@ -191,7 +191,7 @@ function stackOf(text: string): string {
 }
 
 /** A Java exception taken apart: its class, its message and its causes. */
-function exceptionOf(text: string): Thrown {
+export function exceptionOf(text: string): Thrown {
   // The message may have lines of its own.
   const head = /^([\w.$]+)(?:: ([\s\S]*?))?(?=\n\s+at |\nCaused by: |$(?![\s\S]))/.exec(text);
   const type = head?.[1] ?? "Exception";

@@ -47,7 +47,7 @@ export class Fleet implements AsyncDisposable {
       if (names.has(name)) throw new FiresteelError(Code.invalidArgument, `two clusters have one name: ${name}`);
       names.add(name);
     }
-    const labelled = configs.map(({ name, labels = {} }) => ({ name, labels, rows: "" }));
+    const labelled = configs.map(({ name, labels = {} }) => ({ name, labels, rowsOf: () => "" }));
     new Routes(labelled, routes);
     const made = new Map(
       configs.filter(({ name }) => !this.#all.has(name)).map((config) => [config.name, this.#make(config)]),

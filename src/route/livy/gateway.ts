@@ -16,6 +16,7 @@ import type {
   SubmissionStore,
   Surroundings,
 } from "../../evaluate/ports.ts";
+import { finishApp } from "./app-finish.ts";
 import { attributed, jobGroupOf, livyNameOf, type Origin } from "./attribution.ts";
 import type { LivyBatchRequest } from "./client.ts";
 import { CLUSTER_WORLD, Cluster, type ClusterStatus, type ClusterWorld } from "./cluster.ts";
@@ -31,7 +32,7 @@ import { settingsUri } from "./route-question.ts";
 import { pick, type RouteQuestion, type RouteRule } from "./routing.ts";
 import { SessionPool } from "./session-pool.ts";
 import { createSessionRequests, type SessionsConfig } from "./session-request.ts";
-import { inputChanged, type SparkSpec } from "./spec.ts";
+import { inputChanged, type SparkSpec, specUriOf } from "./spec.ts";
 import type { Staging } from "./staging.ts";
 import { statementCode } from "./statement-code.ts";
 import type { Followed, Submission } from "./submission.ts";
@@ -152,6 +153,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   const patience: Patience = { ...PATIENCE, ...options.patience };
   const pools = new Map<string, SessionPool>();
   addPools();
+  const told = new Set<string>();
   const keeping = new Keeping({
     clock,
     clusters: fleet.all,
@@ -161,6 +163,13 @@ export function createGateway(options: GatewayOptions): Gateway {
     patience,
     stop: stop.signal,
     onIdle: sweep,
+    finish: async (app) => {
+      // Of two submissions that were taken up together either may be there first.
+      await keeping.taken();
+      const candidates: Gateway["candidates"] = (question) => fleet.routes.candidates(question);
+      const own = { clock, observer, candidates, choose, shouldLeave, findLive, follow, submit };
+      return finishApp({ gateway: own, store, storage, staging, told }, app);
+    },
     onError: (error) => options.onError?.(FiresteelError.from(error)),
   });
   let callOffSweep: (() => void) | null = null;
@@ -169,7 +178,7 @@ export function createGateway(options: GatewayOptions): Gateway {
 
   function choose({ question, rows }: Pick<PreparedWork, "question" | "rows">, avoid?: ReadonlySet<string>): Cluster {
     const [first, ...others] = fleet.routes.candidates(question);
-    if (first.rows !== rows)
+    if (first.rowsOf(question) !== rows)
       throw inputChanged(
         settingsUri(question),
         `settings of the cluster can change rows and are others than those that the work was prepared for: ${first.name}`,
@@ -276,13 +285,19 @@ export function createGateway(options: GatewayOptions): Gateway {
     const id = world.newAttemptId();
     const location = `${warehouse}/attempts/${id}`;
     const livyName = livyNameOf(plan.task, store.storeId, id);
-    const spec: SparkSpec = { ...specOf(id, location), group: jobGroupOf(origin) };
-    const { uri } = await staging.put(`${id}.json`, new TextEncoder().encode(JSON.stringify(spec)));
+    const described = specOf(id, location);
+    const spec: SparkSpec = {
+      ...described,
+      ...(described.kind === "sparkApp" ? { check: { ...described.check, request } } : {}),
+      group: jobGroupOf(origin),
+    };
+    const uri = specUriOf(location);
+    await storage.putIfAbsent(uri, new TextEncoder().encode(JSON.stringify(spec)));
     const place = toHadoopPath(uri);
     const body =
       plan.mode === "statement"
         ? { code: statementCode(place) }
-        : attributed({ ...request, args: [place] }, livyName, origin);
+        : attributed({ ...request, args: spec.args ?? [place] }, livyName, origin);
     const record: SubmissionRecord = {
       ...about,
       id,

@@ -16,12 +16,10 @@ import type {
   TakenSubmission,
 } from "../../evaluate/ports.ts";
 import type { Cluster, ClusterStatus } from "./cluster.ts";
-import { fromHadoopPath } from "./hadoop-path.ts";
 import type { Patience } from "./patience.ts";
 import type { SessionPool } from "./session-pool.ts";
 import { readSpec, type SparkSpec } from "./spec.ts";
-import { specIn } from "./statement-code.ts";
-import { Submission } from "./submission.ts";
+import { Submission, type SubmissionWorld } from "./submission.ts";
 import { REFRESH_MS } from "./submission-row.ts";
 
 export interface KeepingOptions {
@@ -36,6 +34,7 @@ export interface KeepingOptions {
   readonly stop: AbortSignal;
   /** Told when a submission is gone. */
   readonly onIdle: () => void;
+  readonly finish: SubmissionWorld["finish"];
   /** Told about a submission that went on without anybody waiting for it and could not be finished. */
   readonly onError: (error: unknown) => void;
 }
@@ -144,10 +143,11 @@ export class Keeping {
 
   /** Starts the life of a submission whose row says that this process keeps it. */
   start(cluster: Cluster, taken: SubmissionRecord, spec: SparkSpec, followed = false): Submission {
-    const { store, storage, patience, stop, onError, onIdle } = this.#options;
+    const { store, storage, patience, stop, finish, onError, onIdle } = this.#options;
     const live = () => this.#live.size;
     const pool = this.#options.pools.get(cluster.name) ?? null;
-    const submission = new Submission({ store, storage, patience, pool, stop, live }, cluster, taken, spec, followed);
+    const world: SubmissionWorld = { store, storage, patience, pool, stop, finish, live };
+    const submission = new Submission(world, cluster, taken, spec, followed);
     this.#live.set(taken.id, submission);
     // Somebody may wait for `ended` and hear of its failure; nobody needs to.
     const end = submission.ended.then(
@@ -185,6 +185,11 @@ export class Keeping {
     const tended = this.#taking.then(() => this.#tend(around));
     this.#taking = tended.catch(() => {});
     return tended;
+  }
+
+  /** Settles when what is being taken up now has been. */
+  async taken(): Promise<void> {
+    await this.#taking;
   }
 
   /** Settles when every submission has been left to itself or has ended. */
@@ -248,7 +253,7 @@ export class Keeping {
   async #begin(submission: SubmissionRecord): Promise<void> {
     const { store, storage, clusters } = this.#options;
     try {
-      const spec = await readSpec(storage, fromHadoopPath(specOf(submission)));
+      const spec = await readSpec(storage, submission.location);
       this.start(clusters.get(submission.cluster)!, submission, spec, store.shared);
     } catch (error) {
       // The storage may be away; what runs goes on by itself meanwhile.
@@ -304,11 +309,4 @@ export class Keeping {
     const forget = () => this.#ending.delete(promise);
     promise.then(forget, forget);
   }
-}
-
-/** The place of what was submitted, in Hadoop's spelling. */
-function specOf({ mode, request }: SubmissionRecord): string {
-  if (mode === "statement") return specIn(String(request["code"])) ?? "";
-  const [place] = request["args"] as readonly string[];
-  return place ?? "";
 }

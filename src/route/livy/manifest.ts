@@ -33,15 +33,23 @@ export interface ManifestOutput {
   readonly name: string;
   readonly location: string;
   readonly format: string;
+  /** With which the files are read; none when it is not given. */
+  readonly options?: Readonly<Record<string, string>> | undefined;
   readonly partitionBy: string[];
   readonly schema: StructType;
   readonly rows: number;
   readonly fingerprint: RowFingerprint;
-  /** Paths are relative to the location. */
-  readonly files: { readonly path: string; readonly bytes: number; readonly rows?: number | null | undefined }[];
+  /** Paths are relative to the location. Time and ETag are those of the listing that was fingerprinted, where that came after the writing. */
+  readonly files: {
+    readonly path: string;
+    readonly bytes: number;
+    readonly rows?: number | null | undefined;
+    readonly modified?: string | undefined;
+    readonly etag?: string | undefined;
+  }[];
 }
 
-/** A manifest as the harness writes it. */
+/** A manifest as the harness writes it, and `app-finish.ts` for an unmodified application. */
 export interface Manifest {
   readonly version: 1;
   readonly attempt: string;
@@ -77,6 +85,7 @@ const output: z.ZodType<ManifestOutput> = z.object({
   name: z.string(),
   location: z.string(),
   format: z.string(),
+  options: z.record(z.string(), z.string()).optional(),
   partitionBy: z.array(z.string()),
   schema: structType,
   rows: z.number().int().nonnegative(),
@@ -86,6 +95,8 @@ const output: z.ZodType<ManifestOutput> = z.object({
       path: z.string().regex(/^(?!\/)(?!.*(^|\/)\.\.(\/|$))/),
       bytes: z.number().int().nonnegative(),
       rows: z.number().int().nonnegative().nullish(),
+      modified: z.string().optional(),
+      etag: z.string().optional(),
     }),
   ),
 });
@@ -189,7 +200,7 @@ export async function datasetsOf(
       identity: writtenDatasetIdentity(one.schema, one.rows, one.fingerprint),
       location,
       format: one.format,
-      options: {},
+      options: one.options ?? {},
       schema: one.schema,
       partitionBy: one.partitionBy,
       rows: one.rows,
@@ -212,6 +223,13 @@ async function checkFile(
     const why = stat === null ? "is missing" : `has ${stat.bytes} bytes, its manifest says ${file.bytes}`;
     throw new FiresteelError(Code.dataLoss, `output file ${why}: ${uri}`, { details: { uri } });
   }
+  const isOther =
+    (file.modified !== undefined && file.modified !== stat.modified) ||
+    (file.etag !== undefined && file.etag !== stat.etag);
+  if (isOther)
+    throw new FiresteelError(Code.dataLoss, `output file was written to after it was fingerprinted: ${uri}`, {
+      details: { uri },
+    });
   return {
     path,
     bytes: file.bytes,

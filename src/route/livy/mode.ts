@@ -31,7 +31,9 @@ export interface ModeCluster {
 const FILES = ["pyFiles", "jars", "files", "archives"] as const;
 const RESOURCES = ["driverMemory", "driverCores", "executorMemory", "executorCores", "numExecutors", "queue"] as const;
 
-export function carriageOf({ settings }: SparkWork, resources: Resources, datasets: Iterable<DatasetRecord>): Carriage {
+export function carriageOf(work: SparkWork, resources: Resources, datasets: Iterable<DatasetRecord>): Carriage {
+  const { settings } = work;
+  const program = work.kind === "sparkApp" ? "a program of its own" : null;
   const files = FILES.find((key) => (settings[key]?.length ?? 0) > 0);
   // What is set below `spark.sql.` can be set in the statement's own Spark session.
   const conf = Object.keys(settings.conf ?? {}).find((key) => !key.startsWith("spark.sql."));
@@ -41,7 +43,10 @@ export function carriageOf({ settings }: SparkWork, resources: Resources, datase
   return {
     asked: settings.mode,
     obstacle:
-      files ?? (settings.proxyUser === undefined ? null : "proxyUser") ?? (conf === undefined ? null : `conf ${conf}`),
+      program ??
+      files ??
+      (settings.proxyUser === undefined ? null : "proxyUser") ??
+      (conf === undefined ? null : `conf ${conf}`),
     resources:
       RESOURCES.some((key) => settings[key] !== undefined) ||
       [memory, cores, executors].some((one) => one !== undefined),

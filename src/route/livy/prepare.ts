@@ -20,7 +20,7 @@ import { pinnedConf, workKey } from "./work-key.ts";
 export interface PreparedWork {
   readonly key: Digest;
   readonly question: RouteQuestion;
-  /** The clusters' settings that can change rows, as the key has them ({@link Cluster.rows}): only where they are the same the work is the same. */
+  /** The clusters' settings that can change rows, as the key has them ({@link Cluster.rowsOf}): only where they are the same the work is the same. */
   readonly rows: string;
   /** The project's files that are part of the work. */
   readonly files: readonly FileValue[];
@@ -56,34 +56,40 @@ export async function preparedWork({
   const { task } = question;
   const stageAll = (paths: readonly string[] | undefined, what: string) =>
     Promise.all((paths ?? []).map((path) => staging.stage(path, `${what} of task ${task}`)));
-  const file = work.kind === "pyspark" ? await staging.stage(work.file, `job file of task ${task}`) : null;
+  const isApp = work.kind === "sparkApp";
+  const file = isApp || work.kind === "pyspark" ? await staging.stage(work.file, `job file of task ${task}`) : null;
   const pyFiles = await stageAll(settings.pyFiles, "Python file");
   const jars = await stageAll(settings.jars, "jar");
   const files = await stageAll(settings.files, "file");
   const archives = await stageAll(settings.archives, "archive");
   const harness = await staging.harness();
-  refuseSameNames(task, pyFiles);
-  const { sparkMajor, rows } = cluster;
+  refuseSameNames(task, pyFiles, isApp);
+  const { sparkMajor } = cluster;
   const confOn = ({ config }: Cluster) => ({ ...config.conf, ...settings.conf });
+  const submitted = isApp
+    ? { file: toSparkUri(file!.uri), ...(work.className === null ? {} : { className: work.className }) }
+    : { file: toSparkUri(harness.file) };
   // Of the clusters that the work may go to all have the same in what counts.
   const conf = confOn(cluster);
   const uris = (list: readonly StagedFile[]) => list.map(({ uri }) => uri);
   const forSpark = (list: readonly StagedFile[]) => uris(list).map(toSparkUri);
+  const modules = [...(isApp ? [] : harness.pyFiles.map(toSparkUri)), ...forSpark(pyFiles)];
   return {
-    key: workKey(work, { file, pyFiles, jars, files, archives }, conf, sparkMajor),
+    key: workKey(work, { file, pyFiles, jars, files, archives }, conf, sparkMajor, datasets),
     question,
-    rows,
+    rows: cluster.rowsOf(question),
     files: [file, ...pyFiles, ...jars, ...files, ...archives].flatMap((staged) =>
       staged?.source === undefined ? [] : [new FileValue(staged.source, staged.digest)],
     ),
     request: (on) => ({
-      file: toSparkUri(harness.file),
-      pyFiles: [...harness.pyFiles.map(toSparkUri), ...forSpark(pyFiles)],
+      ...submitted,
+      ...(modules.length > 0 ? { pyFiles: modules } : {}),
       ...(jars.length > 0 ? { jars: forSpark(jars) } : {}),
       ...(files.length > 0 ? { files: forSpark(files) } : {}),
       ...(archives.length > 0 ? { archives: forSpark(archives) } : {}),
       ...resources({ ...sparkSettings(asked), ...settings }),
-      conf: confOn(on),
+      // Nobody else pins them for an application.
+      conf: { ...confOn(on), ...(isApp ? pinnedConf(conf, sparkMajor) : {}) },
     }),
     carriage: carriageOf(work, asked, datasets.values()),
     spec: (mode, attempt, base, replaces) =>
@@ -129,7 +135,7 @@ function resources(settings: SparkSettings): Partial<LivyBatchRequest> {
 }
 
 /** YARN puts them all into one folder, where the second would take the place of the first. */
-function refuseSameNames(task: string, files: readonly StagedFile[]): void {
+function refuseSameNames(task: string, files: readonly StagedFile[], isApp: boolean): void {
   const byName = new Map<string, StagedFile>();
   for (const file of files) {
     const other = byName.get(file.name);
@@ -138,7 +144,7 @@ function refuseSameNames(task: string, files: readonly StagedFile[]): void {
         Code.invalidArgument,
         `task ${task} has two different Python files of one name: ${file.name}`,
       );
-    if (file.name.startsWith("firesteel_"))
+    if (!isApp && file.name.startsWith("firesteel_"))
       throw new FiresteelError(
         Code.invalidArgument,
         `task ${task} has a Python file whose name is reserved (firesteel_*): ${file.name}`,

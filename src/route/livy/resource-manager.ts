@@ -30,6 +30,8 @@ export interface ResourceManager extends AsyncDisposable {
   find(appId: string, signal?: AbortSignal): Promise<YarnApplication | null>;
   /** Asks for an application's end; its state tells later whether it came. */
   kill(appId: string, signal?: AbortSignal): Promise<void>;
+  /** How often the driver of an application was started. */
+  countStarts(appId: string, signal?: AbortSignal): Promise<number>;
   /** What the NodeManagers have of containers' logs. They are reached as the ResourceManager is, and shown its credentials. */
   readonly logs: NodeLogs;
 }
@@ -106,6 +108,13 @@ export function createResourceManager(
     kill: async (appId, signal) => {
       const as = user === undefined ? "" : `?user.name=${encodeURIComponent(user)}`;
       await ask("PUT", `/apps/${encodeURIComponent(appId)}/state${as}`, signal, { state: "KILLED" });
+    },
+    countStarts: async (appId, signal) => {
+      const json = (await ask("GET", `/apps/${encodeURIComponent(appId)}/appattempts`, signal)) as {
+        appAttempts?: { appAttempt?: unknown } | null;
+      } | null;
+      const list = json?.appAttempts?.appAttempt;
+      return Array.isArray(list) ? list.length : 0;
     },
     logs,
     [Symbol.asyncDispose]: async () => {

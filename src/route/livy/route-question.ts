@@ -8,12 +8,13 @@ import type { RouteQuestion } from "./routing.ts";
 export const SPARK_SETTINGS = "spark-settings:";
 
 /** The same text for the same question. */
-export function settingsUri({ task, tags, cluster, labels, inputs }: RouteQuestion): string {
+export function settingsUri({ task, tags, cluster, labels, inputs, isApp }: RouteQuestion): string {
   const parts = new URLSearchParams({ task });
   if (cluster !== undefined) parts.append("cluster", cluster);
   for (const tag of [...new Set(tags)].sort()) parts.append("tag", tag);
   for (const key of Object.keys(labels).sort()) parts.append("label", `${encodeURIComponent(key)}=${labels[key]}`);
   for (const input of [...new Set(inputs)].sort()) parts.append("input", input);
+  if (isApp) parts.append("app", "");
   return `${SPARK_SETTINGS}?${parts}`;
 }
 
@@ -31,5 +32,6 @@ export function questionOf(uri: string): RouteQuestion | null {
     cluster: parts.get("cluster") ?? undefined,
     labels: Object.fromEntries(labels),
     inputs: parts.getAll("input"),
+    ...(parts.has("app") ? { isApp: true } : {}),
   };
 }

@@ -39,6 +39,8 @@ export interface RouteQuestion {
   readonly labels: Readonly<Record<string, string>>;
   /** URIs of the folders and files that the work reads. */
   readonly inputs: readonly string[];
+  /** The work is an unmodified application, which may go by more of a cluster's settings. */
+  readonly isApp?: boolean;
 }
 
 /** A cluster as routing sees it. */
@@ -46,7 +48,7 @@ export interface Routable {
   readonly name: string;
   readonly labels: Readonly<Record<string, string>>;
   /** Its settings that can change rows; the same text for clusters on which the same work is the same. */
-  readonly rows: string;
+  rowsOf(question: Pick<RouteQuestion, "isApp">): string;
 }
 
 /** Clusters and rules, ready to answer questions. */
@@ -72,7 +74,7 @@ export class Routes<C extends Routable> {
   candidates(question: RouteQuestion): readonly [C, ...C[]] {
     const [first, ...others] = this.#fitting(question);
     if (first === undefined) throw this.#nothingFits(question);
-    return [first, ...others.filter(({ rows }) => rows === first.rows)];
+    return [first, ...others.filter((one) => one.rowsOf(question) === first.rowsOf(question))];
   }
 
   /** As {@link candidates}, before it is known what the work reads: throws only where no answer could be different. */
@@ -152,7 +154,7 @@ export function labelsText(labels: Readonly<Record<string, string>>): string {
 /** What is wrong with a rule beside its shape, after the name of the wrong key; null when nothing is. */
 export function problemOf(
   { to, tasks, inputs }: RouteRule,
-  clusters: readonly Omit<Routable, "rows">[],
+  clusters: readonly Omit<Routable, "rowsOf">[],
 ): string | null {
   for (const [key, globs] of [["tasks", tasks] as const, ["inputs", inputs] as const])
     for (const glob of globs ?? []) {

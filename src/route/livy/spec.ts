@@ -1,13 +1,16 @@
 /**
- * The spec of an attempt: what the harness is told (`jobs/firesteel_harness.py` reads it), and what the orchestrator must know to finish the attempt after it was started again itself.
+ * The spec of an attempt: what the harness is told (`jobs/firesteel_harness.py` reads it), and what the orchestrator must know to finish the attempt after it was started again itself. An unmodified application never sees
+ * its own; for it the places in it are filled into its arguments.
  */
 
 import type { DatasetValue } from "../../define/external.ts";
 import type { StructType } from "../../define/schema.ts";
-import type { OutputOptions, SparkWork, SqlParameter } from "../../define/work.ts";
+import { fillPlaces } from "../../define/spark-app.ts";
+import type { OutputOptions, SparkAppWork, SparkWork, SqlParameter } from "../../define/work.ts";
 import { Code, FiresteelError } from "../../errors.ts";
 import type { DatasetRecord, Storage } from "../../evaluate/ports.ts";
 import type { JobGroup } from "./attribution.ts";
+import type { LivyBatchRequest } from "./client.ts";
 import { toHadoopPath } from "./hadoop-path.ts";
 
 /** One dataset that an attempt reads. */
@@ -19,16 +22,20 @@ export interface SpecInput {
   /** Exactly these are read, never a listing. */
   readonly files: readonly string[];
   readonly options: Readonly<Record<string, string>>;
-  readonly schema: StructType | null;
+  /** A text is Spark's DDL. */
+  readonly schema: StructType | string | null;
   readonly partitionBy: readonly string[];
 }
 
 /** One dataset that an attempt writes. */
 export interface SpecOutput {
   readonly name: string;
-  readonly format: "parquet";
+  readonly format: string;
   readonly partitionBy: readonly string[];
+  /** The harness writes with them; what an application wrote is read with them. */
   readonly options: Readonly<Record<string, string>>;
+  /** Spark's DDL, for what an application wrote. */
+  readonly schema?: string;
 }
 
 /** An input file as it was when it was fingerprinted. */
@@ -45,10 +52,14 @@ export interface FileCheck {
 export interface SpecCheck {
   /** Compared again before the result is committed. */
   readonly files: readonly FileCheck[];
+  /** Locations of inputs that are read as they are found: no data file but those of `files` may lie there. */
+  readonly whole?: readonly string[];
   /** The submission whose committed result is no longer valid, if any. */
   readonly replaces: string | null;
   /** Major version of Spark that the work's key was computed for. */
   readonly sparkMajor: number;
+  /** Of an application: the request, before attribution, under which its outputs are read as well. */
+  readonly request?: LivyBatchRequest;
 }
 
 /** The whole spec; file names in it are in Hadoop's spelling, except below `check`. */
@@ -63,6 +74,8 @@ export interface SparkSpec {
   readonly file?: string;
   readonly pyFiles?: readonly string[];
   readonly params?: unknown;
+  /** Of an application: its arguments with the places filled in. */
+  readonly args?: readonly string[];
   readonly outputs: readonly SpecOutput[];
   readonly conf: Readonly<Record<string, string>>;
   readonly check: SpecCheck;
@@ -93,24 +106,41 @@ export function inputsOf(work: SparkWork): readonly (readonly [name: string, dat
     case "sql":
       return work.inputs.map((dataset, i) => [`input_${i}`, dataset]);
     case "pyspark":
-      return Object.entries(work.inputs).sort(([a], [b]) => (a < b ? -1 : 1));
+    case "sparkApp":
+      return byName(work.inputs);
     case "fingerprint":
       return [["input", work.input]];
   }
 }
 
 /** The outputs of a piece of work in the order of their names; none for a fingerprint. */
-export function outputsOf(work: SparkWork): readonly (readonly [name: string, options: OutputOptions])[] {
+export function outputsOf(work: SparkWork): readonly SpecOutput[] {
   switch (work.kind) {
     case "sql":
-      return [[SINGLE_OUTPUT, work.output]];
+      return [writtenOutput(SINGLE_OUTPUT, work.output)];
     case "pyspark":
       return work.outputs === null
-        ? [[SINGLE_OUTPUT, work.output]]
-        : Object.entries(work.outputs).sort(([a], [b]) => (a < b ? -1 : 1));
+        ? [writtenOutput(SINGLE_OUTPUT, work.output)]
+        : byName(work.outputs).map(([name, options]) => writtenOutput(name, options));
+    case "sparkApp":
+      return byName(work.outputs).map(([name, { format = "parquet", schema, options = {} }]) => ({
+        name,
+        format,
+        partitionBy: [],
+        options,
+        ...(schema === undefined ? {} : { schema }),
+      }));
     case "fingerprint":
       return [];
   }
+}
+
+function writtenOutput(name: string, { partitionBy = [], options = {} }: OutputOptions): SpecOutput {
+  return { name, format: "parquet", partitionBy, options };
+}
+
+function byName<T>(named: Readonly<Record<string, T>>): readonly (readonly [name: string, value: T])[] {
+  return Object.entries(named).sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
 /** The spec of one attempt. */
@@ -118,11 +148,13 @@ export function buildSpec(source: SpecSource, attempt: string, base: string): Sp
   const { work, datasets } = source;
   const inputs: SpecInput[] = [];
   const files = new Map<string, FileCheck>();
+  const whole = new Set<string>();
   for (const [name, { identity }] of inputsOf(work)) {
     const dataset = datasets.get(identity);
     if (dataset === undefined)
       throw new FiresteelError(Code.internal, `no place is known for input ${name}: ${identity}`);
     for (const check of checksOf(dataset)) files.set(check.uri, check);
+    if (work.kind === "sparkApp") whole.add(dataset.location);
     inputs.push({
       name,
       format: dataset.format,
@@ -143,19 +175,45 @@ export function buildSpec(source: SpecSource, attempt: string, base: string): Sp
     ...(work.kind === "pyspark" && source.file !== null
       ? { file: toHadoopPath(source.file), pyFiles: source.pyFiles.map(toHadoopPath), params: work.params }
       : {}),
-    outputs: outputsOf(work).map(([name, { partitionBy = [], options = {} }]) => ({
-      name,
-      format: "parquet",
-      partitionBy,
-      options,
-    })),
+    ...(work.kind === "sparkApp" ? { args: filledArguments(work, datasets, base) } : {}),
+    outputs: outputsOf(work),
     conf: source.conf,
-    check: { files: [...files.values()], replaces: source.replaces, sparkMajor: source.sparkMajor },
+    check: {
+      files: [...files.values()],
+      ...(work.kind === "sparkApp" ? { whole: [...whole] } : {}),
+      replaces: source.replaces,
+      sparkMajor: source.sparkMajor,
+    },
   };
 }
 
+/** Of an application, everything lies below this folder of the attempt, which for the harness is the token of a driver's start. */
+export const APP_FOLDER = "app";
+
+/** The location of an output of an application. */
+export function appOutputOf(base: string, name: string): string {
+  return `${base}/${APP_FOLDER}/${name}`;
+}
+
+function filledArguments(
+  work: SparkAppWork,
+  datasets: ReadonlyMap<string, DatasetRecord>,
+  base: string,
+): readonly string[] {
+  const place = (kind: "inputs" | "outputs", name: string) =>
+    toHadoopPath(kind === "outputs" ? appOutputOf(base, name) : datasets.get(work.inputs[name]!.identity)!.location);
+  return work.args.map((argument) => fillPlaces(argument, place));
+}
+
+/** Where the spec of an attempt is, by the attempt's location: apart from it, because that may belong to another user of the cluster. */
+export function specUriOf(location: string): string {
+  const at = location.lastIndexOf("/attempts/");
+  return `${location.slice(0, at)}/staging/specs/${location.slice(at + "/attempts/".length)}.json`;
+}
+
 /** Reads the spec of an attempt back, after a restart. */
-export async function readSpec(storage: Storage, uri: string): Promise<SparkSpec> {
+export async function readSpec(storage: Storage, location: string): Promise<SparkSpec> {
+  const uri = specUriOf(location);
   const spec = JSON.parse(new TextDecoder().decode(await storage.read(uri))) as SparkSpec;
   if (spec.version !== 1)
     throw new FiresteelError(Code.dataLoss, `spec ${uri} is of an unknown version: ${spec.version}`);
@@ -199,6 +257,17 @@ export async function findChange(storage: Storage, checks: readonly FileCheck[])
     }
   }
   return null;
+}
+
+/** The first data file at a dataset's location that is none of the dataset's, in words; null when there is none. */
+export async function findStranger(
+  storage: Storage,
+  location: string,
+  files: readonly FileCheck[],
+): Promise<string | null> {
+  const own = new Set(files.map(({ uri }) => toHadoopPath(uri)));
+  const stranger = (await storage.list(location)).find(({ uri }) => !own.has(toHadoopPath(uri)));
+  return stranger === undefined ? null : `${stranger.uri} is there too`;
 }
 
 /** The error for an input that is not what was fingerprinted; the evaluator looks at the input again and retries. */

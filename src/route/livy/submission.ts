@@ -2,13 +2,15 @@
  * The life of a submission: one attempt at some bulk work, from its durable row to its end. What carries it, a Livy batch or a statement of a session, is behind a port (`carrier.ts`).
  *
  * ```
- * planned -> submitting -> starting -> running -> succeeded | failed | killed
+ * planned -> submitting -> starting -> running (-> finishing) -> succeeded | failed | killed
  *                               (any) -> cancelling -> cancelled | succeeded      (any) -> lost (provisional)
  * ```
  *
  * - `planned`: the row is durable, nothing was posted, or what was posted certainly had no effect. It waits for a place on its cluster.
  * - `submitting`: from before the POST until it is known whether it had an effect.
  * - `starting`, `running`: Livy has it, or YARN its application.
+ * - `finishing`: only of an unmodified application: its good end is confirmed (`verdict.ts`), and what it wrote is made into datasets (`app-finish.ts`). It is not run again because of anything that happens from here on,
+ *   unless what it wrote cannot be trusted.
  * - `succeeded`: there is a manifest and the result was committed (`commit.ts`). This can be before Livy knows of the end, and whatever Livy says later changes nothing.
  * - `failed`, `killed`: told by a manifest, else by YARN, else by Livy and the passing of a stated time (`verdict.ts`).
  * - `lost`: Livy does not know it and nobody has told its end yet. It can come back.
@@ -26,6 +28,7 @@ import type {
   SubmissionState,
   SubmissionStore,
 } from "../../evaluate/ports.ts";
+import type { EndedApp, Finished } from "./app-finish.ts";
 import { BatchCarrier } from "./batch-carrier.ts";
 import type { Carrier, Posted, Sight } from "./carrier.ts";
 import type { Cluster } from "./cluster.ts";
@@ -36,6 +39,7 @@ import type { SessionPool } from "./session-pool.ts";
 import type { SparkSpec } from "./spec.ts";
 import { StatementCarrier } from "./statement-carrier.ts";
 import { SubmissionRow } from "./submission-row.ts";
+import { Backoff, pause } from "./waiting.ts";
 
 /** How a submission ended. */
 export type Ended =
@@ -51,6 +55,8 @@ export interface SubmissionWorld {
   readonly patience: Patience;
   /** The cluster's sessions, if it keeps any. */
   readonly pool: SessionPool | null;
+  /** Makes datasets of what an unmodified application wrote. */
+  finish(app: EndedApp): Promise<Finished>;
   /** Aborted when this process stops: the submission is left to itself. */
   readonly stop: AbortSignal;
   /** How many submissions this process keeps. */
@@ -58,6 +64,9 @@ export interface SubmissionWorld {
 }
 
 class CancelRequest extends Error {}
+
+/** Where no manifest is due, a look takes no longer than this. */
+const NO_MANIFEST_MS = 60_000;
 
 /** A submission as it looks to those who wait for its work: kept by this process or by another. */
 export interface Followed {
@@ -135,7 +144,7 @@ export class Submission implements Followed {
     this.#row = new SubmissionRow(world.store, cluster, record, followed);
     this.#carrier =
       record.mode === "batch"
-        ? new BatchCarrier(cluster, this.#row, world.patience)
+        ? new BatchCarrier(cluster, this.#row, world.patience, this.#isApp)
         : new StatementCarrier(cluster, this.#row, world.patience, world.pool);
     if (!this.#carrier.endsEarly) this.#manifestAt = Number.POSITIVE_INFINITY;
     // Asked for before anybody kept it.
@@ -222,10 +231,15 @@ export class Submission implements Followed {
     if (before !== null) return before;
     if (state === "cancelling") throw new CancelRequest(this.record.cause);
     if (state === "planned") return (await this.#submit()) ?? (await this.#follow());
+    if (state === "finishing") return this.#finish();
     // Taken up after a restart: it lives, or may live, without having asked for a place.
     this.#carrier.occupy();
     if (state === "submitting") return (await this.#resubmit()) ?? (await this.#follow());
     return this.#follow();
+  }
+
+  get #isApp(): boolean {
+    return this.#spec.kind === "sparkApp";
   }
 
   get #clock(): Clock {
@@ -320,6 +334,12 @@ export class Submission implements Followed {
     const proven = await this.#checkManifest(true);
     if (proven !== null || !this.#hasLooked) return proven;
     const verdict = await this.#carrier.judge(claim, since, this.#signal);
+    if (verdict.kind === "finished") {
+      await this.#carrier.copyLog(this.#signal);
+      const cause = `${verdict.why}; its outputs are to be fingerprinted`;
+      await this.#row.to("finishing", cause, { confirmedAt: this.#clock.now() });
+      return this.#finish();
+    }
     if (verdict.kind === "ended") {
       const late = await this.#checkManifest(true);
       return late !== null || !this.#hasLooked ? late : this.#fail(verdict.state, verdict.failure);
@@ -331,10 +351,45 @@ export class Submission implements Followed {
     return null;
   }
 
+  /** Makes a result of what an application has written; tried until there is an answer. */
+  async #finish(): Promise<Ended> {
+    // The Spark job that reads the outputs takes a place of its own.
+    this.#carrier.release();
+    const retry = new Backoff(this.#clock, this.#world.patience.askMs, 10_000);
+    for (;;) {
+      try {
+        const finished = await this.#world.finish({
+          record: this.record,
+          spec: this.#spec,
+          cluster: this.#cluster,
+          tell: (line) => this.#row.tell(line),
+          // When this process stops, the Spark job is left to itself too.
+          signal: this.#cancel.signal,
+        });
+        if (finished.kind === "failed") return await this.#fail("failed", finished.failure);
+        const end = await this.#settle(finished.manifest);
+        if (end !== null) return end;
+      } catch (reason) {
+        this.#signal.throwIfAborted();
+        const error = FiresteelError.from(reason);
+        // Somebody cancelled the Spark job, and with it this.
+        if (error.code === Code.cancelled) throw new CancelRequest(error.message);
+        if (error.code !== Code.unavailable) throw reason;
+        this.#row.tell(`waiting: ${error.message}`);
+      }
+      await pause(this.#clock, retry.next(), this.#signal);
+    }
+  }
+
   /** Looks for the manifest, if it is time to; `force` looks in any case. */
   async #checkManifest(force: boolean): Promise<Ended | null> {
     const { storage } = this.#world;
     if (!force && this.#clock.elapsed() < this.#manifestAt) return null;
+    if (this.#isApp) {
+      this.#hasLooked = true; // An application writes none.
+      this.#manifestAt = this.#clock.elapsed() + NO_MANIFEST_MS;
+      return null;
+    }
     const began = this.#clock.elapsed();
     let manifest: Manifest | null;
     this.#hasLooked = false;

@@ -14,13 +14,19 @@ import {
 
 const names = ["a", "b", "c", "d"];
 const labels = fc.dictionary(fc.constantFrom("zone", "gpu", "a=b"), fc.constantFrom("1", "2", ""), { maxKeys: 2 });
-const clusters: fc.Arbitrary<readonly Routable[]> = fc
-  .subarray(names, { minLength: 1 })
-  .chain((some) =>
-    fc.tuple(
-      ...some.map((name) => fc.record({ name: fc.constant(name), labels, rows: fc.constantFrom("utc", "berlin") })),
+const clusters: fc.Arbitrary<readonly Routable[]> = fc.subarray(names, { minLength: 1 }).chain((some) =>
+  fc.tuple(
+    ...some.map((name) =>
+      fc
+        .record({ labels, rows: fc.constantFrom("utc", "berlin"), own: fc.constantFrom("", "day") })
+        .map(({ labels, rows, own }) => ({
+          name,
+          labels,
+          rowsOf: ({ isApp = false }) => (isApp ? rows + own : rows),
+        })),
     ),
-  );
+  ),
+);
 const places = ["hdfs://nn:8020/data/orders", "hdfs://nn:8020/data", "s3://lake/raw/x=1", "file:///work/data/a"];
 const question: fc.Arbitrary<RouteQuestion> = fc.record({
   task: fc.constantFrom("sales.revenue", "sales.eu.clean", "ml.train"),
@@ -28,6 +34,7 @@ const question: fc.Arbitrary<RouteQuestion> = fc.record({
   cluster: fc.option(fc.constantFrom(...names), { nil: undefined, freq: 8 }),
   labels: fc.oneof({ weight: 4, arbitrary: fc.constant({}) }, { weight: 1, arbitrary: labels }),
   inputs: fc.subarray(places),
+  isApp: fc.boolean(),
 });
 const rule: fc.Arbitrary<RouteRule> = fc.record(
   {
@@ -80,7 +87,7 @@ function expected(all: readonly Routable[], rules: readonly RouteRule[], asked: 
     else fitting = to.clusters.map((name) => all.find((one) => one.name === name)!);
     fitting = fitting.filter((one) => hasAll(one.labels, asked.labels));
   }
-  return fitting.filter(({ rows }) => rows === fitting[0]!.rows).map(({ name }) => name);
+  return fitting.filter((one) => one.rowsOf(asked) === fitting[0]!.rowsOf(asked)).map(({ name }) => name);
 }
 
 function answer(routes: Routes<Routable>, asked: RouteQuestion): readonly string[] {
@@ -147,8 +154,8 @@ describe("routing", () => {
 
 describe("what cannot go anywhere", () => {
   const all: readonly Routable[] = [
-    { name: "prod", labels: { zone: "eu" }, rows: "" },
-    { name: "local", labels: {}, rows: "" },
+    { name: "prod", labels: { zone: "eu" }, rowsOf: () => "" },
+    { name: "local", labels: {}, rowsOf: () => "" },
   ];
   const asked: RouteQuestion = { task: "sales.revenue", tags: [], labels: {}, inputs: [] };
 
