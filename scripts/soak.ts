@@ -1,4 +1,6 @@
 /**
+ * `npm run soak -- gateway --seeds 2000 --seed 7`: soaks the gateway in simulated worlds (`test/soak`); one `--seed` alone runs that one, `--trace` prints all that happens in it. What goes wrong is made smaller.
+ *
  * `npm run soak -- --programs 100000 --seed 7`: follows random programs through random edits and kills (`test/property`), and prints what was followed. The first disagreement is shrunk and ends it.
  */
 
@@ -7,6 +9,11 @@ import { parseArgs } from "node:util";
 import { explore } from "../test/property/explore.ts";
 import type { Tally } from "../test/property/runner.ts";
 
+if (process.argv[2] === "gateway") {
+  const { soakGateway } = await import("./soak-gateway.ts");
+  await soakGateway(process.argv.slice(3));
+  process.exit();
+}
 const { values } = parseArgs({
   options: {
     programs: { type: "string", default: "10000" },

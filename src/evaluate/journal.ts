@@ -26,17 +26,18 @@ export class Journal {
   /** Jobs of which nothing is recorded yet, oldest first. */
   readonly #fresh = new Set<Job>();
   #records: JobRecord[] = [];
-  #callOff: () => void = () => {};
+  #callOff: (() => void) | null = null;
+  #closed = false;
   #told: Promise<unknown> = Promise.resolve();
 
   constructor(context: JournalContext) {
     this.#context = context;
-    this.#sweep();
   }
 
   /** A job began. */
   add(job: Job): void {
     this.#fresh.add(job);
+    this.#sweepLater();
   }
 
   /** Takes down the state of a job, to be sent off with others. */
@@ -88,13 +89,17 @@ export class Journal {
 
   /** No further job comes. */
   close(): void {
-    this.#callOff();
+    this.#closed = true;
+    this.#callOff?.();
   }
 
-  #sweep(): void {
-    this.#callOff = this.#context.clock.after(RUNNING_AFTER_MS, () => {
+  /** An execution that waits for hours needs no timer: what it waits for is recorded as running. */
+  #sweepLater(): void {
+    if (this.#closed || this.#fresh.size === 0) return;
+    this.#callOff ??= this.#context.clock.after(RUNNING_AFTER_MS, () => {
+      this.#callOff = null;
       this.#recordRunning();
-      this.#sweep();
+      this.#sweepLater();
     });
   }
 

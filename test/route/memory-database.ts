@@ -46,6 +46,9 @@ interface KeptExecution {
 export class MemoryDatabase {
   readonly clock: Clock;
   readonly submissions = new Map<string, SubmissionRecord>();
+  readonly byName = new Map<string, SubmissionRecord["id"]>();
+  /** Ids by piece of work, oldest first. */
+  readonly byWork = new Map<string, string[]>();
   /** Who keeps a submission; null for one that waits for its keeper. */
   readonly owners = new Map<string, Owner | null>();
   /** Submissions of which other processes want to hear. */
@@ -54,6 +57,8 @@ export class MemoryDatabase {
   /** Lines of all sources as they came. */
   readonly logs = new Map<string, readonly { readonly source: LogSource; readonly line: string }[]>();
   readonly results = new Map<string, BulkResult>();
+  /** Each result that took its place, in order. */
+  readonly commits: BulkResult[] = [];
   readonly claims = new Map<string, Owner>();
   readonly keepers = new Map<string, Owner>();
   readonly drains = new Map<string, ClusterDrain>();

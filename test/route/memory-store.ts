@@ -256,10 +256,12 @@ export class MemoryStore implements SubmissionStore, DatasetStore, ClusterStore 
   createSubmission(record: SubmissionRecord, kept = true): Promise<void> {
     return this.write(() => {
       const { submissions, owners, followed, transitions } = this.database;
-      for (const one of submissions.values())
-        if (one.id === record.id || one.livyName === record.livyName)
-          throw new FiresteelError(Code.alreadyExists, `submission exists already: ${record.livyName}`);
+      const { byName, byWork } = this.database;
+      if (submissions.has(record.id) || byName.has(record.livyName))
+        throw new FiresteelError(Code.alreadyExists, `submission exists already: ${record.livyName}`);
       submissions.set(record.id, record);
+      byName.set(record.livyName, record.id);
+      byWork.set(record.work, [...(byWork.get(record.work) ?? []), record.id]);
       owners.set(record.id, kept ? this.owner : null);
       if (!kept) followed.add(record.id);
       transitions.push({
@@ -316,19 +318,21 @@ export class MemoryStore implements SubmissionStore, DatasetStore, ClusterStore 
     { work, state, cluster, executionId, live }: Parameters<SubmissionStore["listSubmissions"]>[0],
     page: PageRequest,
   ): Promise<Page<SubmissionRecord>> {
-    return this.read(() =>
-      pageOf(
-        [...this.database.submissions.values()].filter(
+    return this.read(() => {
+      const { submissions, byWork } = this.database;
+      const rows =
+        work === undefined ? [...submissions.values()] : (byWork.get(work) ?? []).map((id) => submissions.get(id)!);
+      return pageOf(
+        rows.filter(
           (one) =>
-            (work === undefined || one.work === work) &&
             (state === undefined || one.state === state) &&
             (cluster === undefined || one.cluster === cluster) &&
             (executionId === undefined || one.executionId === executionId) &&
             (live === undefined || live !== ENDS.has(one.state)),
         ),
         page,
-      ),
-    );
+      );
+    });
   }
 
   listTransitions(id: string) {
@@ -418,6 +422,7 @@ export class MemoryStore implements SubmissionStore, DatasetStore, ClusterStore 
       if (before !== undefined && before.submissionId !== replaces && before.submissionId !== result.submissionId)
         return false;
       this.database.results.set(result.work, result);
+      this.database.commits.push(result);
       return true;
     });
   }

@@ -18,6 +18,8 @@ const PIECE_BYTES = 64 * 1024;
 export class MemoryStorage implements Storage {
   readonly #clock: Clock;
   readonly #files = new Map<string, Kept>();
+  /** Files by the folders above them. */
+  readonly #below = new Map<string, Set<string>>();
   #versions = 0;
 
   constructor(clock: Clock = machineClock) {
@@ -26,12 +28,11 @@ export class MemoryStorage implements Storage {
 
   /** Puts or replaces a file. */
   put(uri: string, bytes: Uint8Array): void {
+    for (const folder of foldersOf(uri)) {
+      const below = this.#below.get(folder) ?? new Set();
+      this.#below.set(folder, below.add(uri));
+    }
     this.#files.set(uri, { bytes, modifiedMs: this.#clock.now(), version: ++this.#versions });
-  }
-
-  /** URIs of all files, in the order in which they were written. */
-  get uris(): readonly string[] {
-    return [...this.#files.keys()];
   }
 
   async list(uri: string, { include, signal }: ListOptions = {}): Promise<readonly StoredFile[]> {
@@ -40,13 +41,12 @@ export class MemoryStorage implements Storage {
     if (file !== null) return [file];
     const prefix = `${uri}/`;
     const found: StoredFile[] = [];
-    let known = false;
     const looked = new Map<string, boolean>();
     const looks = (path: string, folder: boolean) =>
       include === undefined ? !/^[_.]/.test(path.slice(path.lastIndexOf("/") + 1)) : include(path, folder);
-    for (const key of this.#files.keys()) {
-      if (!key.startsWith(prefix)) continue;
-      known = true;
+    const below = this.#below.get(uri);
+    if (below === undefined) throw missing(uri);
+    for (const key of below) {
       const parts = key.slice(prefix.length).split("/").map(decodeURIComponent);
       let open = true;
       for (let i = 1; i < parts.length && open; i++) {
@@ -56,7 +56,6 @@ export class MemoryStorage implements Storage {
       }
       if (open && looks(parts.join("/"), false)) found.push(this.#stat(key)!);
     }
-    if (!known) throw missing(uri);
     return found.sort((a, b) => (a.uri < b.uri ? -1 : 1));
   }
 
@@ -64,8 +63,7 @@ export class MemoryStorage implements Storage {
     signal?.throwIfAborted();
     const file = this.#stat(uri);
     if (file !== null) return file;
-    const isFolder = this.uris.some((key) => key.startsWith(`${uri}/`));
-    return isFolder ? { uri, bytes: 0, modified: "0", settled: true, folder: true } : null;
+    return this.#below.has(uri) ? { uri, bytes: 0, modified: "0", settled: true, folder: true } : null;
   }
 
   async read(uri: string, options: ReadOptions & { readonly maxBytes?: number } = {}): Promise<Uint8Array> {
@@ -99,7 +97,13 @@ export class MemoryStorage implements Storage {
   }
 
   async remove(uri: string): Promise<void> {
-    for (const key of this.uris) if (key === uri || key.startsWith(`${uri}/`)) this.#files.delete(key);
+    for (const key of [uri, ...(this.#below.get(uri) ?? [])]) {
+      this.#files.delete(key);
+      for (const folder of foldersOf(key)) {
+        this.#below.get(folder)?.delete(key);
+        if (this.#below.get(folder)?.size === 0) this.#below.delete(folder);
+      }
+    }
   }
 
   #stat(uri: string): StoredFile | null {
@@ -108,6 +112,12 @@ export class MemoryStorage implements Storage {
     const modified = String(BigInt(Math.round(kept.modifiedMs)) * 1_000_000n);
     return { uri, bytes: kept.bytes.length, modified, stamp: String(kept.version), settled: true };
   }
+}
+
+function foldersOf(uri: string): readonly string[] {
+  const folders: string[] = [];
+  for (let at = uri.lastIndexOf("/"); at > 0; at = uri.lastIndexOf("/", at - 1)) folders.push(uri.slice(0, at));
+  return folders;
 }
 
 function missing(uri: string): FiresteelError {

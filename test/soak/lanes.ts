@@ -1,0 +1,42 @@
+/** Many soaks in several processes. */
+
+import { fork } from "node:child_process";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
+import type { Outcome } from "./soak.ts";
+
+/** Soaks so many seeds from one on; `onOutcome` is told of each as it ends. */
+export async function soakAll(
+  first: number,
+  count: number,
+  processes: number,
+  onOutcome: (outcome: Outcome) => void,
+): Promise<void> {
+  let next = first;
+  const lane = async () => {
+    const child = fork(fileURLToPath(new URL("./lane-process.ts", import.meta.url)));
+    const ended = once(child, "exit").then(([code, signal]) => {
+      throw new Error(`a process that soaks ended: ${signal ?? code}`);
+    });
+    ended.catch(() => undefined);
+    try {
+      while (next < first + count) {
+        child.send(next++);
+        const [outcome] = (await Promise.race([once(child, "message"), ended])) as [Outcome];
+        onOutcome(outcome);
+      }
+    } finally {
+      child.disconnect();
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(processes, count) }, lane));
+}
+
+/** What to do about a soak that went wrong. */
+export function report({ seed, wrong }: Outcome): string {
+  const shown = wrong.slice(0, 10).map((line) => `  ${line}`);
+  const more = wrong.length > shown.length ? [`  ... and ${wrong.length - shown.length} more`] : [];
+  return [`seed ${seed}:`, ...shown, ...more, `  to follow it: npm run soak -- gateway --seed ${seed} --trace`].join(
+    "\n",
+  );
+}

@@ -1,0 +1,57 @@
+/** The warehouse as a process reaches it: slow at times, away at times, and now and then a request fails before or after its effect. */
+
+import type { Storage } from "../../src/evaluate/ports.ts";
+import { type ManualClock, wait } from "../livy/clock.ts";
+import type { Random } from "../livy/random.ts";
+import type { Life } from "./life.ts";
+import { away } from "./network.ts";
+
+export interface WarehouseWeather {
+  /** Of all requests this part fails. */
+  rate: number;
+  down: boolean;
+}
+
+/** @param patient asks again until there is an answer, as the clients of S3 and HTTP do for a while */
+export function reachedFrom(
+  life: Life,
+  files: Storage,
+  clock: ManualClock,
+  random: Random,
+  weather: WarehouseWeather,
+  patient = false,
+): Storage {
+  async function ask<T>(what: string, action: () => Promise<T>): Promise<T> {
+    await life.able();
+    const slow = random() < weather.rate ? random() * 20_000 : 0;
+    await wait(clock, Math.ceil(random() * 10 + slow));
+    if (weather.down) throw away(`warehouse (${what})`);
+    const fault = random() < weather.rate ? random() : null;
+    if (fault !== null && fault < 0.5) throw away(`warehouse before ${what}`);
+    const result = await action();
+    if (fault !== null) throw away(`warehouse after ${what}`);
+    return result;
+  }
+  async function persist<T>(what: string, action: () => Promise<T>): Promise<T> {
+    for (;;) {
+      try {
+        return await ask(what, action);
+      } catch (error) {
+        if (!patient || (error as { code?: unknown }).code !== "unavailable") throw error;
+        await wait(clock, 1_000);
+      }
+    }
+  }
+  const reach = <T>(what: string, action: () => Promise<T>) => life.pass(persist(what, action));
+  return {
+    list: (uri, options) => reach(`list ${uri}`, () => files.list(uri, options)),
+    stat: (uri, signal) => reach(`stat ${uri}`, () => files.stat(uri, signal)),
+    read: (uri, options) => reach(`read ${uri}`, () => files.read(uri, options)),
+    digest: (uri, signal) => reach(`digest ${uri}`, () => files.digest(uri, signal)),
+    putIfAbsent: (uri, bytes) => reach(`put ${uri}`, () => files.putIfAbsent(uri, bytes)),
+    remove: (uri) => reach(`remove ${uri}`, () => files.remove(uri)),
+    async *stream(uri, options) {
+      yield await reach(`stream ${uri}`, () => files.read(uri, options));
+    },
+  };
+}
