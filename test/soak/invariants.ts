@@ -11,11 +11,12 @@ import type { Simulation } from "./simulation.ts";
 /** The state machine of `submission.ts`. */
 const PATHS: Readonly<Record<SubmissionState, readonly SubmissionState[]>> = {
   planned: ["submitting", "cancelling", "cancelled", "failed"],
-  submitting: ["planned", "starting", "succeeded", "failed", "killed", "lost", "cancelling", "cancelled"],
-  starting: ["running", "succeeded", "failed", "killed", "lost", "cancelling", "cancelled"],
-  running: ["starting", "succeeded", "failed", "killed", "lost", "cancelling", "cancelled"],
-  lost: ["starting", "running", "succeeded", "failed", "killed", "cancelling", "cancelled"],
+  submitting: ["planned", "starting", "finishing", "succeeded", "failed", "killed", "lost", "cancelling", "cancelled"],
+  starting: ["running", "finishing", "succeeded", "failed", "killed", "lost", "cancelling", "cancelled"],
+  running: ["starting", "finishing", "succeeded", "failed", "killed", "lost", "cancelling", "cancelled"],
+  lost: ["starting", "running", "finishing", "succeeded", "failed", "killed", "cancelling", "cancelled"],
   cancelling: ["cancelled", "succeeded", "failed"],
+  finishing: ["succeeded", "failed", "cancelling", "cancelled"],
   succeeded: [],
   failed: [],
   killed: [],

@@ -10,7 +10,7 @@ import type { Storage, Store, Surroundings } from "../../src/evaluate/ports.ts";
 import { Lookout } from "../../src/lookout.ts";
 import { observeSubmissions } from "../../src/observe-submissions.ts";
 import { patientStore } from "../../src/patient-store.ts";
-import type { ClusterConfig } from "../../src/route/livy/cluster.ts";
+import type { ClusterConfig } from "../../src/route/livy/cluster-config.ts";
 import type { Endpoint, EndpointOptions } from "../../src/route/livy/endpoint.ts";
 import { createGateway, type Gateway } from "../../src/route/livy/gateway.ts";
 import { SPARK_SETTINGS } from "../../src/route/livy/route-question.ts";

@@ -9,7 +9,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { encodeProgram } from "../../src/hash/program.ts";
 import { packageFolder } from "../../src/package-info.ts";
-import type { ClusterConfig } from "../../src/route/livy/cluster.ts";
+import type { ClusterConfig } from "../../src/route/livy/cluster-config.ts";
 import { createStaging, type StagedHarness } from "../../src/route/livy/staging.ts";
 import { endOf } from "../../src/route/livy/submission-row.ts";
 import type { Batch } from "../livy/batch.ts";
