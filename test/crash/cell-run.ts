@@ -173,8 +173,8 @@ class CellRun implements AsyncDisposable {
     }
     const { control } = this.#double;
     const kind = KINDS[point];
-    const before = this.#counted.get(kind)!;
-    await until(async () => (await control.count(kind)) > before, this.#stop.signal);
+    const before = () => this.#counted.get(kind) ?? Number.POSITIVE_INFINITY;
+    await until(async () => (await control.count(kind)) > before(), this.#stop.signal);
     const effects: readonly Entry["event"][] = point === "batch posted" ? ["taken"] : ["deleted", "killed"];
     if (side === "after")
       await until(async () => (await this.#ledger()).some(({ event }) => effects.includes(event)), this.#stop.signal);

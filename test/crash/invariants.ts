@@ -36,7 +36,12 @@ interface SubmissionRow {
   readonly state: string;
   readonly livy_name: string;
   readonly location: string;
-  readonly app_id: string | null;
+  readonly cause: string;
+}
+
+/** Whether its end could not be confirmed, which the row has to say: there was nobody left who knows of the application. */
+function isGivenUp(submission: SubmissionRow | undefined): boolean {
+  return /Livy does not know it, and no ResourceManager is configured/.test(submission?.cause ?? "");
 }
 
 interface ResultRow {
@@ -49,7 +54,7 @@ interface ResultRow {
 export async function violations(remains: Remains): Promise<readonly string[]> {
   const { database, ledger } = remains;
   const submissions = await database.rows<SubmissionRow>(
-    "select id, encode(work, 'hex') as work, state, livy_name, location, app_id from submission order by seq",
+    "select id, encode(work, 'hex') as work, state, livy_name, location, cause from submission order by seq",
   );
   const results = await database.rows<ResultRow>(
     "select encode(work, 'hex') as work, submission_id, outputs from bulk_result",
@@ -60,7 +65,9 @@ export async function violations(remains: Remains): Promise<readonly string[]> {
     ...wrongApplications(remains, submissions),
     ...(await leftInLivy(remains, submissions)),
     ...(await leftInDatabase(database)),
-    ...running(ledger).map((name) => `an application runs that nobody waits for: ${name}`),
+    ...running(ledger)
+      .filter((name) => !isGivenUp(submissions.find(({ livy_name }) => livy_name === name)))
+      .map((name) => `an application runs that nobody waits for: ${name}`),
   ];
 }
 
