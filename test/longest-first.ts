@@ -4,7 +4,14 @@ import { relative } from "node:path";
 import { BaseSequencer, type TestSpecification } from "vitest/node";
 
 /** Files that take minutes, the longest first; all others follow as Vitest orders them. */
-const LONGEST: readonly string[] = ["test/property/property.test.ts", "test/e2e/", "test/cluster/", "test/replicas/"];
+const LONGEST: readonly string[] = [
+  "test/property/property.test.ts",
+  "test/crash/",
+  "test/soak/",
+  "test/e2e/",
+  "test/cluster/",
+  "test/replicas/",
+];
 
 export class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {

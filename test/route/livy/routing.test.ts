@@ -27,7 +27,7 @@ const clusters: fc.Arbitrary<readonly Routable[]> = fc.subarray(names, { minLeng
     ),
   ),
 );
-const places = ["hdfs://nn:8020/data/orders", "hdfs://nn:8020/data", "s3://lake/raw/x=1", "file:///work/data/a"];
+const places = ["hdfs://nn:8020/data/orders", "hdfs://nn:8020/data", "s3://lake/raw/x=1", "file:///srv/data/a"];
 const question: fc.Arbitrary<RouteQuestion> = fc.record({
   task: fc.constantFrom("sales.revenue", "sales.eu.clean", "ml.train"),
   tags: fc.subarray(["bulk-data", "heavy", "night"]),
