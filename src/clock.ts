@@ -6,17 +6,22 @@ export interface Clock {
   now(): number;
   /** ms since some moment: for what is measured and waited for. It only ever goes on. */
   elapsed(): number;
-  /** Does something later; returns what calls it off. */
+  /** Does something later, or never when the time is infinite; returns what calls it off. */
   after(ms: number, action: () => void): () => void;
   /** A number in [0, 1). */
   random(): number;
 }
 
-/** The machine's time. */
+/** Some 24 days. */
+const LONGEST_MS = 2 ** 31 - 1;
+
+/** The machine's time. What lies beyond the longest timer never comes. */
 export const machineClock: Clock = {
   now: () => Date.now(),
   elapsed: () => performance.now(),
   after: (ms, action) => {
+    // Node takes what does not fit into 31 bits for 1 ms.
+    if (ms > LONGEST_MS) return () => {};
     const timer = setTimeout(action, ms);
     return () => clearTimeout(timer);
   },
