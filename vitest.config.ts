@@ -9,9 +9,9 @@ export default defineConfig({
     experimental: { viteModuleRunner: false },
     pool: "forks",
     // Most tests wait for processes, databases and clusters most of the time.
-    maxWorkers: 3,
+    maxWorkers: 2,
     sequence: { sequencer: LongestFirst },
-    testTimeout: 120_000,
-    hookTimeout: 300_000,
+    testTimeout: 300_000,
+    hookTimeout: 600_000,
   },
 });

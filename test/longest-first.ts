@@ -1,17 +1,10 @@
-/** The order of test files: the longest begin first, so that none of them is what everybody waits for at the end. */
+/** The order of test files: the longest that need no cluster begin first, so that they run beside those that wait for one. */
 
 import { relative } from "node:path";
 import { BaseSequencer, type TestSpecification } from "vitest/node";
 
 /** Files that take minutes, the longest first; all others follow as Vitest orders them. */
-const LONGEST: readonly string[] = [
-  "test/property/property.test.ts",
-  "test/crash/",
-  "test/soak/",
-  "test/e2e/",
-  "test/cluster/",
-  "test/replicas/",
-];
+const LONGEST: readonly string[] = ["test/property/", "test/crash/matrix.test.ts", "test/soak/"];
 
 export class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {

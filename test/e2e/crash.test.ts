@@ -14,7 +14,7 @@ const cluster = await testCluster();
 
 const PROCESS = fileURLToPath(new URL("./orchestrator-process.ts", import.meta.url));
 
-describe("an orchestrator that is killed", { timeout: 180_000 }, () => {
+describe("an orchestrator that is killed", { timeout: 600_000 }, () => {
   let root: string;
   const children: ChildProcess[] = [];
 

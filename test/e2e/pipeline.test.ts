@@ -17,7 +17,7 @@ const RESULT = [
 ];
 
 // One project and one orchestrator: each test goes on where the one before it has stopped.
-describe("a pipeline on the real cluster", { timeout: 180_000 }, () => {
+describe("a pipeline on the real cluster", { timeout: 600_000 }, () => {
   let root: string;
   let gate: Gate;
   let client: FiresteelClient;

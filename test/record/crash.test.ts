@@ -74,7 +74,7 @@ describe.each([
         await store[Symbol.asyncDispose]();
       }
     }
-  }, 180_000);
+  }, 600_000);
 });
 
 describe("folder of an embedded database", () => {

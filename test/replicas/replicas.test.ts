@@ -12,7 +12,7 @@ import { createSite, type Replica, type Site, until } from "./replicas.ts";
 const tell = (what: string, since: number) =>
   console.log(`${what}: ${((performance.now() - since) / 1000).toFixed(1)} s`);
 
-describe("several orchestrators on one Postgres", { timeout: 180_000 }, () => {
+describe("several orchestrators on one Postgres", { timeout: 600_000 }, () => {
   let postgres: TestPostgres;
   let site: Site;
   let sites = 0;
