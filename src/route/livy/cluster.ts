@@ -64,7 +64,7 @@ export type Look =
 export interface Watch extends Disposable {
   /** When the batch was last in the list, ms since the epoch; null: never. */
   readonly seenAt: number | null;
-  /** The next look that says something new: the first one, one that shows the batch otherwise than the last, and any that does not show it. With `every` the next one in any case. Null when there was none within the time. */
+  /** The next look that says something new: the first one, one that shows the batch otherwise than the last, and any that does not show it. With `every` the next one in any case. Null when there was none within the time, which may be infinite. */
   next(withinMs: number, signal: AbortSignal, every?: boolean): Promise<Look | null>;
 }
 

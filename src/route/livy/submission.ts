@@ -65,9 +65,6 @@ export interface SubmissionWorld {
 
 class CancelRequest extends Error {}
 
-/** Where no manifest is due, a look takes no longer than this. */
-const NO_MANIFEST_MS = 60_000;
-
 /** A submission as it looks to those who wait for its work: kept by this process or by another. */
 export interface Followed {
   readonly record: SubmissionRecord;
@@ -387,7 +384,6 @@ export class Submission implements Followed {
     if (!force && this.#clock.elapsed() < this.#manifestAt) return null;
     if (this.#isApp) {
       this.#hasLooked = true; // An application writes none.
-      this.#manifestAt = this.#clock.elapsed() + NO_MANIFEST_MS;
       return null;
     }
     const began = this.#clock.elapsed();

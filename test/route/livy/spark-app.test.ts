@@ -122,6 +122,18 @@ describe.each([
     expect(fingerprint?.conf).toMatchObject({ "spark.shop.day": "1", "spark.firesteel.execution": "test-execution" });
   });
 
+  it("is left alone while it runs, until there is something new", async () => {
+    const warnings: string[] = [];
+    const hear = ({ name }: Error) => void warnings.push(name);
+    process.on("warning", hear);
+    plan({ runs: "app", ms: 200 });
+    await run();
+    await turn();
+    process.off("warning", hear);
+    // A time that no timer can have becomes 1 ms.
+    expect(warnings).not.toContain("TimeoutOverflowWarning");
+  });
+
   it("gives the same datasets for the same rows, and others for others", async () => {
     plan({ runs: "app" });
     const first = await run();
