@@ -14,7 +14,10 @@ export class Lanes implements AsyncDisposable {
 
   /** Runs something in a lane of its own. Where it fails the lane's servers may be in any state: then it is closed, and the next has another. */
   async use<T>(run: (lane: Lane) => Promise<T>): Promise<T> {
-    const lane = await this.#take();
+    const lane = await this.#take().catch((error: unknown) => {
+      this.#give(null);
+      throw error;
+    });
     try {
       const result = await run(lane);
       this.#give(Promise.resolve(lane));
