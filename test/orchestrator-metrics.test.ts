@@ -156,9 +156,11 @@ describe("metrics", () => {
     served.double.plan = ({ name }) => ({ runs: name?.includes("bad") ? "fails" : "ok" });
     await run(1, "metrics.warm");
     await run(2, "metrics.bad.warm");
-    const before = await series();
+    // Whether a node is asked for a driver's log depends on how long the job happens to take; the routes of such requests are few too (below).
+    const others = async () => (await series()).filter((one) => !one.includes("node_manager")).toSorted();
+    const before = await others();
     await Promise.all(Array.from({ length: 12 }, (_, i) => run(100 + i, `metrics.${i % 3 ? "good" : "bad"}.t${i}`)));
-    expect((await series()).toSorted()).toEqual(before.toSorted());
+    expect(await others()).toEqual(before);
   });
 });
 
