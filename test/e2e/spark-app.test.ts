@@ -110,7 +110,7 @@ describe.each(worlds)("unmodified applications on real Livy %s", (_, livyUrl) =>
     const [{ id = "", failure } = { id: "", failure: undefined }] = run.submissions;
     expect(failure?.traceback).toContain("at shop.Totals.main(Totals.java:");
     const { log } = await client.submissions.getSubmission({ id });
-    expect(log.join("\n")).toContain("Unregistering ApplicationMaster with FAILED");
+    expect(log.join("\n")).toContain("Final app status: FAILED");
   });
 
   test("so does that of a Python program", { timeout }, async () => {

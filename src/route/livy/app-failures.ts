@@ -10,6 +10,9 @@ import { exceptionOf, failureOnYarn, lastTraceback, stackOf } from "./failure-re
 import { toHadoopPath } from "./hadoop-path.ts";
 import type { YarnApplication } from "./resource-manager.ts";
 
+/** What the ApplicationMaster logs of its end; the reason can have many lines, and the next entry begins with a date. */
+const FINAL_STATUS = /Final app status: FAILED, exitCode: -?\d+, \(reason: ([\s\S]*?)\)\s*(?:$|\n\d\d\/\d\d\/\d\d )/;
+
 /** The failure of an application that YARN calls ended otherwise than well. The words are those of Spark's ApplicationMaster (`org.apache.spark.deploy.yarn.ApplicationMaster`). */
 export function appFailureOnYarn(
   application: YarnApplication,
@@ -18,8 +21,9 @@ export function appFailureOnYarn(
 ): SubmissionFailure {
   const { id, state, diagnostics } = application;
   const words = diagnostics.trim();
-  // Only an end that the driver itself has told YARN is the application's own.
-  const own = state === "FINISHED" ? ownFailure(id, words, output) : null;
+  // Only an end that the driver itself has told is the application's own: told YARN, or, where it came before the driver was known to YARN, its log.
+  const told = state === "FINISHED" ? words : state === "FAILED" ? FINAL_STATUS.exec(output.stderr)?.[1] : undefined;
+  const own = told === undefined ? null : ownFailure(id, told, output);
   return own ?? failureOnYarn(application, output, location);
 }
 
