@@ -228,4 +228,7 @@ def test_as_a_program(tmp_path, source, code):
 def test_as_a_program_without_a_spec(tmp_path):
     assert program(tmp_path).returncode == 2
     done = program(tmp_path, f"file://{tmp_path}/none.json")
-    assert done.returncode == 1 and "none.json" in done.stderr
+    assert done.returncode == 1
+    (told,) = (line for line in done.stdout.splitlines() if line.startswith("firesteel: failure "))
+    told = json.loads(told[len("firesteel: failure ") :])
+    assert "none.json" in told["message"]

@@ -5,6 +5,7 @@ import glob
 import json
 import sys
 
+import firesteel_body
 import firesteel_statement
 import pytest
 from conftest import failed, succeeded
@@ -59,6 +60,7 @@ class Session:
 @pytest.fixture
 def session(bench, capsys, monkeypatch):
     monkeypatch.setattr(firesteel_statement, "_shared", None)
+    monkeypatch.setitem(sys.modules, firesteel_body.MODULE, firesteel_body)
     firesteel_statement.warm(bench.spark)
     assert "session is ready" in capsys.readouterr().out
     return Session(bench, capsys)
@@ -159,7 +161,7 @@ def test_puts_back_what_python_changed(session):
         "assert sys.getrecursionlimit() != 5000 and decimal.getcontext().prec == 28\n" + RANGE
     )
     succeeded(manifest)
-    assert sys.modules["firesteel_body"].__file__.endswith("jobs/firesteel_body.py")
+    assert sys.modules[firesteel_body.MODULE] is firesteel_body
 
 
 @pytest.mark.parametrize(
