@@ -11,7 +11,7 @@ import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { ClusterConfig } from "../src/route/livy/cluster-config.ts";
+import type { ClusterConfig } from "../src/route/livy/clusters/cluster-config.ts";
 import { startPostgres } from "../test/postgres.ts";
 import { median, quantile, report } from "./figures.ts";
 import { runAirflow } from "./gateway/airflow.ts";

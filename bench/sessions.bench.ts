@@ -13,7 +13,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { startCluster, stopCluster } from "../cluster/cluster.ts";
 import { findLivyArchive, installLivyArchive } from "../cluster/livy-archive.ts";
-import { specIn, statementCode } from "../src/route/livy/statement-code.ts";
+import { specIn, statementCode } from "../src/route/livy/sessions/statement-code.ts";
 import { LIVY_ARCHIVES } from "../test/livy-archives.ts";
 import { median, report } from "./figures.ts";
 import { createProject, type Serving, serve } from "./orchestrator.ts";

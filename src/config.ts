@@ -7,11 +7,11 @@
 import { availableParallelism } from "node:os";
 import { z } from "zod";
 import { Code, FiresteelError } from "./errors.ts";
-import type { LimitEach } from "./route/livy/admission.ts";
-import type { ClusterAuth } from "./route/livy/credentials.ts";
-import type { TimeOuts, TlsFiles } from "./route/livy/endpoint.ts";
-import { problemOf, type RouteRule } from "./route/livy/routing.ts";
-import { SESSION_DEFAULTS, type SessionsConfig } from "./route/livy/session-request.ts";
+import type { LimitEach } from "./route/livy/clusters/admission.ts";
+import { problemOf, type RouteRule } from "./route/livy/clusters/routing.ts";
+import type { ClusterAuth } from "./route/livy/http/credentials.ts";
+import type { TimeOuts, TlsFiles } from "./route/livy/http/endpoint.ts";
+import { SESSION_DEFAULTS, type SessionsConfig } from "./route/livy/sessions/session-request.ts";
 
 /** The variables that this process was started with; the code of tasks sees the same. */
 export const environment: Readonly<Record<string, string | undefined>> = process.env;

@@ -5,8 +5,8 @@
 import { resolve } from "node:path";
 import type { AuthConfig, ServerConfig } from "./config.ts";
 import { importFactory } from "./configured-module.ts";
-import type { ClusterAuth, HeaderProviderFactory } from "./route/livy/credentials.ts";
-import type { EndpointAccess, TlsFiles } from "./route/livy/endpoint.ts";
+import type { ClusterAuth, HeaderProviderFactory } from "./route/livy/http/credentials.ts";
+import type { EndpointAccess, TlsFiles } from "./route/livy/http/endpoint.ts";
 
 /** Whose server it is. */
 export interface AccessOwner {

@@ -6,9 +6,9 @@ import { pathToFileURL } from "node:url";
 import { type Config, LOCAL_PORTS, type ServerConfig } from "./config.ts";
 import { type AccessOwner, accessOf } from "./configured-access.ts";
 import { isUri } from "./evaluate/file-identity.ts";
-import type { ClusterConfig } from "./route/livy/cluster-config.ts";
-import type { EndpointAccess } from "./route/livy/endpoint.ts";
-import type { RouteRule } from "./route/livy/routing.ts";
+import type { ClusterConfig } from "./route/livy/clusters/cluster-config.ts";
+import type { RouteRule } from "./route/livy/clusters/routing.ts";
+import type { EndpointAccess } from "./route/livy/http/endpoint.ts";
 
 /** Addresses of the cluster that runs on this machine. */
 export interface LocalCluster {

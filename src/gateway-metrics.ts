@@ -6,7 +6,7 @@
 
 import { Counter, Histogram, type Metric, type Registry } from "prom-client";
 import type { SubmissionRecord } from "./evaluate/ports.ts";
-import type { GatewayObserver } from "./route/livy/observer.ts";
+import type { GatewayObserver } from "./route/livy/clusters/observer.ts";
 
 /** Of what takes seconds to hours. */
 const LONG: readonly number[] = [1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1_800, 3_600, 10_800, 36_000];

@@ -64,4 +64,4 @@ export type {
   SqlWork,
 } from "./define/work.ts";
 export { Code, type ErrorInit, FiresteelError } from "./errors.ts";
-export type { HeaderProvider, HeaderProviderFactory, HeaderRequest } from "./route/livy/credentials.ts";
+export type { HeaderProvider, HeaderProviderFactory, HeaderRequest } from "./route/livy/http/credentials.ts";

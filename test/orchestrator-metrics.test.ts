@@ -5,7 +5,7 @@ import { sql } from "../src/define/spark.ts";
 import { countWork, Tally } from "../src/evaluate/tally.ts";
 import { createGatewayMetrics, type GatewayMetrics } from "../src/gateway-metrics.ts";
 import { addOrchestratorMetrics } from "../src/orchestrator-metrics.ts";
-import { routeOf } from "../src/route/livy/observer.ts";
+import { routeOf } from "../src/route/livy/clusters/observer.ts";
 import { createCallMetrics } from "../src/serve/metrics.ts";
 import { type Served, serveDouble } from "./livy/serve.ts";
 import { type Bench, createBench } from "./route/bench.ts";

@@ -24,13 +24,20 @@ import { decodeValue } from "../hash/decode.ts";
 import { digestValue } from "../hash/digest.ts";
 import { encodeProgram } from "../hash/program.ts";
 import { readStored } from "../hash/stored.ts";
-import { obtainResult } from "./livy/attempts.ts";
-import { findValidResult, fingerprintOf } from "./livy/commit.ts";
+import type { RouteQuestion } from "./livy/clusters/routing.ts";
 import type { Gateway } from "./livy/gateway.ts";
-import { type PreparedWork, preparedWork } from "./livy/prepare.ts";
-import type { RouteQuestion } from "./livy/routing.ts";
-import { checksOf, findChangedFile, findStranger, inputChanged, inputsOf, SINGLE_OUTPUT } from "./livy/spec.ts";
-import type { Staging } from "./livy/staging.ts";
+import { obtainResult } from "./livy/submissions/attempts.ts";
+import { findValidResult, fingerprintOf } from "./livy/submissions/commit.ts";
+import { type PreparedWork, preparedWork } from "./livy/submissions/prepare.ts";
+import {
+  checksOf,
+  findChangedFile,
+  findStranger,
+  inputChanged,
+  inputsOf,
+  SINGLE_OUTPUT,
+} from "./livy/submissions/spec.ts";
+import type { Staging } from "./livy/submissions/staging.ts";
 import { pause } from "./livy/waiting.ts";
 import { sparkSettings } from "./spark-settings.ts";
 

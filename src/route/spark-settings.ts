@@ -10,10 +10,10 @@ import { FileValue } from "../define/external.ts";
 import { Code, FiresteelError } from "../errors.ts";
 import type { ReadableStorage } from "../evaluate/ports.ts";
 import { type Digest, digestOf } from "../hash/digest.ts";
+import { questionOf, settingsUri } from "./livy/clusters/route-question.ts";
+import type { RouteQuestion } from "./livy/clusters/routing.ts";
 import type { Gateway } from "./livy/gateway.ts";
-import { questionOf, settingsUri } from "./livy/route-question.ts";
-import type { RouteQuestion } from "./livy/routing.ts";
-import { appConf, rowConf } from "./livy/work-key.ts";
+import { appConf, rowConf } from "./livy/submissions/work-key.ts";
 
 /** The settings that work is done under now. */
 export function sparkSettings(gateway: Gateway, question: RouteQuestion): FileValue {

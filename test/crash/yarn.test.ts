@@ -6,7 +6,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { killLivy, startLivy, stopLivy } from "../../cluster/livy.ts";
 import { Cleanup } from "../../src/cleanup.ts";
-import { createResourceManager, hasEnded, type YarnApplication } from "../../src/route/livy/resource-manager.ts";
+import {
+  createResourceManager,
+  hasEnded,
+  type YarnApplication,
+} from "../../src/route/livy/witness/resource-manager.ts";
 import type { FiresteelClient } from "../../src/serve/client.ts";
 import { messageFromValue, valueFromMessage } from "../../src/serve/value-message.ts";
 import { testCluster } from "../cluster.ts";

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { SubmissionState } from "../../src/gen/firesteel/v1/submission_pb.ts";
-import { createResourceManager } from "../../src/route/livy/resource-manager.ts";
+import { createResourceManager } from "../../src/route/livy/witness/resource-manager.ts";
 import { createClient } from "../../src/serve/client.ts";
 import { testCluster } from "../cluster.ts";
 import { createProject, endOf, removeProject, startTask } from "./project.ts";

@@ -1,7 +1,7 @@
 /** What Livy makes of the body of a POST: which ones it refuses, in which words, and how far it got before. */
 
 import { normalize } from "node:path";
-import type { LivyBatchRequest } from "../../src/route/livy/client.ts";
+import type { LivyBatchRequest } from "../../src/route/livy/http/client.ts";
 import type { Profile } from "./profile.ts";
 
 /** An answer that is no success. */

@@ -1,7 +1,7 @@
 /** One batch of the double: spark-submit's process, the monitor that asks YARN about it, and what Livy shows of both. */
 
 import type { Clock } from "../../src/clock.ts";
-import type { LivyBatchRequest } from "../../src/route/livy/client.ts";
+import type { LivyBatchRequest } from "../../src/route/livy/http/client.ts";
 import { wait } from "./clock.ts";
 import { type JobFiles, type JobPlan, plannedIn, TRACEBACK, toUri, writeAsApp, writeAsHarness } from "./job.ts";
 import type { Ledger } from "./ledger.ts";

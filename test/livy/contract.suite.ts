@@ -8,8 +8,8 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { placeOf } from "../../src/route/livy/node-logs.ts";
-import { createResourceManager, type ResourceManager } from "../../src/route/livy/resource-manager.ts";
+import { placeOf } from "../../src/route/livy/witness/node-logs.ts";
+import { createResourceManager, type ResourceManager } from "../../src/route/livy/witness/resource-manager.ts";
 import { ask } from "./ask.ts";
 import { PROFILES, type ProfileName } from "./profile.ts";
 

@@ -5,7 +5,7 @@
  */
 
 import { type Clock, machineClock } from "../../src/clock.ts";
-import type { LivyBatchRequest } from "../../src/route/livy/client.ts";
+import type { LivyBatchRequest } from "../../src/route/livy/http/client.ts";
 import { type Batch, isOver, logOf, poll, startSubmit, type Timings, type World } from "./batch.ts";
 import { checkRequest, NULL_CONF, Refusal, readRequest } from "./batch-request.ts";
 import { wait } from "./clock.ts";

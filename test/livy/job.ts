@@ -11,8 +11,8 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { writeParquet } from "../../src/data/write-parquet.ts";
 import type { Storage } from "../../src/evaluate/ports.ts";
-import type { LivyBatchRequest } from "../../src/route/livy/client.ts";
-import type { SparkSpec } from "../../src/route/livy/spec.ts";
+import type { LivyBatchRequest } from "../../src/route/livy/http/client.ts";
+import type { SparkSpec } from "../../src/route/livy/submissions/spec.ts";
 
 /** How a job goes. */
 export interface JobPlan {

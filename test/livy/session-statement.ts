@@ -1,6 +1,6 @@
 /** Statements of ours on the double: what the harness does in a session (`jobs/firesteel_statement.py`), played as the batches' jobs are. */
 
-import { specIn, WARM_CODE } from "../../src/route/livy/statement-code.ts";
+import { specIn, WARM_CODE } from "../../src/route/livy/sessions/statement-code.ts";
 import type { World } from "./batch.ts";
 import { wait } from "./clock.ts";
 import type { Output } from "./interpreter.ts";

@@ -3,7 +3,7 @@
  */
 
 import { FiresteelError } from "../../src/errors.ts";
-import type { Answer, Endpoint, EndpointOptions } from "../../src/route/livy/endpoint.ts";
+import type { Answer, Endpoint, EndpointOptions } from "../../src/route/livy/http/endpoint.ts";
 import { type ManualClock, wait } from "../livy/clock.ts";
 import type { Double } from "../livy/double.ts";
 import { type Answer as Given, type Request, requestKind } from "../livy/exchange.ts";

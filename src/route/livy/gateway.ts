@@ -1,5 +1,8 @@
 /**
- * The gateway: all clusters, and the submissions that this process keeps (`keeping.ts`) or follows (`followed.ts`).
+ * The gateway: all clusters, and the submissions that this process keeps (`submissions/keeping.ts`) or follows (`submissions/followed.ts`).
+ *
+ * Its rooms: `http/` speaks Livy's REST API; `clusters/` chooses one and admits to it; `submissions/` is the life of a submission from the spec to the
+ * commit, with batches as its carrier; `sessions/` carries it as a statement of a warm session; `witness/` asks others when Livy's word is not enough.
  */
 
 import { randomBytes } from "node:crypto";
@@ -16,27 +19,27 @@ import type {
   SubmissionStore,
   Surroundings,
 } from "../../evaluate/ports.ts";
-import { finishApp } from "./app-finish.ts";
-import { attributed, jobGroupOf, livyNameOf, type Origin } from "./attribution.ts";
-import type { LivyBatchRequest } from "./client.ts";
-import { CLUSTER_WORLD, Cluster, type ClusterStatus, type ClusterWorld } from "./cluster.ts";
-import type { ClusterConfig } from "./cluster-config.ts";
-import { Fleet, type FleetConfig } from "./fleet.ts";
-import { FollowedSubmissions, isLeaving } from "./followed.ts";
-import { toHadoopPath, toSparkUri } from "./hadoop-path.ts";
-import { Keeping } from "./keeping.ts";
-import { type GatewayObserver, NO_OBSERVER } from "./observer.ts";
+import { CLUSTER_WORLD, Cluster, type ClusterStatus, type ClusterWorld } from "./clusters/cluster.ts";
+import type { ClusterConfig } from "./clusters/cluster-config.ts";
+import { Fleet, type FleetConfig } from "./clusters/fleet.ts";
+import { type GatewayObserver, NO_OBSERVER } from "./clusters/observer.ts";
+import { settingsUri } from "./clusters/route-question.ts";
+import { pick, type RouteQuestion, type RouteRule } from "./clusters/routing.ts";
+import type { LivyBatchRequest } from "./http/client.ts";
 import { PATIENCE, type Patience } from "./patience.ts";
-import type { PreparedWork } from "./prepare.ts";
-import { settingsUri } from "./route-question.ts";
-import { pick, type RouteQuestion, type RouteRule } from "./routing.ts";
-import { SessionPool } from "./session-pool.ts";
-import { createSessionRequests, type SessionsConfig } from "./session-request.ts";
-import { inputChanged, type SparkSpec, specUriOf } from "./spec.ts";
-import type { Staging } from "./staging.ts";
-import { statementCode } from "./statement-code.ts";
-import type { Followed, Submission } from "./submission.ts";
+import { SessionPool } from "./sessions/session-pool.ts";
+import { createSessionRequests, type SessionsConfig } from "./sessions/session-request.ts";
+import { statementCode } from "./sessions/statement-code.ts";
+import { finishApp } from "./submissions/app-finish.ts";
+import { attributed, jobGroupOf, livyNameOf, type Origin } from "./submissions/attribution.ts";
+import { FollowedSubmissions, isLeaving } from "./submissions/followed.ts";
+import { Keeping } from "./submissions/keeping.ts";
+import type { PreparedWork } from "./submissions/prepare.ts";
+import { inputChanged, type SparkSpec, specUriOf } from "./submissions/spec.ts";
+import type { Staging } from "./submissions/staging.ts";
+import type { Followed, Submission } from "./submissions/submission.ts";
 import { atMost } from "./waiting.ts";
+import { toHadoopPath, toSparkUri } from "./witness/hadoop-path.ts";
 
 /** What is to be submitted: one attempt at a piece of work. */
 export interface AttemptPlan extends Origin {

@@ -2,11 +2,11 @@
  * After an end that the manifest told early: the application is still closing down, and the rest of its log is still to come. It can hang then, and what Livy forgot meanwhile only the ResourceManager can end.
  */
 
-import type { Cluster } from "./cluster.ts";
+import type { Cluster } from "./clusters/cluster.ts";
 import type { Patience } from "./patience.ts";
-import { hasEnded, type YarnApplication } from "./resource-manager.ts";
-import { endOf, type SubmissionRow } from "./submission-row.ts";
-import { findApplication } from "./verdict.ts";
+import { endOf, type SubmissionRow } from "./submissions/submission-row.ts";
+import { hasEnded, type YarnApplication } from "./witness/resource-manager.ts";
+import { findApplication } from "./witness/verdict.ts";
 
 /** Waits until the application is gone too, ends it if it hangs, and copies the rest of its log. Settles in any case: the result stands whatever the application does now. */
 export async function linger(

@@ -7,8 +7,8 @@ import {
   type Asker,
   type Gate,
   type Slot,
-} from "../../../src/route/livy/admission.ts";
-import { Breaker, OPENS_AFTER } from "../../../src/route/livy/breaker.ts";
+} from "../../../src/route/livy/clusters/admission.ts";
+import { Breaker, OPENS_AFTER } from "../../../src/route/livy/clusters/breaker.ts";
 import { ManualClock } from "../../livy/clock.ts";
 
 class TestClock extends ManualClock {

@@ -1,7 +1,7 @@
 /** Whose a failure of an unmodified application is. The texts are those of Spark 3.5.6 on YARN 3.3.4 and in `local[*]`, shortened. */
 
 import { describe, expect, it } from "vitest";
-import { appFailureInLog, appFailureOnYarn } from "../../../src/route/livy/app-failures.ts";
+import { appFailureInLog, appFailureOnYarn } from "../../../src/route/livy/witness/app-failures.ts";
 
 const FRAMES =
   "\tat java.base/java.lang.reflect.Method.invoke(Method.java:569)\n\tat org.apache.spark.deploy.yarn.ApplicationMaster$$anon$2.run(ApplicationMaster.scala:738)\n";

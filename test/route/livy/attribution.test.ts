@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { attributed, jobGroupOf, livyNameOf, type Origin } from "../../../src/route/livy/attribution.ts";
+import { attributed, jobGroupOf, livyNameOf, type Origin } from "../../../src/route/livy/submissions/attribution.ts";
 
 const origin: Origin = {
   task: "sales.revenue",

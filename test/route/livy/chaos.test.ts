@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, expect, it } from "vitest";
 import { sql } from "../../../src/define/spark.ts";
-import type { ClusterConfig } from "../../../src/route/livy/cluster-config.ts";
+import type { ClusterConfig } from "../../../src/route/livy/clusters/cluster-config.ts";
 import { type Remote, spawnDouble } from "../../livy/remote.ts";
 import { type Bench, createBench } from "../bench.ts";
 

@@ -3,8 +3,8 @@ import { createServer, type IncomingHttpHeaders, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { FiresteelError } from "../../../src/errors.ts";
-import { createLivyClient } from "../../../src/route/livy/client.ts";
-import type { LivyClientOptions } from "../../../src/route/livy/requests.ts";
+import { createLivyClient } from "../../../src/route/livy/http/client.ts";
+import type { LivyClientOptions } from "../../../src/route/livy/http/requests.ts";
 import { serveDouble } from "../../livy/serve.ts";
 
 const failure = (promise: Promise<unknown>) =>

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { sql } from "../../../src/define/spark.ts";
-import type { ClusterConfig } from "../../../src/route/livy/cluster-config.ts";
+import type { ClusterConfig } from "../../../src/route/livy/clusters/cluster-config.ts";
 import { type Served, serveDouble } from "../../livy/serve.ts";
 import { type Bench, type BenchOptions, createBench } from "../bench.ts";
 import { MemoryDatabase } from "../memory-store.ts";

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { sql } from "../../../src/define/spark.ts";
-import { newLines } from "../../../src/route/livy/driver-logs.ts";
+import { newLines } from "../../../src/route/livy/witness/driver-logs.ts";
 import { type Served, serveDouble } from "../../livy/serve.ts";
 import type { Application } from "../../livy/yarn.ts";
 import { type Bench, type BenchOptions, createBench } from "../bench.ts";

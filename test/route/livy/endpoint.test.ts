@@ -9,8 +9,8 @@ import { join } from "node:path";
 import type { TLSSocket } from "node:tls";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { ClusterAuth, HeaderProvider } from "../../../src/route/livy/credentials.ts";
-import { createEndpoint, type EndpointAccess } from "../../../src/route/livy/endpoint.ts";
+import type { ClusterAuth, HeaderProvider } from "../../../src/route/livy/http/credentials.ts";
+import { createEndpoint, type EndpointAccess } from "../../../src/route/livy/http/endpoint.ts";
 
 const TLS = fileURLToPath(new URL("../../fixtures/tls", import.meta.url));
 const pem = (name: string) => readFileSync(join(TLS, name), "utf8");

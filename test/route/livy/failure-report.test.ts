@@ -1,7 +1,7 @@
 /** What is told of submissions without a manifest; the texts are what YARN 3.3.4, Spark 3.5.6 and Livy 0.7.1 said. */
 import { describe, expect, it } from "vitest";
-import { failureOfSubmit, failureOnYarn, shortStack } from "../../../src/route/livy/failure-report.ts";
-import type { YarnApplication } from "../../../src/route/livy/resource-manager.ts";
+import { failureOfSubmit, failureOnYarn, shortStack } from "../../../src/route/livy/witness/failure-report.ts";
+import type { YarnApplication } from "../../../src/route/livy/witness/resource-manager.ts";
 
 const ID = "application_1795631961390_0016";
 const PLACE = "file:/warehouse/attempts/a1";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { fromHadoopPath, toHadoopPath, toSparkUri } from "../../../src/route/livy/hadoop-path.ts";
+import { fromHadoopPath, toHadoopPath, toSparkUri } from "../../../src/route/livy/witness/hadoop-path.ts";
 
 describe("the spellings of a place", () => {
   it.each([

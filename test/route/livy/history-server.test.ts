@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { startHistoryServer } from "../../../cluster/history.ts";
 import { pyspark } from "../../../src/define/spark.ts";
 import type { FiresteelError } from "../../../src/errors.ts";
-import { createHistoryServer } from "../../../src/route/livy/history-server.ts";
+import { createHistoryServer } from "../../../src/route/livy/witness/history-server.ts";
 import { testCluster } from "../../cluster.ts";
 import { createBench } from "../bench.ts";
 

@@ -7,7 +7,7 @@ import { parseConfig } from "../../../src/config.ts";
 import { configuredClusters } from "../../../src/configured-clusters.ts";
 import type { DatasetValue } from "../../../src/define/external.ts";
 import { sql } from "../../../src/define/spark.ts";
-import { createResourceManager } from "../../../src/route/livy/resource-manager.ts";
+import { createResourceManager } from "../../../src/route/livy/witness/resource-manager.ts";
 import { createHdfsStorage } from "../../../src/route/storage/hdfs-storage.ts";
 import { testCluster, testHdfs } from "../../cluster.ts";
 import { KNOX_USER, type Knox, startKnox } from "../../livy/knox.ts";

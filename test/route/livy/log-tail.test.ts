@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { LogTail } from "../../../src/route/livy/log-tail.ts";
+import { LogTail } from "../../../src/route/livy/witness/log-tail.ts";
 
 const HEAD = ["stdout: "];
 const FOOT = ["\nstderr: ", "\nYARN Diagnostics: "];

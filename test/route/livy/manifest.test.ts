@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { datasetsOf, findManifest } from "../../../src/route/livy/manifest.ts";
+import { datasetsOf, findManifest } from "../../../src/route/livy/submissions/manifest.ts";
 import { createFileStorage } from "../../../src/route/storage/file-storage.ts";
 
 const storage = createFileStorage();

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { createServer, type RequestListener, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { createResourceManager } from "../../../src/route/livy/resource-manager.ts";
+import { createResourceManager } from "../../../src/route/livy/witness/resource-manager.ts";
 
 interface Fake {
   readonly url: string;

@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { FiresteelError } from "../../../src/errors.ts";
-import { questionOf, settingsUri } from "../../../src/route/livy/route-question.ts";
+import { questionOf, settingsUri } from "../../../src/route/livy/clusters/route-question.ts";
 import {
   pick,
   type Routable,
@@ -10,7 +10,7 @@ import {
   type RouteRule,
   Routes,
   type Standing,
-} from "../../../src/route/livy/routing.ts";
+} from "../../../src/route/livy/clusters/routing.ts";
 
 const names = ["a", "b", "c", "d"];
 const labels = fc.dictionary(fc.constantFrom("zone", "gpu", "a=b"), fc.constantFrom("1", "2", ""), { maxKeys: 2 });

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { FiresteelError } from "../../../src/errors.ts";
-import { createLivyClient, type LivyClient } from "../../../src/route/livy/client.ts";
-import { hasRun, type LivyStatement } from "../../../src/route/livy/session-client.ts";
+import { createLivyClient, type LivyClient } from "../../../src/route/livy/http/client.ts";
+import { hasRun, type LivyStatement } from "../../../src/route/livy/http/session-client.ts";
 import { type Served, serveDouble } from "../../livy/serve.ts";
 
 /** The double passes the suite that the real 0.9.0 passes (`test/livy/sessions.suite.ts`); here it is read through the client. */

@@ -8,7 +8,11 @@ import type { DatasetValue } from "../../../src/define/external.ts";
 import { pyspark, sql } from "../../../src/define/spark.ts";
 import { makeWork } from "../../../src/define/work.ts";
 import type { FiresteelError } from "../../../src/errors.ts";
-import { createResourceManager, hasEnded, type ResourceManager } from "../../../src/route/livy/resource-manager.ts";
+import {
+  createResourceManager,
+  hasEnded,
+  type ResourceManager,
+} from "../../../src/route/livy/witness/resource-manager.ts";
 import { obstacle, openSessionCluster, type SessionCluster } from "../../livy/session-cluster.ts";
 import { type Bench, createBench } from "../bench.ts";
 

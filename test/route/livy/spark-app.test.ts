@@ -9,7 +9,7 @@ import { DatasetValue } from "../../../src/define/external.ts";
 import { sparkApp } from "../../../src/define/spark-app.ts";
 import { Code, FiresteelError } from "../../../src/errors.ts";
 import type { DatasetRecord } from "../../../src/evaluate/ports.ts";
-import type { LivyBatchRequest } from "../../../src/route/livy/client.ts";
+import type { LivyBatchRequest } from "../../../src/route/livy/http/client.ts";
 import type { Double, DoubleOptions } from "../../livy/double.ts";
 import type { JobPlan } from "../../livy/job.ts";
 import { type Served, serveDouble } from "../../livy/serve.ts";

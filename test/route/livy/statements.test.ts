@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { sql } from "../../../src/define/spark.ts";
 import type { SparkSettings } from "../../../src/define/work.ts";
 import type { FiresteelError } from "../../../src/errors.ts";
-import type { SessionsConfig } from "../../../src/route/livy/session-request.ts";
+import type { SessionsConfig } from "../../../src/route/livy/sessions/session-request.ts";
 import type { Double } from "../../livy/double.ts";
 import type { JobPlan } from "../../livy/job.ts";
 import { type Served, serveDouble } from "../../livy/serve.ts";

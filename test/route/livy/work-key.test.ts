@@ -3,8 +3,8 @@ import { DatasetValue } from "../../../src/define/external.ts";
 import { pyspark, sql } from "../../../src/define/spark.ts";
 import { sparkApp } from "../../../src/define/spark-app.ts";
 import { makeWork, type SparkWork } from "../../../src/define/work.ts";
-import type { StagedFile } from "../../../src/route/livy/staging.ts";
-import { appConf, rowConf, type WorkFiles, workKey } from "../../../src/route/livy/work-key.ts";
+import type { StagedFile } from "../../../src/route/livy/submissions/staging.ts";
+import { appConf, rowConf, type WorkFiles, workKey } from "../../../src/route/livy/submissions/work-key.ts";
 
 interface AppPlaces {
   readonly inputs: Readonly<Record<string, string>>;

@@ -1,0 +1,495 @@
+/**
+ * One cluster: its Livy server, its ResourceManager, and the loop that looks at all our batches there with one list request a tick.
+ *
+ * Nothing is asked while nothing lives or waits here. Who watches a batch is woken only by what is new about it: of thousands that live hardly one changes between two ticks.
+ */
+
+import { isDeepStrictEqual } from "node:util";
+import { type Clock, machineClock } from "../../../clock.ts";
+import type { FiresteelError } from "../../../errors.ts";
+import type { ClusterDrain } from "../../../evaluate/ports.ts";
+import { isSame, readBatchList, type Wanted } from "../http/batch-list.ts";
+import type { LivyBatch, LivyClient } from "../http/client.ts";
+import { createEndpoint, type Endpoint, type EndpointOptions } from "../http/endpoint.ts";
+import { LivyFailure, livyFailureOf } from "../http/errors.ts";
+import type { SessionPoolStatus } from "../sessions/session-request.ts";
+import { appConf, rowConf } from "../submissions/work-key.ts";
+import { Backoff } from "../waiting.ts";
+import type { DriverLogs } from "../witness/driver-logs.ts";
+import type { HistoryServer } from "../witness/history-server.ts";
+import type { ResourceManager } from "../witness/resource-manager.ts";
+import { Admission, type AdmissionLimits } from "./admission.ts";
+import { Breaker } from "./breaker.ts";
+import { type Access, accessOf, accessTo, closeAccess } from "./cluster-access.ts";
+import { type ClusterConfig, limitsOf } from "./cluster-config.ts";
+import { type GatewayObserver, NO_OBSERVER, observed } from "./observer.ts";
+
+/** A cluster as it is shown. */
+export interface ClusterStatus {
+  readonly name: string;
+  readonly url: string;
+  readonly labels: Readonly<Record<string, string>>;
+  /** False for one that was taken out of the configuration and is still needed. */
+  readonly isConfigured: boolean;
+  /** Null where it takes new submissions. */
+  readonly drained: ClusterDrain | null;
+  /** `unknown` until the first answer; `recovering`: it answers again, and one submission at a time is sent to see how that goes. */
+  readonly state: "up" | "down" | "recovering" | "unknown";
+  /** When that state began, ms since the epoch. */
+  readonly since: number;
+  /** When the server last answered, ms since the epoch. */
+  readonly confirmedAt: number | null;
+  /** Livy's version; null until it was asked. */
+  readonly version: string | null;
+  readonly live: number;
+  readonly waiting: number;
+  /** Why work waits, with how much of it. */
+  readonly waits: readonly { readonly reason: string; readonly count: number }[];
+  readonly limits: Omit<AdmissionLimits, "maxPosts">;
+  /** Its warm sessions; null where it keeps none. */
+  readonly sessions: SessionPoolStatus | null;
+  /** The last error in words; kept after a recovery. */
+  readonly lastError: string | null;
+}
+
+/** What a tick showed of one batch. */
+export type Look =
+  | { readonly kind: "seen"; readonly batch: LivyBatch }
+  /** Not in the list. */
+  | { readonly kind: "absent" }
+  /** The server gave no answer. */
+  | { readonly kind: "down"; readonly reason: string };
+
+/** A standing wish to know of one batch. */
+export interface Watch extends Disposable {
+  /** When the batch was last in the list, ms since the epoch; null: never. */
+  readonly seenAt: number | null;
+  /** The next look that says something new: the first one, one that shows the batch otherwise than the last, and any that does not show it. With `every` the next one in any case. Null when there was none within the time, which may be infinite. */
+  next(withinMs: number, signal: AbortSignal, every?: boolean): Promise<Look | null>;
+}
+
+interface Watched extends Wanted {
+  batch: LivyBatch | null;
+  seenAt: number | null;
+  /** The newest look that was not taken yet. */
+  look: Look | null;
+  every: boolean;
+  wake: (() => void) | null;
+}
+
+/** What clusters live in. */
+export interface ClusterWorld {
+  readonly clock: Clock;
+  /** Makes what is asked over HTTP. */
+  readonly connect: (options: EndpointOptions) => Endpoint;
+}
+
+/** The machine's time and real connections. */
+export const CLUSTER_WORLD: ClusterWorld = { clock: machineClock, connect: createEndpoint };
+
+/** How long requests by an earlier way may take. */
+const RETIRE_MS = 180_000;
+
+/** The state of one cluster and the loop over it. */
+export class Cluster implements AsyncDisposable {
+  readonly clock: Clock;
+  readonly observer: GatewayObserver;
+  readonly admission: Admission;
+  readonly #world: ClusterWorld;
+  readonly #watched = new Map<string, Watched>();
+  readonly #stop = new AbortController();
+  readonly #retry: Backoff;
+  #config: ClusterConfig;
+  #access: Access;
+  /** Earlier ones, whose requests may still be under way. */
+  readonly #retired = new Set<Access>();
+  #breaker: Breaker;
+  #drained: ClusterDrain | null = null;
+  #leaves = false;
+  #confirmedAt: number | null = null;
+  #version: string | null = null;
+  #lastError: string | null = null;
+  #onTick: () => void = () => {};
+  #running = false;
+  #tended = false;
+  /** By the clock's `elapsed`. */
+  #answeredAt = Number.NEGATIVE_INFINITY;
+  #asksVersion = false;
+  #callOffProbe: (() => void) | null = null;
+  #wakeLoop: (() => void) | null = null;
+
+  constructor(config: ClusterConfig, world: ClusterWorld = CLUSTER_WORLD, observer: GatewayObserver = NO_OBSERVER) {
+    const { clock } = world;
+    this.#world = { clock, connect: observed(world.connect, observer, clock) };
+    this.#config = config;
+    this.#access = accessTo(config, this.#world);
+    this.clock = clock;
+    this.observer = observer;
+    this.#breaker = new Breaker(clock);
+    this.#retry = new Backoff(clock, 500, 10_000);
+    const { name } = config;
+    this.admission = new Admission(clock, name, limitsOf(config), {
+      obstacle: () => this.obstacle,
+      trial: () =>
+        this.#breaker.passes === "one" ? `cluster ${name} answers again; one submission goes there first` : null,
+      posting: () => this.#breaker.posting(),
+      posted: (answered) => {
+        this.#breaker.posted(answered);
+        if (!this.#breaker.settled) this.#start();
+      },
+    });
+  }
+
+  get config(): ClusterConfig {
+    return this.#config;
+  }
+
+  get client(): LivyClient {
+    return this.#access.client;
+  }
+
+  get resourceManager(): ResourceManager | null {
+    return this.#access.resourceManager;
+  }
+
+  get driverLogs(): DriverLogs | null {
+    return this.#access.driverLogs;
+  }
+
+  get historyServer(): HistoryServer | null {
+    return this.#access.historyServer;
+  }
+
+  /** Prepares another configuration of the same cluster, and throws where that cannot be; gives what puts it in force. See `fleet.ts`. */
+  reconfigured(config: ClusterConfig): () => void {
+    const same = isDeepStrictEqual(accessOf(this.#config), accessOf(config));
+    const access = same ? null : accessTo(config, this.#world);
+    return () => {
+      this.#config = config;
+      this.#leaves = false;
+      this.admission.limits = limitsOf(config);
+      if (access !== null) this.#reach(access);
+    };
+  }
+
+  #reach(access: Access): void {
+    this.#retire(this.#access);
+    this.#access = access;
+    // What was found out of the other address does not count for this one.
+    this.#breaker = new Breaker(this.clock);
+    [this.#confirmedAt, this.#version, this.#lastError] = [null, null, null];
+    this.admission.pump();
+    if (this.#tended) void this.probe();
+  }
+
+  #retire(old: Access): void {
+    this.#retired.add(old);
+    const callOff = this.clock.after(RETIRE_MS, () => {
+      this.#retired.delete(old);
+      void closeAccess(old);
+    });
+    this.#stop.signal.addEventListener("abort", callOff, { once: true });
+  }
+
+  /** It was taken out of the configuration: what is there goes on, nothing new is taken. */
+  leave(): void {
+    this.#leaves = true;
+    this.admission.pump();
+  }
+
+  get isConfigured(): boolean {
+    return !this.#leaves;
+  }
+
+  get drained(): ClusterDrain | null {
+    return this.#drained;
+  }
+
+  set drained(drain: ClusterDrain | null) {
+    this.#drained = drain;
+    this.admission.pump();
+  }
+
+  get status(): ClusterStatus {
+    const { maxPosts: _, ...limits } = this.admission.limits;
+    return {
+      name: this.config.name,
+      url: this.client.url,
+      labels: this.labels,
+      isConfigured: this.isConfigured,
+      drained: this.#drained,
+      state: this.#state,
+      since: this.#breaker.since,
+      confirmedAt: this.#confirmedAt,
+      version: this.#version,
+      live: this.admission.live,
+      waiting: this.admission.waiting,
+      waits: this.admission.waits,
+      limits,
+      sessions: null,
+      lastError: this.#lastError,
+    };
+  }
+
+  get #state(): ClusterStatus["state"] {
+    const { state } = this.#breaker;
+    if (state === "closed") return this.#confirmedAt === null ? "unknown" : "up";
+    return state === "open" ? "down" : "recovering";
+  }
+
+  /** Major version of Spark that jobs are made for. */
+  get sparkMajor(): number {
+    return this.config.spark ?? 3;
+  }
+
+  get name(): string {
+    return this.config.name;
+  }
+
+  /** Most submissions alive at once. */
+  get maxLive(): number {
+    return this.admission.limits.maxLive;
+  }
+
+  get labels(): Readonly<Record<string, string>> {
+    return this.config.labels ?? {};
+  }
+
+  /** Its settings that can change rows: more can change those of an unmodified application. */
+  rowsOf({ isApp = false }: { readonly isApp?: boolean }): string {
+    const { sparkMajor } = this;
+    const conf = (isApp ? appConf : rowConf)(this.config.conf ?? {}, sparkMajor);
+    return JSON.stringify([sparkMajor, Object.entries(conf).sort()]);
+  }
+
+  /** Why nothing can be sent there, for people. */
+  get trouble(): string {
+    const { name, whenDown } = this.config;
+    if (this.#breaker.state !== "open")
+      return `cluster ${name} at ${this.client.url} did not answer the last request, which is tried again: ${this.#lastError}`;
+    const outage = `cluster ${name} at ${this.client.url} is down since ${new Date(this.#breaker.since).toISOString()}: ${this.#lastError}`;
+    return whenDown === undefined ? outage : `${outage}; ${whenDown}`;
+  }
+
+  /** Why nothing may be sent there now, for people; null when something may. */
+  get obstacle(): string | null {
+    if (this.#leaves) return `cluster ${this.name} is not configured any more`;
+    if (this.#drained !== null) {
+      const { at, by, reason } = this.#drained;
+      return `cluster ${this.name} is drained by ${by} since ${new Date(at).toISOString()}: ${reason}`;
+    }
+    return this.#breaker.passes === "none" ? this.trouble : null;
+  }
+
+  /** Goes on asking how it is also while nothing of ours is there, until it is disposed of. */
+  tend(): void {
+    if (this.#tended) return;
+    this.#tended = true;
+    void this.#probeAgain();
+  }
+
+  async #probeAgain(): Promise<void> {
+    if (this.#stop.signal.aborted) return;
+    const { probeMs = 15_000 } = this.config;
+    const silentMs = this.clock.elapsed() - this.#answeredAt;
+    if (silentMs >= probeMs && !this.#running) await this.probe();
+    if (this.#stop.signal.aborted) return;
+    this.#callOffProbe = this.clock.after(
+      silentMs >= probeMs ? probeMs : probeMs - silentMs,
+      () => void this.#probeAgain(),
+    );
+  }
+
+  /** Asks once whether the server is there. */
+  async probe(): Promise<void> {
+    try {
+      this.#version = await this.client.version(this.#stop.signal);
+      this.answered();
+    } catch (error) {
+      this.failed(error);
+    }
+  }
+
+  /** A request got an answer, whatever it said: the server is there. */
+  answered(): void {
+    this.#confirmedAt = this.clock.now();
+    this.#answeredAt = this.clock.elapsed();
+    const { passes, state } = this.#breaker;
+    this.#breaker.answered();
+    if (this.#breaker.settled) this.#retry.reset();
+    if (this.#breaker.passes !== passes) this.admission.pump();
+    // After an outage it may be another one.
+    if ((this.#version === null || state === "open") && !this.#asksVersion) {
+      this.#asksVersion = true;
+      void this.probe().finally(() => (this.#asksVersion = false));
+    }
+  }
+
+  /** A request failed; where that says that the server is not well, the loop asks until it is. */
+  failed(error: unknown): void {
+    const kind = livyFailureOf(error);
+    if (kind === LivyFailure.cancelled) return;
+    const { words } = (error as FiresteelError).details ?? {};
+    this.#lastError = typeof words === "string" ? words : (error as Error).message;
+    if (
+      kind !== LivyFailure.unreachable &&
+      kind !== LivyFailure.noAnswer &&
+      kind !== LivyFailure.server &&
+      kind !== LivyFailure.unauthorized &&
+      kind !== LivyFailure.forbidden
+    )
+      return;
+    this.#breaker.failed();
+    this.admission.pump();
+    this.#start();
+  }
+
+  /** Looks at a batch at every tick until the watch is disposed of. */
+  watch(name: string): Watch {
+    const watched: Watched = {
+      name,
+      position: null,
+      batch: null,
+      seenAt: null,
+      look: null,
+      every: false,
+      wake: null,
+    };
+    this.#watched.set(name, watched);
+    this.#start();
+    return {
+      get seenAt() {
+        return watched.seenAt;
+      },
+      next: async (withinMs, signal, every = false) => {
+        watched.every = every;
+        if (watched.look === null) await this.#until(watched, withinMs, signal);
+        signal.throwIfAborted();
+        const { look } = watched;
+        watched.look = null;
+        return look;
+      },
+      [Symbol.dispose]: () => {
+        if (this.#watched.get(name) === watched) this.#watched.delete(name);
+      },
+    };
+  }
+
+  /** Has something done after each list that was answered. */
+  onTick(listener: () => void): void {
+    this.#onTick = listener;
+  }
+
+  /** Lets the next tick begin now. */
+  kick(): void {
+    this.#wakeLoop?.();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort();
+    this.#wakeLoop?.();
+    this.#callOffProbe?.();
+    this.admission.close();
+    await Promise.all([this.#access, ...this.#retired].map(closeAccess));
+  }
+
+  async #until(watched: Watched, ms: number, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    await new Promise<void>((resolve) => {
+      const done = () => {
+        callOff();
+        signal.removeEventListener("abort", done);
+        watched.wake = null;
+        resolve();
+      };
+      const callOff = this.clock.after(ms, done);
+      signal.addEventListener("abort", done, { once: true });
+      watched.wake = done;
+    });
+  }
+
+  #start(): void {
+    if (this.#running || this.#stop.signal.aborted) return;
+    this.#running = true;
+    void this.#loop();
+  }
+
+  /** Whether anybody wants to know: a live submission, or whoever waits or tends while it is not clear how the server is. */
+  get #wanted(): boolean {
+    if (this.#stop.signal.aborted) return false;
+    return this.#watched.size > 0 || (!this.#breaker.settled && (this.#tended || this.admission.waiting > 0));
+  }
+
+  async #loop(): Promise<void> {
+    const tickMs = this.config.tickMs ?? 500;
+    // What was just posted needs no look at once; what just failed neither.
+    await this.#sleep(this.#breaker.settled ? Math.min(100, tickMs) : this.#retry.next());
+    while (this.#wanted) {
+      const began = this.clock.elapsed();
+      let delay = tickMs;
+      try {
+        // Whoever begins to watch from here on may be in the next list only.
+        const watched = new Map(this.#watched);
+        const listed = await readBatchList(this.client, watched, this.#stop.signal);
+        this.answered();
+        this.#show(watched, listed);
+      } catch (error) {
+        if (this.#stop.signal.aborted) break;
+        this.failed(error);
+        delay = Math.max(tickMs, this.#retry.next());
+        this.#showOutage();
+      }
+      // A server that needs long for an answer is not asked all the time.
+      await this.#sleep(
+        Math.max(delay - (this.clock.elapsed() - began), Math.min(tickMs, this.clock.elapsed() - began), 10),
+      );
+    }
+    this.#running = false;
+    if (this.#wanted) this.#start();
+  }
+
+  async #sleep(ms: number): Promise<void> {
+    if (this.#stop.signal.aborted) return;
+    await new Promise<void>((resolve) => {
+      const callOff = this.clock.after(ms, resolve);
+      this.#wakeLoop = () => {
+        callOff();
+        resolve();
+      };
+    });
+    this.#wakeLoop = null;
+  }
+
+  /** Hands out what a list shows. */
+  #show(all: ReadonlyMap<string, Watched>, listed: ReadonlyMap<string, LivyBatch>): void {
+    const now = this.clock.now();
+    for (const watched of all.values()) {
+      const batch = listed.get(watched.name) ?? null;
+      const { batch: before } = watched;
+      if (batch !== null) watched.seenAt = now;
+      // The old one is kept, so that of a batch that does not change nothing new has to be held.
+      if (batch !== null && before !== null && isSame(batch, before)) {
+        if (watched.every) this.#hand(watched, { kind: "seen", batch: before });
+        continue;
+      }
+      watched.batch = batch;
+      this.#hand(watched, batch === null ? { kind: "absent" } : { kind: "seen", batch });
+    }
+    this.#onTick();
+  }
+
+  /** Tells that there was no list. */
+  #showOutage(): void {
+    if (this.#state !== "down") return;
+    const look: Look = { kind: "down", reason: this.trouble };
+    for (const watched of this.#watched.values()) {
+      watched.batch = null;
+      this.#hand(watched, look);
+    }
+  }
+
+  #hand(watched: Watched, look: Look): void {
+    watched.look = look;
+    watched.wake?.();
+  }
+}
