@@ -13,7 +13,7 @@ import { messageFromValue } from "../../src/serve/value-message.ts";
 import type { Entry } from "../livy/ledger.ts";
 import type { Remote } from "../livy/remote.ts";
 import { type Cell, type Incident, type Outage, titleOf } from "./cell.ts";
-import { running, violations } from "./invariants.ts";
+import { jobsRunning, violations } from "./invariants.ts";
 import { Connection, type Lane, type Orchestrator } from "./lane.ts";
 import type { ProcessOptions, Stop } from "./orchestrator-process.ts";
 import { type Point, REQUESTS, type Write } from "./points.ts";
@@ -152,7 +152,7 @@ class CellRun implements AsyncDisposable {
     // Whoever comes to a further point needs something to come there with.
     if (dies && last && this.#cell.unseen) {
       await control.release();
-      await until(async () => running(await this.#ledger()).length === 0, this.#stop.signal, 3_000).catch(() => {});
+      await until(async () => jobsRunning(await this.#ledger()).length === 0, this.#stop.signal, 3_000).catch(() => {});
       await control.hold();
     }
     // Postgres has to be there when one starts; the others may come later.
@@ -175,7 +175,7 @@ class CellRun implements AsyncDisposable {
     const kind = KINDS[point];
     const before = () => this.#counted.get(kind) ?? Number.POSITIVE_INFINITY;
     await until(async () => (await control.count(kind)) > before(), this.#stop.signal);
-    const effects: readonly Entry["event"][] = point === "batch posted" ? ["taken"] : ["deleted", "killed"];
+    const effects = EFFECTS[point];
     if (side === "after")
       await until(async () => (await this.#ledger()).some(({ event }) => effects.includes(event)), this.#stop.signal);
     this.#reached.add(`${point}/${side}`);
@@ -222,6 +222,7 @@ class CellRun implements AsyncDisposable {
       resourceManagerUrl: witness ? this.#double.resourceManagerUrl : null,
       leaseMs: LEASE_MS,
       maxLive: 8,
+      sessions: this.#scenario.sessions ?? null,
       patience: { ...QUICK, ...(scenario === "lost" || witness ? {} : { lostMs: 2_000 }) },
       stop,
     };
@@ -239,13 +240,14 @@ class CellRun implements AsyncDisposable {
   #arm(point: keyof typeof KINDS, side: Incident["side"], dies: boolean): void {
     const kind = KINDS[point];
     const { control } = this.#double;
-    const waits = this.#scenario.faults?.[kind]?.length ?? 0;
+    // The first statement of a session prepares it.
+    const waits = (this.#scenario.faults?.[kind]?.length ?? 0) + (point === "statement posted" ? 1 : 0);
     void control.count(kind).then((count) => this.#counted.set(kind, count + waits));
     // Who is not killed has to get an answer some time: a connection that breaks is one.
     const does = dies ? "hang" : "drop";
     const fault =
       side === "during" ? ({ when: "before", does: "delay", ms: 500 } as const) : ({ when: side, does } as const);
-    void control.fault(kind, fault);
+    void control.fault(kind, ...(point === "statement posted" ? [null, fault] : [fault]));
   }
 
   async #start(incident: Incident | undefined, serves: boolean): Promise<Orchestrator> {
@@ -326,7 +328,7 @@ class CellRun implements AsyncDisposable {
     while (!this.#stop.signal.aborted) {
       const rows = await this.#database
         .rows<{ livy_name: string }>(
-          `select livy_name from submission_transition join submission s on s.id = submission_id where to_state = '${state}'`,
+          `select case when session is null then livy_name else lower(task || '-' || s.id) end as livy_name from submission_transition join submission s on s.id = submission_id where to_state = '${state}'`,
         )
         .catch(() => []);
       for (const { livy_name: name } of rows) {
@@ -364,6 +366,7 @@ class CellRun implements AsyncDisposable {
       scenario: this.#scenario,
       cell: this.#cell,
       client,
+      clients: this.#processes.flatMap((one) => one.client ?? []),
       executions: this.#executions,
     });
   }
@@ -443,7 +446,22 @@ const KINDS = {
   "batch posted": "POST /batches",
   "batch deleted": "DELETE /batches/x",
   "application killed": "PUT /cluster/apps/x/state",
+  "session posted": "POST /sessions",
+  "statement posted": "POST /sessions/x/statements",
+  "statement cancelled": "POST /sessions/x/statements/x/cancel",
+  "session deleted": "DELETE /sessions/x",
 } as const satisfies Readonly<Record<(typeof REQUESTS)[number], string>>;
+
+/** What shows in the ledger that a request had its effect. */
+const EFFECTS: Readonly<Record<keyof typeof KINDS, readonly Entry["event"][]>> = {
+  "batch posted": ["taken"],
+  "batch deleted": ["deleted", "killed"],
+  "application killed": ["deleted", "killed"],
+  "session posted": ["taken"],
+  "statement posted": ["began"],
+  "statement cancelled": ["interrupted"],
+  "session deleted": ["deleted", "killed"],
+};
 
 function isRequest(point: Point): point is (typeof REQUESTS)[number] {
   return (REQUESTS as readonly string[]).includes(point);

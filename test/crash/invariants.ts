@@ -17,18 +17,23 @@ export interface Remains {
   readonly scenario: Scenario;
   readonly cell: Cell;
   readonly client: FiresteelClient;
+  /** All that serve. */
+  readonly clients: readonly FiresteelClient[];
   readonly executions: readonly string[];
 }
 
-/** Names of the applications that run. */
-export function running(ledger: readonly Entry[]): readonly string[] {
+/** Names of the applications that run for a job each, and not for whoever comes. */
+export function jobsRunning(ledger: readonly Entry[]): readonly string[] {
   const live = new Map<string, string>();
   for (const { event, name, appId } of ledger) {
     if (event === "accepted") live.set(appId!, name!);
     if (event === "ended" || event === "killed") live.delete(appId ?? "");
   }
-  return [...live.values()];
+  return [...live.values()].filter((name) => !isSession(name));
 }
+
+/** Whether an application is a warm session. */
+const isSession = (name: string): boolean => name.startsWith("warm-");
 
 interface SubmissionRow {
   readonly id: string;
@@ -63,9 +68,11 @@ export async function violations(remains: Remains): Promise<readonly string[]> {
     ...(await wrongEnds(remains, results)),
     ...wrongResults(remains, submissions, results),
     ...wrongApplications(remains, submissions),
+    ...wrongStatements(ledger, submissions),
+    ...(await wrongSessions(remains)),
     ...(await leftInLivy(remains, submissions)),
     ...(await leftInDatabase(database)),
-    ...running(ledger)
+    ...jobsRunning(ledger)
       .filter((name) => !isGivenUp(submissions.find(({ livy_name }) => livy_name === name)))
       .map((name) => `an application runs that nobody waits for: ${name}`),
   ];
@@ -128,7 +135,7 @@ function wrongApplications({ ledger, cell }: Remains, submissions: readonly Subm
   const blind = !cell.witness && cell.incidents.some(({ outage }) => outage === "livy, forgets");
   for (const entry of ledger) {
     const { event, name, appId } = entry;
-    if (name === null) continue;
+    if (name === null || isSession(name)) continue;
     const row = byName.get(name);
     if (event === "taken" || event === "accepted") {
       if (row === undefined) wrong.push(`${name} was ${event} and has no row`);
@@ -146,6 +153,45 @@ function wrongApplications({ ledger, cell }: Remains, submissions: readonly Subm
   }
   for (const [name, count] of taken) if (count > 1 && !blind) wrong.push(`${name} has ${count} applications`);
   return wrong;
+}
+
+/** An attempt begins in one session, once, and of one piece of work no two run at once. */
+function wrongStatements(ledger: readonly Entry[], submissions: readonly SubmissionRow[]): readonly string[] {
+  const wrong: string[] = [];
+  const byId = new Map(submissions.map((one) => [one.id, one]));
+  const begun = new Set<string>();
+  /** What runs, by session. */
+  const live = new Map<string, string>();
+  for (const { event, name, detail } of ledger) {
+    if (name === null || !isSession(name)) continue;
+    if (event === "began") {
+      const work = byId.get(detail!)?.work;
+      if (work === undefined) wrong.push(`statement ${detail} began and has no row`);
+      if (begun.has(detail!)) wrong.push(`statement ${detail} began twice`);
+      for (const other of live.values())
+        if (byId.get(other)?.work === work) wrong.push(`${detail} began while ${other} ran, which is the same work`);
+      begun.add(detail!);
+      live.set(name, detail!);
+    }
+    if (event === "manifest" || event === "ended" || event === "killed") live.delete(name);
+  }
+  for (const [session, attempt] of live) wrong.push(`${attempt} still runs in ${session}`);
+  return wrong;
+}
+
+/** Whoever keeps the cluster knows each session of this store. */
+async function wrongSessions({ database, double, clients, scenario }: Remains): Promise<readonly string[]> {
+  if (scenario.sessions === undefined) return [];
+  const [store] = await database.rows<{ id: string }>("select id from store");
+  const response = await fetch(`${double.url}/sessions?from=0&size=1000`);
+  const { sessions } = (await response.json()) as { readonly sessions: readonly { readonly name: string | null }[] };
+  const own = sessions.filter(({ name }) => name?.startsWith(`warm-${store?.id}-`));
+  const pools = await Promise.all(clients.map((client) => client.submissions.listClusters({})));
+  const known = pools
+    .flatMap(({ clusters }) => clusters)
+    .map(({ sessions: pool }) => (pool?.starting ?? 0) + (pool?.idle ?? 0) + (pool?.busy ?? 0));
+  const most = Math.max(0, ...known);
+  return own.length > most ? [`Livy has ${own.length} sessions of ours, of which ${most} are known`] : [];
 }
 
 /** No batch of ours is left in Livy that has not ended. */

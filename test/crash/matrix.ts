@@ -66,6 +66,10 @@ const WAYS: Readonly<Record<Point, Way>> = {
   "batch posted": keeper("pipeline"),
   "batch deleted": keeper("cancelled"),
   "application killed": keeper("cancelled and forgotten"),
+  "session posted": keeper("warm"),
+  "statement posted": keeper("warm"),
+  "statement cancelled": keeper("warm and cancelled"),
+  "session deleted": keeper("warm and cancelled"),
 };
 
 /** Points that only exist where other processes follow what one keeps. */
@@ -83,13 +87,13 @@ function cell(way: Way, incidents: readonly Incident[], i: number, topology: Cel
     scenario,
     incidents: after === undefined ? incidents : [after, ...incidents],
     topology,
-    profile: PROFILES[i % 2]!,
+    profile: (SCENARIOS[scenario] as Scenario).sessions === undefined ? PROFILES[i % 2]! : "0.9.0",
     witness: witnessOf(scenario, i % 3 !== 2),
     unseen: i % 2 === 1,
   };
 }
 
-/** Every point, the orchestrator killed before it and after it: once started again, once while another one takes over. */
+/** Every point, the orchestrator killed before it and after it and started again; every second one also while another orchestrator takes over. */
 function deaths(): readonly Cell[] {
   return POINTS.flatMap((point, i) => {
     const way = WAYS[point];
@@ -100,7 +104,7 @@ function deaths(): readonly Cell[] {
       cells.push(cell(way, incidents, i, "alone"));
     }
     if (way.by === null) return cells;
-    const sides = FOLLOWED.has(point) ? SIDES : [SIDES[i % 2]!];
+    const sides = FOLLOWED.has(point) ? SIDES : i % 2 === 0 ? [SIDES[(i / 2) % 2]!] : [];
     for (const side of sides) cells.push(cell(way, [{ point, side }], i + 1, way.by));
     return cells;
   });
@@ -209,6 +213,7 @@ export function* allCells(): Generator<Cell> {
                   if (witnessOf(way.scenario, witness) !== witness || (outage === "resource manager" && !witness))
                     continue;
                   if (side === "during" && !dies) continue;
+                  if (profile !== "0.9.0" && (SCENARIOS[way.scenario] as Scenario).sessions !== undefined) continue;
                   const incident: Incident = { point, side, dies, ...(outage === undefined ? {} : { outage }) };
                   yield { ...cell(way, [incident], 0, topology), profile, witness, unseen };
                 }

@@ -11,6 +11,7 @@ import { pino } from "pino";
 import { parseConfig } from "../../src/config.ts";
 import { startOrchestrator } from "../../src/main.ts";
 import type { Patience } from "../../src/route/livy/patience.ts";
+import type { SessionsConfig } from "../../src/route/livy/sessions/session-request.ts";
 import type { Side, Write } from "./points.ts";
 import { type Watcher, watchedStorage, watchedStore } from "./watched-ports.ts";
 
@@ -32,12 +33,13 @@ export interface ProcessOptions {
   readonly resourceManagerUrl: string | null;
   readonly leaseMs: number;
   readonly maxLive: number;
+  readonly sessions: SessionsConfig | null;
   readonly patience: Partial<Patience>;
   readonly stop: Stop | null;
 }
 
 const [root = "", json = "{}"] = process.argv.slice(2);
-const { database, trace, livyUrl, resourceManagerUrl, leaseMs, maxLive, patience, stop } = JSON.parse(
+const { database, trace, livyUrl, resourceManagerUrl, leaseMs, maxLive, sessions, patience, stop } = JSON.parse(
   json,
 ) as ProcessOptions;
 const orders = createInterface({ input: process.stdin });
@@ -74,6 +76,7 @@ const orchestrator = await startOrchestrator({
           url: livyUrl,
           maxLive,
           tickMs: 50,
+          ...(sessions === null ? {} : { sessions }),
           ...(resourceManagerUrl === null ? {} : { resourceManager: resourceManagerUrl }),
         },
       ],

@@ -58,7 +58,15 @@ export const WRITES = [
 ] as const;
 
 /** Requests with an effect, held by who gets them: before they have it, or after it and before the answer. */
-export const REQUESTS = ["batch posted", "batch deleted", "application killed"] as const;
+export const REQUESTS = [
+  "batch posted",
+  "batch deleted",
+  "application killed",
+  "session posted",
+  "statement posted",
+  "statement cancelled",
+  "session deleted",
+] as const;
 
 export type Write = (typeof WRITES)[number];
 export type Point = Write | (typeof REQUESTS)[number];

@@ -1,6 +1,7 @@
 /** The small projects that cells run: what is asked for, how the jobs go, and what has to come out. */
 
 import { ExecutionState } from "../../src/gen/firesteel/v1/execution_pb.ts";
+import type { SessionsConfig } from "../../src/route/livy/sessions/session-request.ts";
 import type { Fault } from "../livy/faults.ts";
 import type { JobPlan } from "../livy/job.ts";
 
@@ -46,6 +47,8 @@ export interface Scenario {
   readonly act?: "cancel" | "kill application" | "forget" | "forget and cancel";
   /** Only where it makes sense: with a ResourceManager, or without. */
   readonly witness?: boolean;
+  /** Warm sessions of the cluster, which only Livy 0.9 has here. */
+  readonly sessions?: SessionsConfig;
   /** Attempts at one piece of work beside those that a crash costs. */
   readonly attempts?: number;
 }
@@ -53,28 +56,35 @@ export interface Scenario {
 const { SUCCEEDED, FAILED, CANCELLED } = ExecutionState;
 const flaky: Asked = { task: "m.single", argument: 1, ends: SUCCEEDED };
 
+/** Two tasks, the second after the first, in two executions that share the first; and one that fails. */
+const pipeline = {
+  executions: [
+    { task: "m.pipeline", argument: 1, ends: SUCCEEDED },
+    { task: "m.pipeline", argument: 2, ends: SUCCEEDED },
+    { task: "m.broken", argument: 0, ends: FAILED, failure: /column price is missing/ },
+  ],
+  works: 3,
+  plans: { "m.broken": [{ runs: "fails" }] },
+} as const satisfies Scenario;
+/** Somebody cancels. */
+const cancelled = {
+  executions: [{ task: "m.endless", argument: 1, ends: CANCELLED }],
+  works: 0,
+  plans: { "m.endless": [{ runs: "forever" }] },
+  act: "cancel",
+} as const satisfies Scenario;
+
 export const SCENARIOS = {
-  /** Two tasks, the second after the first, in two executions that share the first; and one that fails. */
-  pipeline: {
-    executions: [
-      { task: "m.pipeline", argument: 1, ends: SUCCEEDED },
-      { task: "m.pipeline", argument: 2, ends: SUCCEEDED },
-      { task: "m.broken", argument: 0, ends: FAILED, failure: /column price is missing/ },
-    ],
-    works: 3,
-    plans: { "m.broken": [{ runs: "fails" }] },
-  },
+  pipeline,
+  /** The same as statements of a warm session. */
+  warm: { ...pipeline, sessions: { max: 1, mode: "statement" } },
   /** An application that knows nothing of firesteel: its outputs are fingerprinted, and only then there is a manifest. */
   application: { executions: [{ task: "m.applied", argument: 1, ends: SUCCEEDED }], works: 2 },
   /** A machine is lost, and the work is tried again. */
   flaky: { executions: [flaky], works: 1, plans: { "m.flaky": [{ runs: "dies" }, { runs: "ok" }] }, attempts: 2 },
-  /** Somebody cancels. */
-  cancelled: {
-    executions: [{ task: "m.endless", argument: 1, ends: CANCELLED }],
-    works: 0,
-    plans: { "m.endless": [{ runs: "forever" }] },
-    act: "cancel",
-  },
+  cancelled,
+  /** A statement that does not end when it is asked to: its session has to. */
+  "warm and cancelled": { ...cancelled, sessions: { max: 1, mode: "statement", cancelMs: 300 } },
   /** Somebody cancels what Livy has forgotten: only the ResourceManager can stop it. */
   "cancelled and forgotten": {
     executions: [{ task: "m.endless", argument: 1, ends: CANCELLED }],

@@ -83,7 +83,7 @@ describe("on YARN, one application for each attempt and nothing left running", {
     return {
       launch(stop) {
         const { resourceManagerUrl } = cluster;
-        const options = { database, trace: join(root, "trace"), livyUrl, resourceManagerUrl, stop };
+        const options = { database, trace: join(root, "trace"), livyUrl, resourceManagerUrl, sessions: null, stop };
         const orchestrator = lane.launch(root, { ...options, leaseMs: 10_000, maxLive: 8, patience: {} });
         cleanup.use(orchestrator);
         return orchestrator;

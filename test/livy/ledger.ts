@@ -23,9 +23,10 @@ export type Event =
   | "forgotten"
   | "crashed"
   | "started"
-  /** A statement ran; one of ours began its attempt. */
+  /** A statement ran; one of ours began its attempt; one was asked to end. */
   | "statement"
-  | "began";
+  | "began"
+  | "interrupted";
 
 export interface Entry {
   readonly at: number;

@@ -33,16 +33,19 @@ export async function runOurs(world: World, code: string, place: StatementPlace)
   });
   const spec = specIn(code);
   if (spec === null) return printed("firesteel: session is ready");
-  const { base, attempt, file } = JSON.parse(new TextDecoder().decode(await files.read(toUri(spec)))) as {
+  const { base, attempt, file, group } = JSON.parse(new TextDecoder().decode(await files.read(toUri(spec)))) as {
     readonly base: string;
     readonly attempt: string;
     readonly file?: string;
+    readonly group?: { readonly description: string };
   };
   const mark = new TextEncoder().encode(JSON.stringify({ driver: letters(random, 16) }));
   if (!(await files.putIfAbsent(toUri(`${base}/started.json`), mark)))
     return printed(`firesteel: attempt ${attempt} was begun before and is not run again`);
   ledger.note("began", session, { id: count, detail: attempt });
-  const request = { file: file ?? "", args: [spec], ...(session === null ? {} : { name: session }) };
+  // As batches' names are: its task comes first.
+  const [, task = "statement"] = /^firesteel: (\S+) /.exec(group?.description ?? "") ?? [];
+  const request = { file: file ?? "", args: [spec], name: `${task}-${attempt}`.toLowerCase() };
   const asked = file === undefined ? null : await plannedIn(files, toUri(file));
   const plan: JobPlan = { runs: "ok", ...asked, ...world.plan(request) };
   const began = clock.now();

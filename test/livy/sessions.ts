@@ -210,6 +210,7 @@ export class Sessions {
     if (!/^\d+$/.test(which)) return json(400, { msg: `For input string: "${which}"` });
     const statement = session.statements.find(({ id }) => id === Number(which));
     if (act === "cancel") {
+      this.#world.ledger.note("interrupted", session.name, { id: Number(which) });
       if (statement?.state === "waiting")
         Object.assign(statement, { state: "cancelled", progress: 1, completed: this.#world.clock.now() });
       if (statement?.state === "running") {
