@@ -267,12 +267,12 @@ class CellRun implements AsyncDisposable {
     if (how !== 0) throw new Error(`an orchestrator that was asked to stop ended with ${how}:\n${process.log()}`);
   }
 
-  /** Calls whoever serves, the newest first, until somebody answers. */
+  /** Calls whoever serves until somebody answers: the one started last, of two that do the same the one that is to go away. */
   async #call<T>(call: (client: FiresteelClient) => Promise<T>): Promise<T> {
     for (;;) {
       this.#stop.signal.throwIfAborted();
-      // In the topologies with two it is the last that is asked.
-      const client = this.#processes.findLast(({ client }) => client !== null)?.client;
+      const serving = this.#processes.filter(({ client }) => client !== null);
+      const client = serving.at(this.#cell.topology === "joint" ? 0 : -1)?.client;
       if (client != null) {
         try {
           return await call(client);

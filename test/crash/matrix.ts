@@ -185,7 +185,7 @@ function others(): readonly Cell[] {
     alone("hung", { point: "succeeded", side: "after" }),
     { ...alone("hung", { point: "succeeded", side: "after" }), topology: "keeper", profile: "0.7.1", witness: false },
     alone("hung", { point: "result committed", side: "after", outage: "livy, forgets" }),
-    alone("refused", { point: "batch posted", side: "after" }),
+    alone("refused", { point: "failed", side: "after" }),
     alone("pipeline", { point: "planned", side: "during" }, { point: "result committed", side: "during" }),
     alone("pipeline", { point: "batch posted", side: "during" }),
     { ...alone("pipeline", { point: "running", side: "after" }), topology: "joint" },
