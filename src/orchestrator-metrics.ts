@@ -88,6 +88,9 @@ export function addOrchestratorMetrics(registry: Registry, sources: MetricSource
           CLUSTER_STATES.map((one): Sample => [{ cluster: name, state: one }, Number(one === state)]),
         ),
   );
+  perCluster("firesteel_cluster_drained", "1 while somebody has taken the cluster out of use, else 0", ({ drained }) =>
+    Number(drained !== null),
+  );
   gauge("firesteel_session_pool", "Warm sessions of the cluster, by what they do", ["cluster", "state"], () =>
     sources
       .clusters()

@@ -53,6 +53,9 @@ export interface AttemptPlan extends Origin {
   readonly spec: (attempt: string, base: string) => SparkSpec;
 }
 
+/** What decides where prepared work may go. */
+type RoutedWork = Pick<PreparedWork, "question" | "rows" | "carriage">;
+
 /** Clusters and submissions. */
 export interface Gateway extends AsyncDisposable {
   /** The time that it lives by. */
@@ -69,13 +72,13 @@ export interface Gateway extends AsyncDisposable {
   candidates(question: RouteQuestion): readonly [Cluster, ...Cluster[]];
   /**
    * The cluster for the next attempt at a piece of work: of the candidates that can be used now and are not to be avoided the one with the least load for its size, the first of several. What cannot be used is taken only where
-   * nothing else is left: the work waits there.
+   * nothing else is left: the work waits there. Work that asks to be a statement goes where sessions are kept.
    *
    * @throws FiresteelError `aborted`, as for an input that changed, when the candidates' settings that can change rows are not those that the work was prepared for
    */
-  choose(work: Pick<PreparedWork, "question" | "rows">, avoid?: ReadonlySet<string>): Cluster;
+  choose(work: RoutedWork, avoid?: ReadonlySet<string>): Cluster;
   /** Whether work that waits on a cluster, not posted yet, should go elsewhere because the cluster takes nothing now; null where it should stay. */
-  shouldLeave(work: Pick<PreparedWork, "question" | "rows">, cluster: string): Leave | null;
+  shouldLeave(work: RoutedWork, cluster: string): Leave | null;
   /** Puts other clusters and rules in force; throws `invalid_argument` and changes nothing when they cannot be. */
   configure(config: FleetConfig): void;
   /**
@@ -179,14 +182,16 @@ export function createGateway(options: GatewayOptions): Gateway {
   let closing: Promise<void> | null = null;
   const followed = new FollowedSubmissions(clock, store, stop.signal, (record) => options.onFollowed?.(record));
 
-  function choose({ question, rows }: Pick<PreparedWork, "question" | "rows">, avoid?: ReadonlySet<string>): Cluster {
+  function choose({ question, rows, carriage }: RoutedWork, avoid?: ReadonlySet<string>): Cluster {
     const [first, ...others] = fleet.routes.candidates(question);
     if (first.rowsOf(question) !== rows)
       throw inputChanged(
         settingsUri(question),
         `settings of the cluster can change rows and are others than those that the work was prepared for: ${first.name}`,
       );
-    return pick([first, ...others], (one) => {
+    const keepsSessions = [first, ...others].filter(({ config }) => config.sessions !== undefined);
+    const [best = first, ...rest] = carriage.asked === "statement" ? keepsSessions : [first, ...others];
+    return pick([best, ...rest], (one) => {
       const status = keeping.statusOf(one);
       const { name, live, waiting } = status;
       return {
@@ -198,11 +203,14 @@ export function createGateway(options: GatewayOptions): Gateway {
     });
   }
 
-  /** Those of new clusters; a pool keeps the settings that it began with. */
+  /** A pool for each cluster that keeps sessions, with the settings of now. */
   function addPools(): void {
     for (const cluster of fleet.all.values()) {
-      const { sessions } = cluster.config;
-      if (sessions !== undefined && !pools.has(cluster.name)) pools.set(cluster.name, poolOf(cluster, sessions));
+      const { name, config } = cluster;
+      const { sessions } = config;
+      const pool = pools.get(name);
+      if (pool !== undefined) pool.configure(sessions ?? null);
+      else if (sessions !== undefined) pools.set(name, poolOf(cluster, sessions));
     }
   }
 
@@ -211,7 +219,7 @@ export function createGateway(options: GatewayOptions): Gateway {
       cluster,
       config,
       patience,
-      requests: async () => {
+      requests: async (config) => {
         const harness = await staging.harness();
         return createSessionRequests({
           store: store.storeId,
@@ -229,7 +237,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   }
 
   /** Why what was not posted there should go elsewhere; null where it should stay. */
-  function shouldLeave(work: Pick<PreparedWork, "question" | "rows">, name: string): Leave | null {
+  function shouldLeave(work: RoutedWork, name: string): Leave | null {
     const cluster = fleet.all.get(name);
     const status = cluster === undefined ? null : keeping.statusOf(cluster);
     if (status !== null && takesWork(status)) return null;
@@ -355,6 +363,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     configure: (config) => {
       fleet.configure(config);
       addPools();
+      for (const name of keeping.kept) pools.get(name)?.keep();
       sweep();
     },
     check: (question) => fleet.routes.check(question),

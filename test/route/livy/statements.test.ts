@@ -10,6 +10,7 @@ import type { Double } from "../../livy/double.ts";
 import type { JobPlan } from "../../livy/job.ts";
 import { type Served, serveDouble } from "../../livy/serve.ts";
 import { type Bench, type BenchOptions, createBench } from "../bench.ts";
+import { MemoryDatabase } from "../memory-store.ts";
 
 const QUICK = { askMs: 20, manifestMs: 20, postMs: 300, endMs: 200, lostMs: 800, quietMs: 50, lingerMs: 500 };
 
@@ -21,17 +22,18 @@ let plans: JobPlan[];
 /** Benches of the test, for the end. */
 let benches: Bench[];
 
+/** An entry for the double; null for one without sessions. */
+const entry = (sessions: SessionsConfig | null = {}, name = "warm") => ({
+  name,
+  url: served.url,
+  resourceManager: { url: served.resourceManagerUrl },
+  tickMs: 50,
+  ...(sessions === null ? {} : { sessions: { max: 1, cancelMs: 300, ...sessions } }),
+});
+
 async function start(sessions: SessionsConfig = {}, options: Partial<BenchOptions> = {}): Promise<Bench> {
   const made = await createBench({
-    clusters: [
-      {
-        name: "warm",
-        url: served.url,
-        resourceManager: { url: served.resourceManagerUrl },
-        tickMs: 50,
-        sessions: { max: 1, cancelMs: 300, ...sessions },
-      },
-    ],
+    clusters: [entry(sessions)],
     patience: QUICK,
     ...(benches[0] === undefined ? {} : { folder: benches[0].folder }),
     ...options,
@@ -386,5 +388,56 @@ describe("a restart of Livy", () => {
     expect(count("manifest")).toBe(2);
     expect(rows().filter(({ state }) => state === "succeeded")).toHaveLength(2);
     expect(modes()).toEqual(recovery ? ["statement", "statement"] : ["statement", "statement", "batch"]);
+  });
+});
+
+describe("other settings while work runs", () => {
+  const configure = (sessions: SessionsConfig | null) => bench.gateway.configure({ clusters: [entry(sessions)] });
+
+  it("count for the next session; the one that is busy ends when its statement has", async () => {
+    const { plan, release } = held();
+    plans = [plan];
+    const running = bench.run(work(1));
+    await until(() => count("began") === 1);
+    configure({ max: 2, driverMemory: "2g" });
+    await bench.run(work(2));
+    expect([count("manifest"), sessions().length]).toEqual([1, 2]);
+    release();
+    await running;
+    await until(() => count("deleted") === 1);
+    expect(modes()).toEqual(["statement", "statement"]);
+    // Settings that change nothing of a session leave it as it is.
+    configure({ max: 1, driverMemory: "2g" });
+    await bench.run(work(3));
+    expect([count("deleted"), sessions().length]).toEqual([1, 2]);
+  });
+
+  it("end all sessions where there are to be none any more, and make them again where there are", async () => {
+    const { plan, release } = held();
+    plans = [plan];
+    const running = bench.run(work(1));
+    await until(() => count("began") === 1);
+    const waiting = bench.run(work(2));
+    await until(() => bench.gateway.clusters()[0]?.sessions?.waiting === 1);
+    configure(null);
+    await waiting;
+    expect(modes()).toEqual(["statement", "statement", "batch"]);
+    release();
+    await running;
+    await until(() => bench.gateway.clusters()[0]?.sessions === null);
+    expect([count("deleted"), livy.ledger.count("manifest")]).toEqual([1, 2]);
+    expect(await failure(bench.run(work(3, { mode: "statement" })))).toMatchObject({ code: "failed_precondition" });
+    configure({});
+    await bench.run(work(4, { mode: "statement" }));
+    expect(modes().at(-1)).toBe("statement");
+  });
+});
+
+describe("of several clusters", () => {
+  it("work that has to be a statement goes where sessions are, however busy", async () => {
+    const clusters = [entry(null, "cold"), entry({}, "warm")];
+    bench = await start({}, { clusters, database: new MemoryDatabase() });
+    await Promise.all([1, 2, 3].map((n) => bench.run(work(n, { mode: "statement" }))));
+    expect(rows().map(({ cluster }) => cluster)).toEqual(["warm", "warm", "warm"]);
   });
 });

@@ -15,6 +15,8 @@
  * Only the keeper of the cluster has sessions. They outlive it: whoever keeps the cluster next finds them by their names (`session-request.ts`), and Livy ends those that nobody uses. They count by a limit of their own, not
  * by the cluster's `maxLive`: each is an application that holds its place whether statements run in it or not.
  *
+ * Its settings can change while work runs: limits count at once; sessions that are not as they would be made now serve until nothing runs in them.
+ *
  * All sessions are looked at with one list request a tick, and seldom while none of them changes.
  */
 
@@ -47,8 +49,8 @@ export interface SessionPoolOptions {
   readonly cluster: Cluster;
   readonly config: SessionsConfig;
   readonly patience: Patience;
-  /** The requests that make sessions; asked for when the first is needed. */
-  readonly requests: () => Promise<SessionRequests>;
+  /** The requests that make sessions of these settings; asked for when the first is needed. */
+  readonly requests: (config: SessionsConfig) => Promise<SessionRequests>;
   /** Rejects where this process may not be the keeper any more: then it makes no session. */
   readonly confirm: () => Promise<void>;
   /** Sortable by time and unique, lower case letters and digits. */
@@ -63,12 +65,17 @@ const LOOK_MS = 5_000;
 const WARM_TICK_MS = 100;
 /** Failures in a row before those that wait hear of it. */
 const FAILURES = 3;
+/** Why a session is not used that others made, or that was made before the settings changed. */
+const OTHER = "its settings are not those of now";
 /** After a request that Livy refuses. */
 const REFUSED_MS = 60_000;
 
 export class SessionPool {
   readonly #options: SessionPoolOptions;
-  readonly #limits: PoolLimits;
+  #config: SessionsConfig;
+  #limits: PoolLimits;
+  /** The cluster is to keep none any more. */
+  #off = false;
   readonly #sessions = new Map<string, WarmSession>();
   readonly #queue: StatementQueue;
   /** Leased before they were found: statements that live from before this process kept the cluster. */
@@ -86,18 +93,45 @@ export class SessionPool {
   constructor(options: SessionPoolOptions) {
     this.#options = options;
     const { config, cluster } = options;
-    const { min, max, idleTimeoutMs, recycleAfter } = { ...SESSION_DEFAULTS, ...config };
-    this.#limits = { min: Math.min(min, max), max, idleTimeoutMs, recycleAfter };
+    this.#config = config;
+    this.#limits = limitsOf(config);
     this.#backoff = new Backoff(cluster.clock, 1_000, 60_000);
     this.#queue = new StatementQueue(config.maxPerUser ?? SESSION_DEFAULTS.maxPerUser);
   }
 
-  /** How long a cancelled statement may take to end. */
-  get cancelMs(): number {
-    return this.#options.config.cancelMs ?? SESSION_DEFAULTS.cancelMs;
+  /** Other settings of the sessions, or of the cluster; null: it is to keep none any more. */
+  configure(config: SessionsConfig | null): void {
+    this.#off = config === null;
+    if (config === null) {
+      this.#limits = { ...this.#limits, min: 0, max: 0, idleTimeoutMs: 0 };
+      this.#queue.refuse(this.#none);
+      this.#retire([...this.#sessions.values()], "the cluster keeps no sessions any more");
+    } else {
+      this.#config = config;
+      this.#limits = limitsOf(config);
+      this.#queue.maxPerUser = config.maxPerUser ?? SESSION_DEFAULTS.maxPerUser;
+      // What was refused may be right now; and which sessions are as they should be is found out again.
+      [this.#requests, this.#refusal, this.#nextTryAt] = [null, null, 0];
+    }
+    this.#start();
+    this.#wake?.();
   }
 
-  get status(): SessionPoolStatus {
+  get #none(): FiresteelError {
+    return new FiresteelError(Code.failedPrecondition, `cluster ${this.#options.cluster.name} keeps no sessions`);
+  }
+
+  /** How long a cancelled statement may take to end. */
+  get cancelMs(): number {
+    return this.#config.cancelMs ?? SESSION_DEFAULTS.cancelMs;
+  }
+
+  /** Null where there are none and are to be none. */
+  get status(): SessionPoolStatus | null {
+    return this.#off && this.isEmpty ? null : this.#status;
+  }
+
+  get #status(): SessionPoolStatus {
     const count = (...states: WarmSession["state"][]) =>
       [...this.#sessions.values()].filter((one) => states.includes(one.state)).length;
     return {
@@ -119,6 +153,7 @@ export class SessionPool {
 
   /** Waits for a session; `note` is told why, whenever the reason changes. Rejects with `failed_precondition` when this cluster takes none. */
   async lease(user: string, note: (reason: string) => void, signal: AbortSignal): Promise<SessionLease> {
+    if (this.#off) throw this.#none;
     const alive = this.#in("starting", "warming", "idle", "busy", "checking").length > 0;
     if (this.#refusal !== null && !alive && this.#clock.elapsed() < this.#nextTryAt) throw this.#refusal;
     const waiting = this.#queue.wait(user, note, signal);
@@ -201,6 +236,14 @@ export class SessionPool {
     session.idleSince = this.#clock.elapsed();
   }
 
+  /** They are ended when nothing runs in them. */
+  #retire(sessions: readonly WarmSession[], why: string): void {
+    for (const session of sessions) {
+      session.ends ??= why;
+      if (session.state === "idle") this.#free(session);
+    }
+  }
+
   #end(session: WarmSession, why: string): Promise<string> {
     if (session.ending !== null) return session.ending;
     session.state = "ending";
@@ -238,7 +281,7 @@ export class SessionPool {
 
   #obstacle(): string {
     const { name } = this.#options.cluster;
-    const { starting, busy, max } = this.status;
+    const { starting, busy, max } = this.#status;
     if (this.#nextTryAt > this.#clock.elapsed() && busy + starting === 0)
       return `no session of cluster ${name} could be made; trying again: ${this.#lastError}`;
     if (busy >= max) return `${busy} of ${max} sessions of cluster ${name} are busy`;
@@ -257,7 +300,7 @@ export class SessionPool {
   get #wanted(): boolean {
     const { isConfigured } = this.#options.cluster;
     // At first whoever kept the cluster before may have left some.
-    const expects = this.#requests === null || this.#limits.min > 0;
+    const expects = !this.#off && (this.#requests === null || this.#limits.min > 0);
     return this.#kept && (this.#sessions.size > 0 || this.#queue.size > 0 || (isConfigured && expects));
   }
 
@@ -271,7 +314,7 @@ export class SessionPool {
     const tickMs = cluster.config.tickMs ?? 500;
     while (this.#wanted && !stop.aborted) {
       try {
-        if (this.#requests === null) await this.#adopt();
+        if (this.#requests === null && !this.#off) await this.#adopt();
         else if (this.#sessions.size > 0) this.#see(await cluster.client.sessions.list(stop));
         cluster.answered();
         this.#balance();
@@ -304,14 +347,19 @@ export class SessionPool {
     const { cluster, stop, requests: make } = this.#options;
     // What a session may be asked depends on the version.
     if (cluster.status.version === null) await cluster.probe();
-    const requests = await make();
+    const config = this.#config;
+    const requests = await make(config);
     const sessions = await cluster.client.sessions.list(stop);
+    // The settings changed meanwhile.
+    if (config !== this.#config) return;
+    const own = [...this.#sessions.values()].filter(({ name }) => requests.ownership(name) === "other");
+    this.#retire(own, OTHER);
     for (const session of sessions) {
       const { name, state } = session;
       const owned = requests.ownership(name);
       if (owned === null || name === null || this.#sessions.has(name)) continue;
       const one = this.#add(name, this.#expected.has(name) ? "busy" : state === "starting" ? "starting" : "checking");
-      if (owned === "other") one.ends = "its settings are not those of now";
+      if (owned === "other") one.ends = OTHER;
     }
     await endStrays(cluster, requests, sessions, stop);
     this.#requests = requests;
@@ -434,6 +482,11 @@ export class SessionPool {
     this.#pump();
     this.#wake?.();
   }
+}
+
+function limitsOf(config: SessionsConfig): PoolLimits {
+  const { min, max, idleTimeoutMs, recycleAfter } = { ...SESSION_DEFAULTS, ...config };
+  return { min: Math.min(min, max), max, idleTimeoutMs, recycleAfter };
 }
 
 function wordsOf(error: unknown): string {

@@ -25,12 +25,13 @@ interface Waiter {
 }
 
 export class StatementQueue {
-  readonly #maxPerUser: number;
+  /** Most statements of one user at once. */
+  maxPerUser: number;
   readonly #waiters = new Set<Waiter>();
   readonly #running = new Map<string, number>();
 
   constructor(maxPerUser: number) {
-    this.#maxPerUser = maxPerUser;
+    this.maxPerUser = maxPerUser;
   }
 
   get size(): number {
@@ -43,7 +44,7 @@ export class StatementQueue {
     for (const { user } of this.#waiters) waiting.set(user, (waiting.get(user) ?? 0) + 1);
     let ready = 0;
     for (const [user, count] of waiting)
-      ready += Math.max(0, Math.min(count, this.#maxPerUser - (this.#running.get(user) ?? 0)));
+      ready += Math.max(0, Math.min(count, this.maxPerUser - (this.#running.get(user) ?? 0)));
     return ready;
   }
 
@@ -87,7 +88,7 @@ export class StatementQueue {
   note(reason: string): void {
     for (const waiter of this.#waiters) {
       const own = this.#isFull(waiter.user)
-        ? `${waiter.user} has ${this.#maxPerUser} statements running, which is the most`
+        ? `${waiter.user} has ${this.maxPerUser} statements running, which is the most`
         : reason;
       if (own === waiter.told) continue;
       waiter.told = own;
@@ -101,6 +102,6 @@ export class StatementQueue {
   }
 
   #isFull(user: string): boolean {
-    return (this.#running.get(user) ?? 0) >= this.#maxPerUser;
+    return (this.#running.get(user) ?? 0) >= this.maxPerUser;
   }
 }
