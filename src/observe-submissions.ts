@@ -12,8 +12,11 @@ export function observeSubmissions(
     const submission = await store.findSubmission(id);
     if (submission) onChange(submission);
   };
+  const methods = new Map<string | symbol, unknown>();
   return new Proxy(store, {
     get(target, key) {
+      const known = methods.get(key);
+      if (known !== undefined) return known;
       if (key === "createSubmission") {
         return async (...args: Parameters<Store["createSubmission"]>) => {
           await target.createSubmission(...args);
@@ -33,7 +36,10 @@ export function observeSubmissions(
         };
       }
       const value: unknown = Reflect.get(target, key, target);
-      return typeof value === "function" ? value.bind(target) : value;
+      if (typeof value !== "function") return value;
+      const method: unknown = value.bind(target);
+      methods.set(key, method);
+      return method;
     },
   });
 }

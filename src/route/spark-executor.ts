@@ -28,6 +28,7 @@ import type { RouteQuestion } from "./livy/clusters/routing.ts";
 import type { Gateway } from "./livy/gateway.ts";
 import { obtainResult } from "./livy/submissions/attempts.ts";
 import { findValidResult, fingerprintOf } from "./livy/submissions/commit.ts";
+import { patiently, patientStorage, type StorageWait } from "./livy/submissions/patient-storage.ts";
 import { type PreparedWork, preparedWork } from "./livy/submissions/prepare.ts";
 import {
   checksOf,
@@ -75,7 +76,8 @@ export function createSparkExecutor(options: SparkExecutorOptions): Executor {
   const told = new Set<string>();
 
   async function run(invocation: Invocation, signal: AbortSignal): Promise<Outcome> {
-    const { work, prepared } = await prepare(invocation, signal, staging);
+    const tell = (line: string) => invocation.onProgress?.(line);
+    const { work, prepared } = await prepare(invocation, signal, staging, { clock: gateway.clock, tell, signal });
     const shared = running.get(prepared.key) ?? share(prepared, invocation);
     const result = await join(shared, prepared.key, invocation, signal);
     return outcomeOf(work, result, prepared.inputs);
@@ -83,15 +85,17 @@ export function createSparkExecutor(options: SparkExecutorOptions): Executor {
 
   /** Runs the body, which only describes work, and looks for that work's result. */
   async function plan(invocation: Invocation, signal: AbortSignal): Promise<Plan> {
-    const { work, prepared } = await prepare(invocation, signal, planStaging);
+    const { work, prepared } = await prepare(invocation, signal, planStaging, null);
     const found = await findValidResult(store, storage, prepared.key);
     return { work: prepared.key, outcome: found && outcomeOf(work, found, prepared.inputs) };
   }
 
+  /** @param wait how a warehouse that gives no answer is waited for; null: that is told at once */
   async function prepare(
     invocation: Invocation,
     signal: AbortSignal,
     to: Staging,
+    wait: StorageWait | null,
   ): Promise<{
     readonly work: SparkWork;
     readonly prepared: PreparedWork & { readonly inputs: readonly FileValue[] };
@@ -101,14 +105,19 @@ export function createSparkExecutor(options: SparkExecutorOptions): Executor {
     gateway.check(asked);
     const work = workOf(await host.run(invocation, signal), invocation.task);
     signal.throwIfAborted();
-    const datasets = await locate(work, invocation);
+    const datasets = await locate(
+      work,
+      invocation,
+      wait === null ? storage : patientStorage(storage, gateway.warehouse, wait),
+    );
     const question: RouteQuestion = {
       ...asked,
       inputs: [...datasets.values()].map(({ location }) => placeOf(location)),
       ...(work.kind === "sparkApp" ? { isApp: true } : {}),
     };
     const [first] = gateway.candidates(question);
-    const prepared = await preparedWork({ work, question, datasets, cluster: first, staging: to, resources });
+    const make = () => preparedWork({ work, question, datasets, cluster: first, staging: to, resources });
+    const prepared = await (wait === null ? make() : patiently(wait, make));
     return { work, prepared: { ...prepared, inputs: [...prepared.files, sparkSettings(gateway, question)] } };
   }
 
@@ -119,7 +128,11 @@ export function createSparkExecutor(options: SparkExecutorOptions): Executor {
   }
 
   /** Where each input can be read now; the invocation's own places first. */
-  async function locate(work: SparkWork, { datasets }: Invocation): Promise<ReadonlyMap<string, DatasetRecord>> {
+  async function locate(
+    work: SparkWork,
+    { datasets }: Invocation,
+    files: Storage,
+  ): Promise<ReadonlyMap<string, DatasetRecord>> {
     const places = new Map<string, DatasetRecord>();
     for (const [, { identity }] of inputsOf(work)) {
       if (places.has(identity)) continue;
@@ -129,9 +142,9 @@ export function createSparkExecutor(options: SparkExecutorOptions): Executor {
         ...(await store.findDataset(identity)),
       ]) {
         const words =
-          (await findChangedFile(storage, place)) ??
+          (await findChangedFile(files, place)) ??
           // An application reads whatever lies there.
-          (work.kind === "sparkApp" ? await findStranger(storage, place.location, checksOf(place)) : null);
+          (work.kind === "sparkApp" ? await findStranger(files, place.location, checksOf(place)) : null);
         if (words === null) {
           places.set(identity, place);
           break;

@@ -61,6 +61,8 @@ export function hasEnded({ state }: Application): boolean {
 
 export class Yarn {
   readonly applications = new Map<string, Application>();
+  readonly #byTag = new Map<string, Application[]>();
+  readonly #byContainer = new Map<string, Application>();
   /** Where this answers, `http://127.0.0.1:18088`; it is in links. */
   origin = "http://yarn.invalid";
   /** Kills are taken and not carried out. */
@@ -97,6 +99,8 @@ export class Yarn {
       starts: 0,
     };
     this.applications.set(application.id, application);
+    this.#byContainer.set(application.container, application);
+    for (const tag of new Set(application.tags)) this.#byTag.set(tag, [...(this.#byTag.get(tag) ?? []), application]);
     this.#options.ledger.note("accepted", name, { appId: application.id });
     if (known) void this.#live(application, drive);
     else {
@@ -107,8 +111,7 @@ export class Yarn {
   }
 
   findByTag(tag: string): readonly Application[] {
-    const wanted = tag.toLowerCase();
-    return [...this.applications.values()].filter(({ tags }) => tags.includes(wanted));
+    return this.#byTag.get(tag.toLowerCase()) ?? [];
   }
 
   /** Settles when the application has ended, or the kill was not carried out. */
@@ -196,7 +199,7 @@ export class Yarn {
 
   /** `/ws/v1/node/containers/<container>/logs` and `.../logs/stdout?size=-900` */
   #log([, container = "", , file]: readonly string[], query: URLSearchParams): Answer {
-    const application = [...this.applications.values()].find((one) => one.container === container);
+    const application = this.#byContainer.get(container);
     const known = application?.placed && application.state !== "ACCEPTED" ? application : undefined;
     if (file === undefined) return known === undefined ? unknownContainer() : json(200, logsOf(known));
     const text = known && (file === "stdout" ? known.output : file === "stderr" ? stderrOf(known) : undefined);

@@ -20,6 +20,7 @@ import { MemoryStore, pageOf, storable } from "../route/memory-store.ts";
 const STRANGE_MS = 60_000;
 /** Executions of the same root that are looked at for what to read ahead. */
 const CANDIDATES = 3;
+const DIGEST = /^[0-9a-f]{64}$/;
 const isEnded = ({ state }: JobRecord) => state !== "running" && state !== "waiting";
 
 /** One process's view of a database in memory. */
@@ -64,7 +65,8 @@ export class MemoryRecordStore extends MemoryStore implements Store {
     const found = await this.read(() => {
       const of = (id: string) => [...(jobs.get(id)?.values() ?? [])].filter(isEnded);
       const [best] = [...executions.values()]
-        .filter(({ record }) => record.task === task && Buffer.compare(record.args, args) === 0)
+        .filter(({ record }) => record.task === task && record.args.length === args.length)
+        .filter(({ record }) => Buffer.compare(record.args, args) === 0)
         .map(({ record }) => of(record.id))
         .slice(-CANDIDATES)
         .reverse()
@@ -82,7 +84,7 @@ export class MemoryRecordStore extends MemoryStore implements Store {
     return this.write(() => {
       const { calls } = this.database;
       this.#pending = this.#pending.filter((one) => !entries.includes(one));
-      const isWhole = (call: CallRecord) => [call.evalHash, call.code].every((text) => /^[0-9a-f]{64}$/.test(text));
+      const isWhole = ({ evalHash, code }: CallRecord) => DIGEST.test(evalHash) && DIGEST.test(code);
       for (const call of records)
         if (isWhole(call) && (replace || !calls.has(call.evalHash))) calls.set(call.evalHash, call);
       const refused = records.find((call) => !isWhole(call));

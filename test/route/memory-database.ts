@@ -46,6 +46,8 @@ interface KeptExecution {
 export class MemoryDatabase {
   readonly clock: Clock;
   readonly submissions = new Map<string, SubmissionRecord>();
+  /** Those of them that live, or whose application may. */
+  readonly present = new Set<string>();
   readonly byName = new Map<string, SubmissionRecord["id"]>();
   /** Ids by piece of work, oldest first. */
   readonly byWork = new Map<string, string[]>();
@@ -113,7 +115,7 @@ export class MemoryDatabase {
 
   /** Asks for the end of live submissions of cancelled executions that nobody works on; gives their ids. */
   cancelAbandoned(which: (submission: SubmissionRecord) => boolean): readonly string[] {
-    const abandoned = [...this.submissions.values()].filter(
+    const abandoned = this.listPresent().filter(
       (one) =>
         which(one) &&
         !ENDS.has(one.state) &&
@@ -121,9 +123,20 @@ export class MemoryDatabase {
         this.executions.get(one.executionId)?.record.cancelRequested === true &&
         this.claims.get(one.work)?.alive !== true,
     );
-    for (const one of abandoned)
-      this.submissions.set(one.id, { ...one, cancelRequested: "its execution was cancelled" });
+    for (const one of abandoned) this.save({ ...one, cancelRequested: "its execution was cancelled" });
     return abandoned.map(({ id }) => id);
+  }
+
+  /** Keeps a submission as it is now. */
+  save(submission: SubmissionRecord): void {
+    this.submissions.set(submission.id, submission);
+    if (isPresent(submission)) this.present.add(submission.id);
+    else this.present.delete(submission.id);
+  }
+
+  /** Submissions that are present, oldest first. */
+  listPresent(): readonly SubmissionRecord[] {
+    return [...this.present].map((id) => this.submissions.get(id)!);
   }
 
   tell(change: StoreChange): void {

@@ -24,7 +24,7 @@ import {
   type Surroundings,
   type TakenSubmission,
 } from "../../src/evaluate/ports.ts";
-import { ENDS, isPresent, MemoryDatabase, type Owner } from "./memory-database.ts";
+import { ENDS, MemoryDatabase, type Owner } from "./memory-database.ts";
 
 export { MemoryDatabase };
 
@@ -234,16 +234,18 @@ export class MemoryStore implements SubmissionStore, DatasetStore, ClusterStore 
   lookAround(): Promise<Surroundings> {
     return this.read(() => {
       this.endDead();
-      const { executions, submissions, owners, keepers, notes } = this.database;
-      const mine = [...submissions.values()].filter((one) => owners.get(one.id) === this.owner);
+      const { executions, owners, keepers, notes } = this.database;
+      const running = [...executions.values()].filter(({ record }) => record.state === "running");
+      const present = this.database.listPresent();
       return {
-        executions: [...executions.values()].some(({ record, owner }) => record.state === "running" && !owner.alive),
-        submissions: [...submissions.values()].some((one) => isPresent(one) && !owners.get(one.id)?.alive),
-        cancelledExecutions: [...executions.values()]
-          .filter(({ record, owner }) => record.state === "running" && record.cancelRequested && owner === this.owner)
+        executions: running.some(({ owner }) => !owner.alive),
+        submissions: present.some((one) => !owners.get(one.id)?.alive),
+        cancelledExecutions: running
+          .filter(({ record, owner }) => record.cancelRequested && owner === this.owner)
           .map(({ record }) => record.id),
-        cancelledSubmissions: mine
-          .filter((one) => !ENDS.has(one.state) && one.state !== "cancelling" && one.cancelRequested !== null)
+        cancelledSubmissions: present
+          .filter((one) => owners.get(one.id) === this.owner && !ENDS.has(one.state))
+          .filter((one) => one.state !== "cancelling" && one.cancelRequested !== null)
           .map(({ id }) => id),
         drains: [...this.database.drains.values()],
         keptClusters: new Map([...keepers.keys()].map((name) => [name, notes.get(name) ?? {}])),
@@ -259,7 +261,7 @@ export class MemoryStore implements SubmissionStore, DatasetStore, ClusterStore 
       const { byName, byWork } = this.database;
       if (submissions.has(record.id) || byName.has(record.livyName))
         throw new FiresteelError(Code.alreadyExists, `submission exists already: ${record.livyName}`);
-      submissions.set(record.id, record);
+      this.database.save(record);
       byName.set(record.livyName, record.id);
       byWork.set(record.work, [...(byWork.get(record.work) ?? []), record.id]);
       owners.set(record.id, kept ? this.owner : null);
@@ -288,7 +290,7 @@ export class MemoryStore implements SubmissionStore, DatasetStore, ClusterStore 
           cause: change.cause ?? before.cause,
         });
       }
-      this.database.submissions.set(id, { ...before, ...change });
+      this.database.save({ ...before, ...change });
       if (!this.database.followed.has(id)) return;
       if (Object.keys(change).some((field) => field !== "confirmedAt")) this.tell("submission", id);
       if (change.cancelRequested != null && change.state === undefined) this.tell("wish", id);
@@ -301,7 +303,7 @@ export class MemoryStore implements SubmissionStore, DatasetStore, ClusterStore 
       for (const id of ids) {
         const before = submissions.get(id);
         if (before !== undefined && !ENDS.has(before.state) && (before.confirmedAt ?? 0) < confirmedAt)
-          submissions.set(id, { ...before, confirmedAt });
+          this.database.save({ ...before, confirmedAt });
       }
     });
   }
@@ -348,12 +350,13 @@ export class MemoryStore implements SubmissionStore, DatasetStore, ClusterStore 
         !clusters.includes(cluster) &&
         !keepers.has(cluster) &&
         (owners.get(id)?.endedAt ?? Number.POSITIVE_INFINITY) <= clock.now() - strayMs;
-      const free = [...submissions.values()].filter(
-        (one) =>
-          isPresent(one) &&
-          !owners.get(one.id)?.alive &&
-          ((keepers.get(one.cluster) === this.owner && clusters.includes(one.cluster)) || isStray(one)),
-      );
+      const free = this.database
+        .listPresent()
+        .filter(
+          (one) =>
+            !owners.get(one.id)?.alive &&
+            ((keepers.get(one.cluster) === this.owner && clusters.includes(one.cluster)) || isStray(one)),
+        );
       for (const { id } of free) {
         owners.set(id, this.owner);
         if (this.shared) followed.add(id);

@@ -14,7 +14,9 @@ export async function soakAll(
 ): Promise<void> {
   let next = first;
   const lane = async () => {
-    const child = fork(fileURLToPath(new URL("./lane-process.ts", import.meta.url)));
+    // A seed makes much that is soon garbage.
+    const execArgv = [...process.execArgv, "--max-semi-space-size=64"];
+    const child = fork(fileURLToPath(new URL("./lane-process.ts", import.meta.url)), { execArgv });
     const ended = once(child, "exit").then(([code, signal]) => {
       throw new Error(`a process that soaks ended: ${signal ?? code}`);
     });

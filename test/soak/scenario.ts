@@ -57,9 +57,10 @@ export interface Scenario {
 
 /** Executions of a soak. */
 export const EXECUTIONS = 200;
-const WORKS = 40;
+const WORKS = 24;
+const NEXT = 3;
 /** Executions begin within, and troubles. */
-const ASKS_MS = 120_000;
+const ASKS_MS = 60_000;
 export const TROUBLES_MS = 240_000;
 
 export function draw(seed: number, executions: number = EXECUTIONS): Scenario {
@@ -73,19 +74,19 @@ export function draw(seed: number, executions: number = EXECUTIONS): Scenario {
       resourceManager: random() < 0.75,
       maxLive: pick(4, 8, 16),
       maxCreation: pick(2, 100),
-      retainMs: pick(20_000, 60_000, 600_000),
+      retainMs: pick(20_000, 60_000, 180_000),
     }),
   );
   const processes = 1 + int(3);
-  // Some pieces of work are asked for by many.
-  const work = () => int(int(WORKS) + 1);
-  const chain = () => Array.from({ length: pick(1, 1, 1, 2, 3) }, work);
+  // Some pieces of work are asked for by many; what comes after them differs little, so that most of it is shared too.
+  const chain = () =>
+    Array.from({ length: pick(1, 1, 1, 1, 2, 3) }, (_, i) => (i === 0 ? int(int(WORKS) + 1) : int(NEXT)));
   const asks = Array.from(
     { length: executions },
     (_, i): Ask => ({
       id: `ask-${i}`,
       at: Math.floor(random() * ASKS_MS),
-      chains: Array.from({ length: pick(1, 1, 2, 3) }, chain),
+      chains: Array.from({ length: pick(1, 1, 1, 2) }, chain),
       cancelAfter: random() < 0.12 ? int(60_000) : null,
     }),
   ).sort((a, b) => a.at - b.at);

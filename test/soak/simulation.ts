@@ -21,7 +21,7 @@ import { hasEnded } from "../livy/yarn.ts";
 import { MemoryDatabase } from "../route/memory-database.ts";
 import { MemoryStorage } from "../route/storage/memory-storage.ts";
 import { Life } from "./life.ts";
-import { away, Network } from "./network.ts";
+import { away, Network, travel } from "./network.ts";
 import { Orchestrator, WAREHOUSE } from "./orchestrator.ts";
 import type { Ask, Scenario, Trouble } from "./scenario.ts";
 import { TROUBLES_MS } from "./scenario.ts";
@@ -229,7 +229,7 @@ export class Simulation {
   async #reach(life: Life, kind: "read" | "write", random: Random): Promise<void> {
     await life.able();
     if (kind === "write" && !life.step("write before")) await new Promise(() => {});
-    await wait(this.clock, Math.ceil(random() * 4));
+    await travel(this.clock, random, 4);
     if (kind === "read" && this.#store.down > 0) throw away("database");
     while (this.#store.down > 0) await wait(this.clock, 500);
     if (kind === "write") life.step("write after");
@@ -285,7 +285,9 @@ export class Simulation {
     const kind = this.kindOf(work);
     const length = Number.parseInt(work.slice(8, 12), 16) / 0xffff;
     const ms = length < 0.95 ? 1_000 + length * 20_000 : 100_000;
-    const times = { ms, closeMs: 500 + length * 3_000, lines: Math.floor(length * 300) };
+    // Now and then more lines than Livy keeps.
+    const lines = Math.floor(length < 0.9 ? length * 20 : length * 300);
+    const times = { ms, closeMs: 500 + length * 3_000, lines };
     switch (kind) {
       case "fails":
       case "refused":

@@ -1,9 +1,9 @@
 /**
- * 200 concurrent executions a seed on simulated orchestrators, clusters, store and warehouse, while everything that can go wrong does. A seed takes 3 to 5 s of CPU, so the tests follow 30; FIRESTEEL_SOAK_SEEDS says another
+ * 200 concurrent executions a seed on simulated orchestrators, clusters, store and warehouse, while everything that can go wrong does. A seed takes about 1 s of CPU, and the tests follow 250; FIRESTEEL_SOAK_SEEDS says another
  * number (more: `npm run soak -- gateway`). A seed that goes wrong is told with the command that follows it.
  *
- * Not covered: what only real parts do (sockets, Postgres, YARN: the crash matrix and the contract suite have those), warm sessions, and a warehouse that is away when a call looks at it (its clients ask again here; the
- * gateway's own looks do meet it).
+ * Not covered: what only real parts do (sockets, Postgres, YARN: the crash matrix and the contract suite have those), warm sessions, and a warehouse that is away when a recorded result is looked at (the evaluator's client asks
+ * again here; what the gateway asks does meet it).
  *
  * Faults planted in the code, and where they were found:
  *
@@ -22,7 +22,7 @@ import { report, soakAll } from "./lanes.ts";
 import { draw } from "./scenario.ts";
 import { soak } from "./soak.ts";
 
-const SEEDS = Number(process.env["FIRESTEEL_SOAK_SEEDS"] ?? 30);
+const SEEDS = Number(process.env["FIRESTEEL_SOAK_SEEDS"] ?? 250);
 /** The slowest machine under load; there is nothing to wait for but its own work. */
 const SEED_MS = 60_000;
 

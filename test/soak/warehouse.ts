@@ -4,7 +4,7 @@ import type { Storage } from "../../src/evaluate/ports.ts";
 import { type ManualClock, wait } from "../livy/clock.ts";
 import type { Random } from "../livy/random.ts";
 import type { Life } from "./life.ts";
-import { away } from "./network.ts";
+import { away, travel } from "./network.ts";
 
 export interface WarehouseWeather {
   /** Of all requests this part fails. */
@@ -23,8 +23,8 @@ export function reachedFrom(
 ): Storage {
   async function ask<T>(what: string, action: () => Promise<T>): Promise<T> {
     await life.able();
-    const slow = random() < weather.rate ? random() * 20_000 : 0;
-    await wait(clock, Math.ceil(random() * 10 + slow));
+    if (random() < weather.rate) await wait(clock, Math.ceil(random() * 20_000));
+    await travel(clock, random, 10);
     if (weather.down) throw away(`warehouse (${what})`);
     const fault = random() < weather.rate ? random() : null;
     if (fault !== null && fault < 0.5) throw away(`warehouse before ${what}`);

@@ -91,8 +91,8 @@ export interface Gateway extends AsyncDisposable {
   resume(cluster: string, by: string): Promise<ClusterDrain | null>;
   /** Ends a submission, whoever keeps it, for somebody who does not wait for it; gives it as it is then or some seconds later: `cancelling` while its end is not confirmed. One that has ended is left as it is. Rejects with `not_found`. */
   cancel(submission: string, by: string, reason: string): Promise<SubmissionRecord>;
-  /** Makes the durable row, and starts the submission's life or leaves it to the keeper of the cluster. */
-  submit(plan: AttemptPlan): Promise<Followed>;
+  /** Puts the spec into a storage, makes the durable row, and starts the submission's life or leaves it to the keeper of the cluster. */
+  submit(plan: AttemptPlan, storage: Storage): Promise<Followed>;
   /** Becomes the keeper of clusters that have none, and takes up the live submissions there; returns how many. Called before work is asked for, and whenever there was a look around. */
   tend(around?: Surroundings): Promise<number>;
   /** The live submission for a piece of work, whoever keeps it; one whose end was asked for only when there is no other. */
@@ -173,7 +173,7 @@ export function createGateway(options: GatewayOptions): Gateway {
       // Of two submissions that were taken up together either may be there first.
       await keeping.taken();
       const candidates: Gateway["candidates"] = (question) => fleet.routes.candidates(question);
-      const own = { clock, observer, candidates, choose, shouldLeave, findLive, follow, submit };
+      const own = { clock, observer, warehouse, candidates, choose, shouldLeave, findLive, follow, submit };
       return finishApp({ gateway: own, store, storage, staging, told }, app);
     },
     onError: (error) => options.onError?.(FiresteelError.from(error)),
@@ -290,7 +290,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     callOffSweep = leaving && !stop.signal.aborted ? clock.after(SWEEP_MS, sweep) : null;
   }
 
-  async function submit(plan: AttemptPlan): Promise<Followed> {
+  async function submit(plan: AttemptPlan, to: Storage): Promise<Followed> {
     const { cluster, spec: specOf, request, tags, evalHash, ...about } = plan;
     const origin: Origin = { ...about, tags, evalHash };
     const id = world.newAttemptId();
@@ -303,7 +303,7 @@ export function createGateway(options: GatewayOptions): Gateway {
       group: jobGroupOf(origin),
     };
     const uri = specUriOf(location);
-    await storage.putIfAbsent(uri, new TextEncoder().encode(JSON.stringify(spec)));
+    await to.putIfAbsent(uri, new TextEncoder().encode(JSON.stringify(spec)));
     const place = toHadoopPath(uri);
     const body =
       plan.mode === "statement"

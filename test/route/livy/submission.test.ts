@@ -307,6 +307,40 @@ describe("a submission", () => {
     },
   );
 
+  it.each(["a job's files", "its spec", "an earlier result"])(
+    "waits for a warehouse that gives no answer when it is asked for %s, and says so",
+    async (what) => {
+      let down = 0;
+      await bench[Symbol.asyncDispose]();
+      bench = await start({
+        storage: (files) => {
+          const away = async () => {
+            if (down-- > 0) throw new FiresteelError(Code.unavailable, "storage is away");
+          };
+          const isSpec = (uri: string) => uri.includes("/staging/specs/");
+          return {
+            ...files,
+            putIfAbsent: async (uri, bytes) => {
+              if (what === (isSpec(uri) ? "its spec" : "a job's files")) await away();
+              return files.putIfAbsent(uri, bytes);
+            },
+            stat: async (uri) => {
+              if (what === "an earlier result") await away();
+              return files.stat(uri);
+            },
+          };
+        },
+      });
+      if (what === "an earlier result") await bench.run(work(1));
+      down = 2;
+      await bench.run(work(1));
+      expect(down).toBeLessThan(1);
+      expect(bench.lines).toContain("waiting: the warehouse gives no answer: storage is away");
+      expect(livy.taken).toHaveLength(1);
+      expect(states().at(-1)).toBe("succeeded");
+    },
+  );
+
   it("gives a failure of the job to the caller, and does not try it again", async () => {
     livy.plan = () => ({ runs: "fails" });
     const error = await failure(bench.run(work(1)));

@@ -12,11 +12,12 @@ import type {
   SubmissionRecord,
   SubmissionStore,
 } from "../../../evaluate/ports.ts";
-import type { Gateway } from "../gateway.ts";
+import type { AttemptPlan, Gateway } from "../gateway.ts";
 import { modeOn } from "../sessions/mode.ts";
 import { Backoff, pause } from "../waiting.ts";
 import type { Origin } from "./attribution.ts";
 import { findValidResult, type Lookup } from "./commit.ts";
+import { patientStorage } from "./patient-storage.ts";
 import type { PreparedWork } from "./prepare.ts";
 import type { Ended, Followed } from "./submission.ts";
 
@@ -26,7 +27,10 @@ const MOST = 3;
 export interface AttemptsOptions {
   readonly prepared: Omit<PreparedWork, "files">;
   readonly origin: Origin;
-  readonly gateway: Pick<Gateway, "clock" | "observer" | "choose" | "shouldLeave" | "findLive" | "follow" | "submit">;
+  readonly gateway: Pick<
+    Gateway,
+    "clock" | "observer" | "warehouse" | "choose" | "shouldLeave" | "findLive" | "follow" | "submit"
+  >;
   readonly store: SubmissionStore & DatasetStore;
   readonly storage: Storage;
   readonly tell: Progress;
@@ -38,9 +42,11 @@ export interface AttemptsOptions {
   readonly signal: AbortSignal;
 }
 
-/** The committed result of a piece of work, which is done where there is none that is still valid; of all processes one does it. */
-export async function obtainResult(options: AttemptsOptions): Promise<BulkResult> {
-  const { prepared, gateway, store, storage, tell, onLookup, signal } = options;
+/** The committed result of a piece of work, which is done where there is none that is still valid; of all processes one does it. A warehouse that gives no answer is waited for. */
+export async function obtainResult(asked: AttemptsOptions): Promise<BulkResult> {
+  const { prepared, gateway, store, tell, onLookup, signal } = asked;
+  const storage = patientStorage(asked.storage, gateway.warehouse, { clock: gateway.clock, tell, signal });
+  const options = { ...asked, storage };
   const { key } = prepared;
   for (let [first, claimed] = [true, false]; !claimed; first = false) {
     const found = await findValidResult(store, storage, key, first ? onLookup : undefined);
@@ -113,7 +119,7 @@ async function findUntold({ prepared, origin, gateway, store, told }: AttemptsOp
 }
 
 async function submit(
-  { prepared, origin, gateway, store }: AttemptsOptions,
+  { prepared, origin, gateway, store, storage }: AttemptsOptions,
   failed: ReadonlySet<string>,
   failedSessions: ReadonlySet<string>,
 ): Promise<Followed> {
@@ -123,7 +129,7 @@ async function submit(
   const replaced = await store.findResult(prepared.key);
   const cluster = gateway.choose(prepared, failed);
   const mode = modeOn(cluster, origin.task, prepared.carriage, failedSessions.has(cluster.name));
-  return gateway.submit({
+  const plan: AttemptPlan = {
     work: prepared.key,
     attempt: Math.max(0, ...rows.map(({ attempt }) => attempt)) + 1,
     ...origin,
@@ -131,7 +137,8 @@ async function submit(
     mode,
     request: prepared.request(cluster),
     spec: (attempt, base) => prepared.spec(mode, attempt, base, replaced?.submissionId ?? null),
-  });
+  };
+  return gateway.submit(plan, storage);
 }
 
 function isFinal({ class: kind, final = false }: SubmissionFailure): boolean {
