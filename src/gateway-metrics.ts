@@ -5,8 +5,7 @@
  */
 
 import { Counter, Histogram, type Metric, type Registry } from "prom-client";
-import type { SubmissionRecord } from "./evaluate/ports.ts";
-import type { GatewayObserver } from "./route/livy/clusters/observer.ts";
+import type { GatewayObserver, HeldRecord } from "./route/livy/clusters/observer.ts";
 
 /** Of what takes seconds to hours. */
 const LONG: readonly number[] = [1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1_800, 3_600, 10_800, 36_000];
@@ -70,7 +69,7 @@ export function createGatewayMetrics(): GatewayMetrics {
   const seconds = (from: number | null, to: number | null) =>
     // Told by two machines' clocks.
     from === null || to === null ? null : Math.max(0, to - from) / 1000;
-  const observe = (of: Histogram, { cluster, mode }: SubmissionRecord, value: number | null | undefined) => {
+  const observe = (of: Histogram, { cluster, mode }: HeldRecord, value: number | null | undefined) => {
     if (value != null) of.observe({ cluster, mode }, value);
   };
 

@@ -5,9 +5,10 @@
  */
 
 import { Counter, Gauge, type Registry } from "prom-client";
-import { type SubmissionRecord, SubmissionState } from "./evaluate/ports.ts";
+import { SubmissionState } from "./evaluate/ports.ts";
 import type { Tally } from "./evaluate/tally.ts";
 import type { GatewayMetrics } from "./gateway-metrics.ts";
+import type { HeldRecord } from "./route/livy/clusters/observer.ts";
 import type { ClusterStatus } from "./serve/orchestrator.ts";
 
 /** Where the figures come from, asked at each scrape. */
@@ -18,7 +19,7 @@ export interface MetricSources {
   /** Names of those that this process keeps. */
   readonly keptClusters: () => ReadonlySet<string>;
   /** Those that live and are kept by this process. */
-  readonly submissions: () => readonly SubmissionRecord[];
+  readonly submissions: () => readonly HeldRecord[];
   /** Writes that were asked for and are not durable. */
   readonly waitingWrites: () => number;
   readonly tally: Tally;
@@ -144,7 +145,7 @@ export function addOrchestratorMetrics(registry: Registry, sources: MetricSource
 }
 
 /** All states of all clusters, also those that nothing is in: what is absent cannot be summed or alerted on. */
-function countStates(clusters: readonly ClusterStatus[], submissions: readonly SubmissionRecord[]): readonly Sample[] {
+function countStates(clusters: readonly ClusterStatus[], submissions: readonly HeldRecord[]): readonly Sample[] {
   const counts = new Map<string, number>();
   for (const { cluster, state } of submissions) {
     const key = `${cluster} ${state}`;

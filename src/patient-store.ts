@@ -16,6 +16,7 @@ const READS: ReadonlySet<string | symbol> = new Set<keyof Store>([
   "findSubmission",
   "findSubmissions",
   "listSubmissions",
+  "findAttempts",
   "findResult",
   "isWorkClaimed",
   "readLog",

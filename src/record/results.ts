@@ -2,7 +2,7 @@
 
 import { sql } from "kysely";
 import type { BulkResult, Digest } from "../evaluate/ports.ts";
-import { digestBytes, hexOf } from "./arrays.ts";
+import { digestArray, digestBytes, hexOf } from "./arrays.ts";
 import type { Db } from "./database.ts";
 import type { WriteKind } from "./write-kind.ts";
 
@@ -32,11 +32,17 @@ export const COMMIT_RESULT: WriteKind<CommitRequest, boolean> = {
   },
 };
 
-export async function findResult(db: Db, work: Digest): Promise<BulkResult | null> {
-  const row = await db
+/** The committed results of pieces of work, by work. */
+export async function findResults(db: Db, works: readonly Digest[]): Promise<ReadonlyMap<Digest, BulkResult>> {
+  const rows = await db
     .selectFrom("bulk_result")
     .select(["work", "submission_id", "outputs"])
-    .where("work", "=", digestBytes(work))
-    .executeTakeFirst();
-  return row === undefined ? null : { work: hexOf(row.work), submissionId: row.submission_id, outputs: row.outputs };
+    .where(sql<boolean>`work = any(${digestArray(works)}::bytea[])`)
+    .execute();
+  return new Map(
+    rows.map((row) => {
+      const work = hexOf(row.work);
+      return [work, { work, submissionId: row.submission_id, outputs: row.outputs }];
+    }),
+  );
 }

@@ -16,6 +16,7 @@ import { DRAIN_CLUSTER, RESUME_CLUSTER, readDrains } from "./drains.ts";
 import { fromDatabase } from "./errors.ts";
 import { ADOPT_EXECUTIONS, CREATE_EXECUTION, findExecution, listExecutions, UPDATE_EXECUTION } from "./executions.ts";
 import { lockFolder } from "./folder-lock.ts";
+import { Gathered } from "./gathered.ts";
 import { createJobWrites, jobBytes, listJobs, pageJobs, readJobs } from "./jobs.ts";
 import { type Lease, takeLease } from "./lease.ts";
 import { migrate } from "./migrate.ts";
@@ -24,12 +25,13 @@ import { callsBefore, callsOfExecution, executionsBefore, findRecordedCalls, unf
 import { openPGlite } from "./pglite/client.ts";
 import { openPostgres } from "./postgres.ts";
 import { previousCalls } from "./previous-calls.ts";
-import { COMMIT_RESULT, findResult } from "./results.ts";
+import { COMMIT_RESULT, findResults } from "./results.ts";
 import { findShallow, RECORD_SHALLOW } from "./shallow.ts";
 import { appendLogKind, LOG_LINES, readLog, readLogs } from "./submission-logs.ts";
 import {
   CONFIRM_SUBMISSIONS,
   CREATE_SUBMISSION,
+  findAttempts,
   findSubmission,
   findSubmissions,
   listSubmissions,
@@ -192,6 +194,10 @@ function assemble(parts: Parts): RecordStore {
     await translated("owners cannot be read", () => lease.endDead());
     return await writer.push(kind, request(randomUUID()), 1_000);
   };
+  const results = new Gathered((works) => read("result", "result cannot be read", () => findResults(db, works)));
+  const attempts = new Gathered((works) =>
+    read("submission", "submissions cannot be read", () => findAttempts(db, works)),
+  );
   const close = async (): Promise<void> => {
     await listener?.[Symbol.asyncDispose]();
     await writer[Symbol.asyncDispose]();
@@ -259,6 +265,7 @@ function assemble(parts: Parts): RecordStore {
     findSubmission: (id) => read("submission", "submission cannot be read", () => findSubmission(db, id)),
     listSubmissions: (filter, page) =>
       read("submission", "submissions cannot be read", () => listSubmissions(db, filter, page)),
+    findAttempts: async (work) => (await attempts.read(work)) ?? [],
     listTransitions: (id) => read("submission", "transitions cannot be read", () => listTransitions(db, id)),
     takeSubmissions: (clusters) => take(TAKE_SUBMISSIONS, (token) => ({ token, clusters })),
     findSubmissions: (ids) => read("submission", "submissions cannot be read", () => findSubmissions(db, ids)),
@@ -271,7 +278,7 @@ function assemble(parts: Parts): RecordStore {
     confirmLease: () => translated("lease cannot be confirmed", () => lease.confirm()),
     claimWork: (work) => writer.push(CLAIM, { kind: "work", key: work }, 200),
     releaseWork: (work) => writer.push(RELEASE, { kind: "work", key: work }, 200),
-    findResult: (work) => read("result", "result cannot be read", () => findResult(db, work)),
+    findResult: async (work) => (await results.read(work)) ?? null,
     commitResult: (result, replaces) => writer.push(COMMIT_RESULT, { result, replaces }, 2_000),
     appendLog: (submissionId, lines, source = LogSource.submit, replace = false) =>
       writer.push(

@@ -29,21 +29,17 @@ export function appendLogKind(keep: number): WriteKind<LogRequest, undefined> {
     repeatable: false,
     prepare: (requests) => async (db) => {
       const bySource = Map.groupBy(requests, ({ submissionId, source }) => `${source} ${submissionId}`);
-      for (const ofOne of bySource.values()) {
+      const added = [...bySource.values()].map((ofOne): LogRequest => {
         const { submissionId, source } = ofOne[0]!;
-        const from = Math.max(
-          0,
-          ofOne.findLastIndex(({ replace }) => replace),
-        );
-        if (ofOne[from]!.replace)
-          await db
-            .deleteFrom("submission_log")
-            .where("submission_id", "=", submissionId)
-            .where("source", "=", source)
-            .execute();
-        const lines = ofOne.slice(from).flatMap((request) => request.lines);
-        await append(db, submissionId, source, lines.slice(-keep).map(shortened), keep);
-      }
+        const from = ofOne.findLastIndex(({ replace }) => replace);
+        const lines = ofOne.slice(Math.max(0, from)).flatMap((request) => request.lines);
+        return { submissionId, source, replace: from >= 0, lines: lines.slice(-keep).map(shortened) };
+      });
+      await remove(
+        db,
+        added.filter(({ replace }) => replace),
+      );
+      for (const one of await append(db, added)) await trim(db, one, keep);
       return noAnswers(requests);
     },
   };
@@ -55,18 +51,50 @@ function shortened(line: string): string {
     : `${line.slice(0, LINE_LENGTH)} ... ${line.length - LINE_LENGTH} characters left out`;
 }
 
-async function append(db: Db, id: string, source: LogSource, lines: readonly string[], keep: number): Promise<void> {
-  if (lines.length === 0) return;
+async function remove(db: Db, replaced: readonly LogRequest[]): Promise<void> {
+  if (replaced.length === 0) return;
+  const [ids, sources] = [replaced.map((one) => one.submissionId), replaced.map((one) => one.source)];
+  await sql`
+    delete from submission_log l using unnest(${textArray(ids)}::text[], ${textArray(sources)}::text[]) as t(id, source)
+    where l.submission_id = t.id and l.source = t.source`.execute(db);
+}
+
+interface Grown {
+  readonly id: string;
+  readonly source: string;
+  /** The number of the last line. */
+  readonly last: string;
+  readonly added: string;
+}
+
+/** All in one statement: thousands of submissions have something to say at once. */
+async function append(db: Db, added: readonly LogRequest[]): Promise<readonly Grown[]> {
+  const of = (part: (one: LogRequest) => string) => textArray(added.flatMap((one) => one.lines.map(() => part(one))));
+  const lines = added.flatMap((one) => one.lines);
+  if (lines.length === 0) return [];
   // Numbered over all sources: the order in which they came.
-  const { rows } = await sql<{ readonly last: string }>`
-    insert into submission_log (submission_id, source, line_number, line)
-    select ${id}::text, ${source}::text, n + (select coalesce(max(line_number), 0) from submission_log where submission_id = ${id}::text), line
-    from unnest(${textArray(lines)}::text[]) with ordinality as t(line, n)
-    returning line_number as last`.execute(db);
-  // A look at all lines for every few that are added would cost the square of them.
+  const { rows } = await sql<Grown>`
+    with line as (
+      select id, source, line, row_number() over (partition by id order by n) as n
+      from unnest(${of((one) => one.submissionId)}::text[], ${of((one) => one.source)}::text[], ${textArray(lines)}::text[]) with ordinality as t(id, source, line, n)
+    ), former as materialized (
+      select id, (select coalesce(max(line_number), 0) from submission_log where submission_id = t.id) as last
+      from (select distinct id from line) as t
+    ), added as (
+      insert into submission_log (submission_id, source, line_number, line)
+      select id, source, last + n, line from line join former using (id)
+      returning submission_id, source, line_number
+    )
+    select submission_id as id, source, max(line_number) as last, count(*) as added from added group by 1, 2`.execute(
+    db,
+  );
+  return rows;
+}
+
+/** Removes the oldest lines of a source, from time to time: a look at all lines for every few that are added would cost the square of them. */
+async function trim(db: Db, { id, source, last, added }: Grown, keep: number): Promise<void> {
   const step = Math.max(1, Math.floor(keep / 20));
-  const last = Math.max(...rows.map((row) => Number(row.last)));
-  if (Math.floor(last / step) === Math.floor((last - lines.length) / step)) return;
+  if (Math.floor(Number(last) / step) === Math.floor((Number(last) - Number(added)) / step)) return;
   await sql`
     delete from submission_log where submission_id = ${id}::text and source = ${source}::text and line_number < (
       select min(line_number) from (

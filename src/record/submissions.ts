@@ -1,8 +1,9 @@
 /** Submissions and their transitions. */
 
-import { type RawBuilder, sql } from "kysely";
+import { type RawBuilder, type Selectable, sql } from "kysely";
 import { Code, FiresteelError } from "../errors.ts";
 import type {
+  Digest,
   Page,
   PageRequest,
   SubmissionRecord,
@@ -11,8 +12,8 @@ import type {
   SubmissionTransition,
   TakenSubmission,
 } from "../evaluate/ports.ts";
-import { digestBytes, storable, textArray } from "./arrays.ts";
-import type { Db } from "./database.ts";
+import { digestArray, digestBytes, storable, textArray } from "./arrays.ts";
+import type { Db, SubmissionTable } from "./database.ts";
 import { notify } from "./notices.ts";
 import { cutPage, planPage, toMs, toTime } from "./page.ts";
 import { changeText, fromSubmissionRow, toSubmissionChange, toSubmissionRow } from "./submission-row.ts";
@@ -35,6 +36,7 @@ export const CREATE_SUBMISSION: WriteKind<
   name: "submission",
   lane: "submission",
   repeatable: false,
+  first: true,
   prepare: (requests) => async (db, writing) => {
     await db
       .insertInto("submission")
@@ -237,6 +239,23 @@ export async function findSubmissions(db: Db, ids: readonly string[]): Promise<r
     .where(sql<boolean>`id = any(${textArray(ids)}::text[])`)
     .execute();
   return rows.map(fromSubmissionRow);
+}
+
+/** Attempts at one piece of work that are looked at. */
+const ATTEMPTS = 100;
+
+/** The submissions for pieces of work, the newest of each first. */
+export async function findAttempts(
+  db: Db,
+  works: readonly Digest[],
+): Promise<ReadonlyMap<Digest, readonly SubmissionRecord[]>> {
+  const { rows } = await sql<Selectable<SubmissionTable>>`
+    select s.* from unnest(${digestArray(works)}::bytea[]) as k(work)
+    cross join lateral (select * from submission where work = k.work order by seq desc limit ${ATTEMPTS}::int) as s`.execute(
+    db,
+  );
+  const records = rows.toSorted((a, b) => Number(b.seq) - Number(a.seq)).map(fromSubmissionRow);
+  return Map.groupBy(records, ({ work }) => work);
 }
 
 export async function findSubmission(db: Db, id: string): Promise<SubmissionRecord | null> {

@@ -48,6 +48,8 @@ export interface WriteKind<P, R> {
   readonly repeatable: boolean;
   /** Nobody waits for such a request: a few of them may gather some more before they are written. */
   readonly patient?: true;
+  /** Such a request depends on no other of its lane: it goes before those of the same transaction, so that all of them are one group. */
+  readonly first?: true;
   /**
    * Turns the payloads of consecutive requests, in their order, into something to run inside a transaction. What is computed here overlaps with the transaction before, and is kept when the
    * batch has to be sent again.

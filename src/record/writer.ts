@@ -381,10 +381,11 @@ function prepareBatch(entries: readonly Entry[]): Batch {
   return { entries, groups: groupEntries(entries).map((group) => ({ ...group, run: prepare(group) })) };
 }
 
-/** Requests of one kind that follow each other within their lane become one group; groups come in the order of the lanes, then of the requests. */
+/** Requests of one kind that follow each other within their lane become one group; groups come in the order of the lanes, then of the requests, where they depend on others. */
 function groupEntries(batch: readonly Entry[]): readonly Group[] {
   const lanes = new Map<Lane, Group[]>();
-  for (const entry of batch) {
+  const isFirst = ({ kind }: Entry) => kind.first === true;
+  for (const entry of [...batch.filter(isFirst), ...batch.filter((one) => !isFirst(one))]) {
     const lane = lanes.get(entry.kind.lane);
     const last = lane?.at(-1);
     if (lane === undefined) lanes.set(entry.kind.lane, [{ kind: entry.kind, entries: [entry] }]);

@@ -128,6 +128,7 @@ export const STORE: { readonly [K in keyof Store]: typeof READS | typeof ELSEWHE
   findSubmission: READS,
   findSubmissions: READS,
   listSubmissions: READS,
+  findAttempts: READS,
   listTransitions: READS,
   findResult: READS,
   readLog: READS,

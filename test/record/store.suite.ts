@@ -275,6 +275,25 @@ export function storeSuite(name: string, start: () => Promise<SuiteBackend>): vo
       expect(await ids({ executionId: "e2", live: false })).toEqual(["f3"]);
     });
 
+    it("finds the attempts at each of many pieces of work, also those asked for just now", async () => {
+      const ids = async (work: string) => (await store.findAttempts(digest(work))).map((row) => row.id);
+      for (const [id, work] of [
+        ["g1", "g"],
+        ["h1", "h"],
+        ["g2", "g"],
+      ] as const)
+        store.createSubmission(sampleSubmission(id, { work: digest(work) }));
+      expect(await Promise.all([ids("g"), ids("h"), ids("no such work"), ids("g")])).toEqual([
+        ["g2", "g1"],
+        ["h1"],
+        [],
+        ["g2", "g1"],
+      ]);
+      const first = ids("h");
+      store.createSubmission(sampleSubmission("h2", { work: digest("h") }));
+      expect(await Promise.all([first.then((found) => found.includes("h1")), ids("h")])).toEqual([true, ["h2", "h1"]]);
+    });
+
     it("commits one attempt and replaces it only when it is named", async () => {
       const result = (submissionId: string): BulkResult => ({
         work: digest("bulk"),

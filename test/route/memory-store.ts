@@ -337,6 +337,16 @@ export class MemoryStore implements SubmissionStore, DatasetStore, ClusterStore 
     });
   }
 
+  findAttempts(work: string): Promise<readonly SubmissionRecord[]> {
+    return this.read(() => {
+      const { submissions, byWork } = this.database;
+      return (byWork.get(work) ?? [])
+        .slice(-100)
+        .reverse()
+        .map((id) => submissions.get(id)!);
+    });
+  }
+
   listTransitions(id: string) {
     return this.read(() => this.database.transitions.filter((one) => one.submissionId === id));
   }

@@ -158,6 +158,8 @@ export interface SubmissionStore {
     },
     page: PageRequest,
   ): Promise<Page<SubmissionRecord>>;
+  /** The submissions for a piece of work, the newest first, of many the newest hundred. */
+  findAttempts(work: Digest): Promise<readonly SubmissionRecord[]>;
   listTransitions(submissionId: string): Promise<readonly SubmissionTransition[]>;
   findSubmissions(ids: readonly string[]): Promise<readonly SubmissionRecord[]>;
   /**

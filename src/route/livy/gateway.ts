@@ -95,8 +95,8 @@ export interface Gateway extends AsyncDisposable {
   submit(plan: AttemptPlan, storage: Storage): Promise<Followed>;
   /** Becomes the keeper of clusters that have none, and takes up the live submissions there; returns how many. Called before work is asked for, and whenever there was a look around. */
   tend(around?: Surroundings): Promise<number>;
-  /** The live submission for a piece of work, whoever keeps it; one whose end was asked for only when there is no other. */
-  findLive(work: Digest): Promise<Followed | null>;
+  /** The live one of the submissions for a piece of work, whoever keeps it; one whose end was asked for only when there is no other. */
+  findLive(attempts: readonly SubmissionRecord[]): Followed | null;
   /** A submission of which the store told, whoever keeps it; also one that has ended. */
   follow(record: SubmissionRecord): Followed;
   /** All live submissions that are kept here. */
@@ -340,15 +340,11 @@ export function createGateway(options: GatewayOptions): Gateway {
     return kept ? keeping.start(cluster, record, spec) : followed.follow(record);
   }
 
-  async function findLive(work: Digest): Promise<Followed | null> {
-    const kept = keeping.live.filter((one) => one.record.work === work);
-    const staying = kept.find((one) => !one.cancelled);
-    if (staying !== undefined) return staying;
-    if (!store.shared) return kept[0] ?? null;
-    const { rows } = await store.listSubmissions({ work, live: true }, { limit: 10 });
-    const [record] = rows.toSorted((a, b) => Number(isLeaving(a)) - Number(isLeaving(b)));
-    if (record === undefined) return null;
-    return follow(record);
+  function findLive(attempts: readonly SubmissionRecord[]): Followed | null {
+    const live = attempts.filter(({ id, endedAt }) => endedAt === null && (store.shared || keeping.find(id) !== null));
+    const isLeft = (record: SubmissionRecord) => keeping.find(record.id)?.cancelled ?? isLeaving(record);
+    const record = live.find((one) => !isLeft(one)) ?? live[0];
+    return record === undefined ? null : follow(record);
   }
 
   function follow(record: SubmissionRecord): Followed {

@@ -8,7 +8,7 @@ import { isDeepStrictEqual } from "node:util";
 import { type Clock, machineClock } from "../../../clock.ts";
 import type { FiresteelError } from "../../../errors.ts";
 import type { ClusterDrain } from "../../../evaluate/ports.ts";
-import { isSame, readBatchList, type Wanted } from "../http/batch-list.ts";
+import { readBatchList, shownOf, type Wanted } from "../http/batch-list.ts";
 import type { LivyBatch, LivyClient } from "../http/client.ts";
 import { createEndpoint, type Endpoint, type EndpointOptions } from "../http/endpoint.ts";
 import { LivyFailure, livyFailureOf } from "../http/errors.ts";
@@ -69,7 +69,9 @@ export interface Watch extends Disposable {
 }
 
 interface Watched extends Wanted {
-  batch: LivyBatch | null;
+  /** What the last list showed of the batch, in short: of thousands that do not change nothing has to be held. Null where it was not in it. */
+  state: string | null;
+  shown: number;
   seenAt: number | null;
   /** The newest look that was not taken yet. */
   look: Look | null;
@@ -349,7 +351,8 @@ export class Cluster implements AsyncDisposable {
     const watched: Watched = {
       name,
       position: null,
-      batch: null,
+      state: null,
+      shown: 0,
       seenAt: null,
       look: null,
       every: false,
@@ -361,13 +364,9 @@ export class Cluster implements AsyncDisposable {
       get seenAt() {
         return watched.seenAt;
       },
-      next: async (withinMs, signal, every = false) => {
+      next: (withinMs, signal, every = false) => {
         watched.every = every;
-        if (watched.look === null) await this.#until(watched, withinMs, signal);
-        signal.throwIfAborted();
-        const { look } = watched;
-        watched.look = null;
-        return look;
+        return this.#next(watched, withinMs, signal);
       },
       [Symbol.dispose]: () => {
         if (this.#watched.get(name) === watched) this.#watched.delete(name);
@@ -393,16 +392,20 @@ export class Cluster implements AsyncDisposable {
     await Promise.all([this.#access, ...this.#retired].map(closeAccess));
   }
 
-  async #until(watched: Watched, ms: number, signal: AbortSignal): Promise<void> {
-    signal.throwIfAborted();
-    await new Promise<void>((resolve) => {
+  /** One promise, and no function that waits for another: thousands wait here. */
+  #next(watched: Watched, ms: number, signal: AbortSignal): Promise<Look | null> {
+    return new Promise((resolve, reject) => {
       const done = () => {
         callOff();
         signal.removeEventListener("abort", done);
         watched.wake = null;
-        resolve();
+        if (signal.aborted) return reject(signal.reason);
+        resolve(watched.look);
+        watched.look = null;
       };
-      const callOff = this.clock.after(ms, done);
+      const isDue = watched.look !== null || signal.aborted;
+      const callOff = isDue ? () => {} : this.clock.after(ms, done);
+      if (isDue) return done();
       signal.addEventListener("abort", done, { once: true });
       watched.wake = done;
     });
@@ -424,28 +427,36 @@ export class Cluster implements AsyncDisposable {
     const tickMs = this.config.tickMs ?? 500;
     // What was just posted needs no look at once; what just failed neither.
     await this.#sleep(this.#breaker.settled ? Math.min(100, tickMs) : this.#retry.next());
+    /** When this tick was to begin: the next one counts from there, so that ticks do not drift. */
+    let due = this.clock.elapsed();
     while (this.#wanted) {
       const began = this.clock.elapsed();
+      due = Math.min(due, began);
       let delay = tickMs;
       try {
-        // Whoever begins to watch from here on may be in the next list only.
-        const watched = new Map(this.#watched);
-        const listed = await readBatchList(this.client, watched, this.#stop.signal);
-        this.answered();
-        this.#show(watched, listed);
+        await this.#tick();
       } catch (error) {
         if (this.#stop.signal.aborted) break;
         this.failed(error);
         delay = Math.max(tickMs, this.#retry.next());
         this.#showOutage();
       }
+      const now = this.clock.elapsed();
       // A server that needs long for an answer is not asked all the time.
-      await this.#sleep(
-        Math.max(delay - (this.clock.elapsed() - began), Math.min(tickMs, this.clock.elapsed() - began), 10),
-      );
+      due = Math.max(due + delay, now + Math.min(tickMs, now - began), now + 10);
+      await this.#sleep(due - now);
     }
     this.#running = false;
     if (this.#wanted) this.#start();
+  }
+
+  /** Apart from the loop, which would hold the list until the next one. */
+  async #tick(): Promise<void> {
+    // Whoever begins to watch from here on may be in the next list only.
+    const watched = new Map(this.#watched);
+    const listed = await readBatchList(this.client, watched, this.#stop.signal);
+    this.answered();
+    this.#show(watched, listed);
   }
 
   async #sleep(ms: number): Promise<void> {
@@ -465,15 +476,17 @@ export class Cluster implements AsyncDisposable {
     const now = this.clock.now();
     for (const watched of all.values()) {
       const batch = listed.get(watched.name) ?? null;
-      const { batch: before } = watched;
-      if (batch !== null) watched.seenAt = now;
-      // The old one is kept, so that of a batch that does not change nothing new has to be held.
-      if (batch !== null && before !== null && isSame(batch, before)) {
-        if (watched.every) this.#hand(watched, { kind: "seen", batch: before });
+      if (batch === null) {
+        watched.state = null;
+        this.#hand(watched, { kind: "absent" });
         continue;
       }
-      watched.batch = batch;
-      this.#hand(watched, batch === null ? { kind: "absent" } : { kind: "seen", batch });
+      watched.seenAt = now;
+      const shown = shownOf(batch);
+      if (batch.state === watched.state && shown === watched.shown && !watched.every) continue;
+      watched.state = batch.state;
+      watched.shown = shown;
+      this.#hand(watched, { kind: "seen", batch });
     }
     this.#onTick();
   }
@@ -483,7 +496,7 @@ export class Cluster implements AsyncDisposable {
     if (this.#state !== "down") return;
     const look: Look = { kind: "down", reason: this.trouble };
     for (const watched of this.#watched.values()) {
-      watched.batch = null;
+      watched.state = null;
       this.#hand(watched, look);
     }
   }

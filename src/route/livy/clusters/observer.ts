@@ -8,6 +8,9 @@ import type { Clock } from "../../../clock.ts";
 import type { FailureClass, SubmissionRecord } from "../../../evaluate/ports.ts";
 import type { Endpoint, EndpointOptions } from "../http/endpoint.ts";
 
+/** What is held of a submission's row while it lives: of thousands, what Livy was asked for would be the most. */
+export type HeldRecord = Omit<SubmissionRecord, "request">;
+
 /** One of the servers of a cluster. */
 export type ClusterServer = "livy" | "resource_manager" | "node_manager" | "history_server";
 
@@ -35,19 +38,19 @@ export interface SubmissionTimes {
 export interface GatewayObserver {
   requested(request: ClusterRequest): void;
   /** Livy took it. */
-  taken(submission: SubmissionRecord, times: SubmissionTimes): void;
+  taken(submission: HeldRecord, times: SubmissionTimes): void;
   /** It runs; told once for each submission, where this process sees that. */
-  started(submission: SubmissionRecord): void;
+  started(submission: HeldRecord): void;
   /** It has its end. */
-  ended(submission: SubmissionRecord, failure: FailureClass | null): void;
+  ended(submission: HeldRecord, failure: FailureClass | null): void;
   /** Livy does not know it any more, and nothing else does. */
-  lost(submission: SubmissionRecord): void;
+  lost(submission: HeldRecord): void;
   /** It was lost, and something has told what became of it. */
-  found(submission: SubmissionRecord): void;
+  found(submission: HeldRecord): void;
   /** This process took it up while it lives, or may live, on the cluster. */
-  adopted(submission: SubmissionRecord): void;
+  adopted(submission: HeldRecord): void;
   /** An attempt failed, and there will be another one. */
-  retried(submission: SubmissionRecord): void;
+  retried(submission: HeldRecord): void;
   /** Livy creates as many sessions as it may: a POST was put off. */
   throttled(cluster: string): void;
 }
@@ -68,8 +71,8 @@ export const NO_OBSERVER: GatewayObserver = {
 /** Tells what a durable change of a submission means. `postedAt`: when the POST that is over began, ms since the epoch. */
 export function observeChange(
   observer: GatewayObserver,
-  before: SubmissionRecord,
-  after: SubmissionRecord,
+  before: HeldRecord,
+  after: HeldRecord,
   postedAt: number | null,
 ): void {
   if (before.state === "submitting" && after.submittedAt !== before.submittedAt && after.submittedAt !== null) {

@@ -5,6 +5,7 @@
  * asks for it by name.
  */
 
+import { textHash } from "../text-hash.ts";
 import type { LivyBatch, LivyClient } from "./client.ts";
 
 /** A batch that is looked for. */
@@ -53,15 +54,9 @@ function startOf(wanted: ReadonlyMap<string, Wanted>): number {
   return first === Number.POSITIVE_INFINITY ? 0 : Math.max(0, first - SLACK);
 }
 
-/** Whether Livy shows the same of a batch as before. */
-export function isSame(one: LivyBatch, other: LivyBatch): boolean {
-  return (
-    one.id === other.id &&
-    one.state === other.state &&
-    one.appId === other.appId &&
-    one.sparkUiUrl === other.sparkUiUrl &&
-    one.driverLogUrl === other.driverLogUrl &&
-    one.log.length === other.log.length &&
-    one.log.every((line, i) => line === other.log[i])
-  );
+/** What Livy shows of a batch beside its state, in short. */
+export function shownOf({ id, appId, sparkUiUrl, driverLogUrl, log }: LivyBatch): number {
+  let hash = textHash(`${id} ${appId} ${sparkUiUrl} ${driverLogUrl}`);
+  for (const line of log) hash = textHash(line, hash);
+  return hash;
 }

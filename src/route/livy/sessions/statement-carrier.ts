@@ -8,7 +8,7 @@
  */
 
 import { FiresteelError } from "../../../errors.ts";
-import { LogSource, type SubmissionFailure } from "../../../evaluate/ports.ts";
+import { LogSource, type SubmissionFailure, type SubmissionRecord } from "../../../evaluate/ports.ts";
 import type { Cluster } from "../clusters/cluster.ts";
 import { LivyFailure, livyFailureOf } from "../http/errors.ts";
 import { hasRun, hasSessionEnded, type LivyStatement } from "../http/session-client.ts";
@@ -34,6 +34,7 @@ export class StatementCarrier implements Carrier {
   readonly #row: SubmissionRow;
   readonly #patience: Patience;
   readonly #pool: SessionPool | null;
+  readonly #code: string;
   #lease: SessionLease | null = null;
   /** The statement when it had run. */
   #ran: LivyStatement | null = null;
@@ -41,7 +42,14 @@ export class StatementCarrier implements Carrier {
   #ends: string | null = null;
 
   /** @param pool null where the cluster keeps no sessions any more */
-  constructor(cluster: Cluster, row: SubmissionRow, patience: Patience, pool: SessionPool | null) {
+  constructor(
+    cluster: Cluster,
+    row: SubmissionRow,
+    { request }: Pick<SubmissionRecord, "request">,
+    patience: Patience,
+    pool: SessionPool | null,
+  ) {
+    this.#code = String(request["code"]);
     this.#cluster = cluster;
     this.#row = row;
     this.#patience = patience;
@@ -123,10 +131,6 @@ export class StatementCarrier implements Carrier {
 
   get #session(): string {
     return this.#row.record.session ?? "";
-  }
-
-  get #code(): string {
-    return String(this.#row.record.request["code"]);
   }
 
   #made({ id }: LivyStatement): Posted {

@@ -16,7 +16,7 @@ import type { AttemptPlan, Gateway } from "../gateway.ts";
 import { modeOn } from "../sessions/mode.ts";
 import { Backoff, pause } from "../waiting.ts";
 import type { Origin } from "./attribution.ts";
-import { findValidResult, type Lookup } from "./commit.ts";
+import { findValidResult, isValid, type Lookup } from "./commit.ts";
 import { patientStorage } from "./patient-storage.ts";
 import type { PreparedWork } from "./prepare.ts";
 import type { Ended, Followed } from "./submission.ts";
@@ -43,13 +43,11 @@ export interface AttemptsOptions {
 }
 
 /** The committed result of a piece of work, which is done where there is none that is still valid; of all processes one does it. A warehouse that gives no answer is waited for. */
-export async function obtainResult(asked: AttemptsOptions): Promise<BulkResult> {
-  const { prepared, gateway, store, tell, onLookup, signal } = asked;
-  const storage = patientStorage(asked.storage, gateway.warehouse, { clock: gateway.clock, tell, signal });
-  const options = { ...asked, storage };
+export async function obtainResult(options: AttemptsOptions): Promise<BulkResult> {
+  const { prepared, gateway, store, tell, onLookup, signal } = options;
   const { key } = prepared;
   for (let [first, claimed] = [true, false]; !claimed; first = false) {
-    const found = await findValidResult(store, storage, key, first ? onLookup : undefined);
+    const found = await findValidResult(store, patient(options), key, first ? onLookup : undefined);
     if (found !== null) return found;
     claimed = await store.claimWork(key);
     if (claimed) break;
@@ -58,18 +56,27 @@ export async function obtainResult(asked: AttemptsOptions): Promise<BulkResult> 
   }
   try {
     // Between the look and the claim somebody may have finished it.
-    return (await findValidResult(store, storage, key)) ?? (await runAttempts(options));
+    const found = await store.findResult(key);
+    if (found !== null && (await isValid(patient(options), found))) return found;
+    return await runAttempts(options, found?.submissionId ?? null);
   } finally {
     // The answer does not wait for it: the next claim of this process comes after it in any case, and a failed store ends the orchestrator by itself.
     store.releaseWork(key).catch(() => {});
   }
 }
 
+/** The storage as it is asked here; made anew, since thousands of attempts live and none of them needs it meanwhile. */
+function patient({ gateway, storage, tell, signal }: AttemptsOptions): Storage {
+  return patientStorage(storage, gateway.warehouse, { clock: gateway.clock, tell, signal });
+}
+
 /**
  * Runs attempts until one is committed or a failure is final. A submission for this work that lives already (another process asked for it and died) is the first attempt; so is one that failed for this very execution when the
  * process that evaluated it was gone: what is wrong with the job, or was stopped on purpose, is not begun again for a crash.
+ *
+ * @param invalid the submission whose committed result is not valid any more
  */
-async function runAttempts(options: AttemptsOptions): Promise<BulkResult> {
+async function runAttempts(options: AttemptsOptions, invalid: string | null): Promise<BulkResult> {
   const { prepared, gateway, signal, tell } = options;
   const backoff = new Backoff(gateway.clock, 1_000, 30_000);
   /** Clusters that failed at it: others are tried first. */
@@ -78,10 +85,11 @@ async function runAttempts(options: AttemptsOptions): Promise<BulkResult> {
   const failedSessions = new Set<string>();
   for (let tries = 1; ; ) {
     signal.throwIfAborted();
+    const before = await options.store.findAttempts(prepared.key);
     const submission =
-      (await gateway.findLive(prepared.key)) ??
-      (await findUntold(options)) ??
-      (await submit(options, failed, failedSessions));
+      gateway.findLive(before) ??
+      findUntold(options, before) ??
+      (await submit(options, before, invalid, failed, failedSessions));
     // Of an asker before us; two applications of one piece of work must not live at once.
     const leaving = submission.cancelled;
     const { ended, moves } = await follow(submission, options);
@@ -112,33 +120,33 @@ async function runAttempts(options: AttemptsOptions): Promise<BulkResult> {
 }
 
 /** The last attempt, where it failed for good and this execution has not heard of it. */
-async function findUntold({ prepared, origin, gateway, store, told }: AttemptsOptions): Promise<Followed | null> {
-  const [last] = (await store.listSubmissions({ work: prepared.key }, { limit: 1 })).rows;
+function findUntold({ origin, gateway, told }: AttemptsOptions, [last]: readonly SubmissionRecord[]): Followed | null {
   if (last?.executionId !== origin.executionId || told.has(last.id)) return null;
   return last.failure === null || !isFinal(last.failure) ? null : gateway.follow(last);
 }
 
 async function submit(
-  { prepared, origin, gateway, store, storage }: AttemptsOptions,
+  options: AttemptsOptions,
+  before: readonly SubmissionRecord[],
+  replaces: string | null,
   failed: ReadonlySet<string>,
   failedSessions: ReadonlySet<string>,
 ): Promise<Followed> {
-  const { rows } = await store.listSubmissions({ work: prepared.key }, { limit: 100 });
+  const { prepared, origin, gateway } = options;
   // Of a process before us: two applications of one piece of work must not live at once.
-  await Promise.all(rows.filter(isPresent).map((row) => gateway.follow(row).gone));
-  const replaced = await store.findResult(prepared.key);
+  await Promise.all(before.filter(isPresent).map((row) => gateway.follow(row).gone));
   const cluster = gateway.choose(prepared, failed);
   const mode = modeOn(cluster, origin.task, prepared.carriage, failedSessions.has(cluster.name));
   const plan: AttemptPlan = {
     work: prepared.key,
-    attempt: Math.max(0, ...rows.map(({ attempt }) => attempt)) + 1,
+    attempt: Math.max(0, ...before.map(({ attempt }) => attempt)) + 1,
     ...origin,
     cluster,
     mode,
     request: prepared.request(cluster),
-    spec: (attempt, base) => prepared.spec(mode, attempt, base, replaced?.submissionId ?? null),
+    spec: (attempt, base) => prepared.spec(mode, attempt, base, replaces),
   };
-  return gateway.submit(plan, storage);
+  return gateway.submit(plan, patient(options));
 }
 
 function isFinal({ class: kind, final = false }: SubmissionFailure): boolean {

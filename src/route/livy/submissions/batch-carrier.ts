@@ -4,7 +4,9 @@
  * Every answer is about our batch only if it carries our name, which is unique; ids start at 0 again when Livy does, and are never trusted.
  */
 
-import { askerOf, type Slot } from "../clusters/admission.ts";
+import { Code, FiresteelError } from "../../../errors.ts";
+import type { SubmissionRecord } from "../../../evaluate/ports.ts";
+import { type Asker, askerOf, type Slot } from "../clusters/admission.ts";
 import type { Cluster, Look } from "../clusters/cluster.ts";
 import type { LivyBatchRequest } from "../http/client.ts";
 import { linger } from "../linger.ts";
@@ -21,25 +23,40 @@ export class BatchCarrier implements Carrier {
   readonly #cluster: Cluster;
   readonly #row: SubmissionRow;
   readonly #patience: Patience;
+  readonly #asker: Asker;
+  /** Null from when Livy has it. */
+  #request: LivyBatchRequest | null;
   #slot: Slot | null = null;
   #logs: DriverLogCopy | null = null;
 
   /** @param isApp it is an unmodified application: there is no manifest, and its end alone proves anything */
-  constructor(cluster: Cluster, row: SubmissionRow, patience: Patience, isApp: boolean) {
+  constructor(
+    cluster: Cluster,
+    row: SubmissionRow,
+    record: Pick<SubmissionRecord, "user" | "state" | "request">,
+    patience: Patience,
+    isApp: boolean,
+  ) {
     this.endsEarly = !isApp;
+    this.#asker = askerOf(record);
+    const isPosted = record.state !== "planned" && record.state !== "submitting";
+    this.#request = isPosted ? null : (record.request as unknown as LivyBatchRequest);
     this.#cluster = cluster;
     this.#row = row;
     this.#patience = patience;
   }
 
   async admit(signal: AbortSignal): Promise<Admitted> {
-    const asker = askerOf(this.#row.record);
-    this.#slot = await this.#cluster.admission.admit(asker, (reason) => this.#row.tell(`waiting: ${reason}`), signal);
+    this.#slot = await this.#cluster.admission.admit(
+      this.#asker,
+      (reason) => this.#row.tell(`waiting: ${reason}`),
+      signal,
+    );
     return { kind: "admitted", cause: `POST to ${this.#cluster.name}`, change: {} };
   }
 
   occupy(): void {
-    this.#slot = this.#cluster.admission.occupy(askerOf(this.#row.record));
+    this.#slot = this.#cluster.admission.occupy(this.#asker);
   }
 
   release(): void {
@@ -48,21 +65,24 @@ export class BatchCarrier implements Carrier {
   }
 
   async post(signal: AbortSignal): Promise<Posted> {
-    const posted = await post(this.#cluster, this.#row, this.#request, this.#patience, signal);
+    const posted = await post(this.#cluster, this.#row, this.#body, this.#patience, signal);
     this.#slot?.posted(posted.kind !== "again" || posted.answered);
     return this.#posted(posted);
   }
 
   async resolve(why: string, signal: AbortSignal): Promise<Posted> {
-    return this.#posted(await resolvePost(this.#cluster, this.#row, this.#request, why, this.#patience, signal));
+    return this.#posted(await resolvePost(this.#cluster, this.#row, this.#body, why, this.#patience, signal));
   }
 
-  get #request(): LivyBatchRequest {
-    return this.#row.record.request as unknown as LivyBatchRequest;
+  get #body(): LivyBatchRequest {
+    if (this.#request === null)
+      throw new FiresteelError(Code.internal, `submission was posted before: ${this.#row.record.id}`);
+    return this.#request;
   }
 
   #posted(posted: Awaited<ReturnType<typeof post>>): Posted {
     const { name } = this.#cluster;
+    if (posted.kind === "made" || posted.kind === "onYarn") this.#request = null;
     switch (posted.kind) {
       case "made": {
         const { id } = posted.batch;
@@ -92,16 +112,15 @@ export class BatchCarrier implements Carrier {
       get seenAt() {
         return watch.seenAt;
       },
-      next: async (withinMs, every, signal) => {
-        const look = await watch.next(withinMs, signal, every);
-        return look === null ? null : ((await this.#claimOf(look, signal)) ?? "lives");
-      },
+      // Chained and not awaited: thousands wait here.
+      next: (withinMs, every, signal) =>
+        watch.next(withinMs, signal, every).then((look) => (look === null ? null : this.#claimOf(look, signal))),
       [Symbol.dispose]: () => watch[Symbol.dispose](),
     };
   }
 
-  /** What a look says about the end; null when the batch lives. */
-  async #claimOf(look: Look, signal: AbortSignal): Promise<Claim | null> {
+  /** What a look says about the end. */
+  async #claimOf(look: Look, signal: AbortSignal): Promise<Claim | "lives"> {
     if (look.kind === "down") {
       this.#row.tell(`waiting: ${look.reason}`);
       return "silent";
@@ -120,8 +139,10 @@ export class BatchCarrier implements Carrier {
     if (batch === null || batch.name !== livyName) return "gone";
     // The same name with another application is not the batch that we followed.
     if (appId !== null && batch.appId !== null && batch.appId !== appId) return "gone";
-    await this.#row.see(batch);
-    return endOf(batch);
+    const [end, seen] = [endOf(batch), this.#row.see(batch)];
+    // Of an end the manifest is looked for meanwhile; what Livy showed of it becomes durable before what follows from that.
+    if (end === null) await seen;
+    return end ?? "lives";
   }
 
   judge(claim: Claim, since: number, signal: AbortSignal): Promise<Verdict> {

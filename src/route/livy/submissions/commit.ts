@@ -19,6 +19,20 @@ import { checksOf, findChange, findStranger, inputChanged, type SparkSpec } from
 /** Format of a record that keeps a fingerprint: there are no files behind it. */
 const FINGERPRINT_FORMAT = "fingerprint";
 
+/** What an attempt's manifest is compared with. */
+export interface Expected {
+  readonly kind: SparkSpec["kind"];
+  /** Names of its outputs; for a fingerprint of its inputs. */
+  readonly names: readonly string[];
+  readonly check: Omit<SparkSpec["check"], "request">;
+}
+
+/** What has to be held of a spec until its attempt ends. */
+export function expectedOf({ kind, inputs, outputs, check }: SparkSpec): Expected {
+  const { request: _, ...held } = check;
+  return { kind, names: (kind === "fingerprint" ? inputs : outputs).map(({ name }) => name), check: held };
+}
+
 /**
  * Commits the outputs of a manifest, unless an input is not what it was or another attempt has committed already (then that one's result is returned).
  *
@@ -27,8 +41,8 @@ const FINGERPRINT_FORMAT = "fingerprint";
 export async function commitManifest(
   store: SubmissionStore & DatasetStore,
   storage: Storage,
-  submission: SubmissionRecord,
-  spec: SparkSpec,
+  submission: Pick<SubmissionRecord, "id" | "work" | "cluster" | "location">,
+  spec: Expected,
   manifest: Manifest,
 ): Promise<BulkResult> {
   if (Number.parseInt(manifest.spark, 10) !== spec.check.sparkMajor) {
@@ -38,8 +52,7 @@ export async function commitManifest(
     );
   }
   const written = new Set(manifest.outputs.map(({ name }) => name));
-  const expected = (spec.kind === "fingerprint" ? spec.inputs : spec.outputs).map(({ name }) => name);
-  const absent = expected.find((name) => !written.has(name));
+  const absent = spec.names.find((name) => !written.has(name));
   if (absent !== undefined)
     throw new FiresteelError(Code.dataLoss, `manifest of attempt ${submission.id} lacks an output: ${absent}`);
   const outputs =
@@ -130,6 +143,6 @@ export async function findValidResult(
 }
 
 /** Whether the files of a committed result are all there as they were. */
-async function isValid(storage: Storage, result: BulkResult): Promise<boolean> {
+export async function isValid(storage: Storage, result: BulkResult): Promise<boolean> {
   return (await findChange(storage, Object.values(result.outputs).flatMap(checksOf))) === null;
 }

@@ -68,6 +68,7 @@ export class Keeping {
   readonly #needed = new Map<string, number>();
   /** All that are not gone: those that live, and those that have ended and whose applications may not have. */
   readonly #present = new Map<string, Submission>();
+  readonly #worlds = new Map<string, SubmissionWorld>();
   readonly #ending = new Set<Promise<unknown>>();
   readonly #kept = new Set<string>();
   readonly #tries = new Map<string, { readonly at: number; readonly claimed: Promise<boolean> }>();
@@ -78,10 +79,13 @@ export class Keeping {
   readonly #refreshed = new Map<string, number>();
   #taking: Promise<unknown> = Promise.resolve();
   /** Kept here, and to be begun (again): their spec could not be read, or their life failed while others wait for their end. */
-  #waiting: readonly { readonly submission: SubmissionRecord; readonly dueAt: number }[] = [];
+  #waiting: readonly { readonly id: string; readonly dueAt: number }[] = [];
 
   constructor(options: KeepingOptions) {
     this.#options = options;
+    options.stop.addEventListener("abort", () => {
+      for (const submission of this.#live.values()) submission.leave();
+    });
   }
 
   /** Submissions that live and are kept here. */
@@ -143,41 +147,46 @@ export class Keeping {
 
   /** Starts the life of a submission whose row says that this process keeps it. */
   start(cluster: Cluster, taken: SubmissionRecord, spec: SparkSpec, followed = false): Submission {
-    const { store, storage, patience, stop, finish, onError, onIdle } = this.#options;
-    const live = () => this.#live.size;
-    const pool = this.#options.pools.get(cluster.name) ?? null;
-    const world: SubmissionWorld = { store, storage, patience, pool, stop, finish, live };
-    const submission = new Submission(world, cluster, taken, spec, followed);
+    const submission = new Submission(this.#worldOf(cluster), cluster, taken, spec, followed);
     this.#live.set(taken.id, submission);
-    // Somebody may wait for `ended` and hear of its failure; nobody needs to.
-    const end = submission.ended.then(
-      () => {},
-      (error: unknown) => {
-        if (stop.aborted) return;
+    this.#present.set(taken.id, submission);
+    this.#track(this.#attendTo(submission, followed));
+    return submission;
+  }
+
+  /** One for all submissions of a cluster. */
+  #worldOf({ name }: Cluster): SubmissionWorld {
+    const { store, storage, patience, stop, finish, pools } = this.#options;
+    const pool = pools.get(name) ?? null;
+    const known = this.#worlds.get(name);
+    if (known !== undefined && known.pool === pool) return known;
+    const world = { store, storage, patience, pool, stop, finish, live: () => this.#live.size };
+    this.#worlds.set(name, world);
+    return world;
+  }
+
+  /** Until it is gone too. */
+  async #attendTo(submission: Submission, followed: boolean): Promise<void> {
+    const { stop, onError, onIdle } = this.#options;
+    const { id, cluster } = submission.record;
+    const count = (by: number) => this.#needed.set(cluster, (this.#needed.get(cluster) ?? 0) + by);
+    count(1);
+    try {
+      await submission.ended;
+    } catch (error) {
+      // Somebody may wait for `ended` and hear of its failure; nobody needs to.
+      if (!stop.aborted) {
         onError(error);
         // Whoever follows it hears of its end only through its row.
-        if (followed)
-          this.#waiting = [
-            ...this.#waiting,
-            { submission: submission.record, dueAt: this.#options.clock.elapsed() + AGAIN_MS },
-          ];
-      },
-    );
-    this.#track(end.then(() => this.#live.delete(taken.id)));
-    const count = (by: number) => this.#needed.set(taken.cluster, (this.#needed.get(taken.cluster) ?? 0) + by);
-    count(1);
-    const uncount = () => {
-      count(-1);
-      onIdle();
-    };
-    submission.gone.then(uncount, uncount);
-    this.#present.set(taken.id, submission);
-    this.#track(
-      submission.gone.finally(() => {
-        if (this.#present.get(taken.id) === submission) this.#present.delete(taken.id);
-      }),
-    );
-    return submission;
+        if (followed) this.#wait(id, this.#options.clock.elapsed() + AGAIN_MS);
+      }
+    }
+    this.#live.delete(id);
+    // A failed store ends the orchestrator by itself.
+    await submission.gone.catch(() => {});
+    if (this.#present.get(id) === submission) this.#present.delete(id);
+    count(-1);
+    onIdle();
   }
 
   /** Becomes the keeper of clusters without one, takes the submissions there, and tells how they are; returns how many it took. One after another, however often it is asked for. */
@@ -215,9 +224,11 @@ export class Keeping {
     const taken = news ? await store.takeSubmissions([...clusters.keys()]) : [];
     for (let at = 0; at < taken.length; at += AT_ONCE)
       await Promise.all(taken.slice(at, at + AT_ONCE).map((one) => this.#take(one)));
-    const due = this.#waiting.filter(({ dueAt }) => dueAt <= this.#options.clock.elapsed());
-    this.#waiting = this.#waiting.filter((one) => !due.includes(one));
-    for (const { submission } of due) await this.#begin(submission);
+    const now = this.#options.clock.elapsed();
+    const due = this.#waiting.flatMap(({ id, dueAt }) => (dueAt <= now ? [id] : []));
+    const again = due.length === 0 ? [] : await store.findSubmissions(due);
+    this.#waiting = this.#waiting.filter(({ id }) => !due.includes(id));
+    for (const submission of again) await this.#begin(submission);
     await this.#tell();
     return taken.length;
   }
@@ -259,8 +270,12 @@ export class Keeping {
       // The storage may be away; what runs goes on by itself meanwhile.
       const note = `waiting: what was submitted cannot be read: ${(error as Error).message}`;
       if (note !== submission.note) await store.updateSubmission(submission.id, { note });
-      this.#waiting = [...this.#waiting, { submission: { ...submission, note }, dueAt: 0 }];
+      this.#wait(submission.id, 0);
     }
+  }
+
+  #wait(id: string, dueAt: number): void {
+    this.#waiting = [...this.#waiting, { id, dueAt }];
   }
 
   async #cancel(id: string): Promise<void> {

@@ -2,6 +2,7 @@
  * The durable row of a submission and what is told of it: changes are written before they are acted on.
  */
 
+import { Code, FiresteelError } from "../../../errors.ts";
 import {
   LogSource,
   type SubmissionRecord,
@@ -9,7 +10,7 @@ import {
   type SubmissionStore,
 } from "../../../evaluate/ports.ts";
 import type { Cluster } from "../clusters/cluster.ts";
-import { observeChange } from "../clusters/observer.ts";
+import { type HeldRecord, observeChange } from "../clusters/observer.ts";
 import type { LivyBatch } from "../http/client.ts";
 import { LogTail, type TailNews } from "../witness/log-tail.ts";
 
@@ -22,6 +23,7 @@ export const REFRESH_MS = 10_000;
 const WHOLE_LOG = 200;
 /** What is told is stored so much later: reasons to wait can change quickly. */
 const NOTE_MS = 300;
+const DONE = Promise.resolve();
 
 /** One submission's row. */
 export class SubmissionRow {
@@ -31,15 +33,18 @@ export class SubmissionRow {
   /** Another process may have copied some of the log. */
   #adopted: boolean;
   readonly #listeners = new Set<(line: string) => void>();
-  #record: SubmissionRecord;
+  #record: HeldRecord;
   #told = "";
   /** When the POST began that is under way or was taken; null where this process did not send it. */
   #postedAt: number | null = null;
   readonly #followed: boolean;
   #callOffNote: (() => void) | null = null;
 
+  /** What Livy showed last is being taken over. */
+  #seeing: Promise<void> = DONE;
+
   /** @param followed what is told is stored too, for other processes */
-  constructor(store: SubmissionStore, cluster: Cluster, record: SubmissionRecord, followed: boolean) {
+  constructor(store: SubmissionStore, cluster: Cluster, record: HeldRecord, followed: boolean) {
     this.#store = store;
     this.#cluster = cluster;
     this.#record = record;
@@ -47,18 +52,25 @@ export class SubmissionRow {
     this.#adopted = record.batchId !== null;
   }
 
-  get record(): SubmissionRecord {
+  get record(): HeldRecord {
     return this.#record;
   }
 
-  /** What is known of spark-submit's log: as much as Livy keeps. */
-  get log(): readonly string[] {
-    return this.#tail.lines;
+  /** The row as it is stored, with what Livy was asked for. */
+  async read(): Promise<SubmissionRecord> {
+    const { id } = this.#record;
+    const stored = await this.#store.findSubmission(id);
+    if (stored === null) throw new FiresteelError(Code.dataLoss, `submission is not in the store any more: ${id}`);
+    return stored;
   }
 
-  /** The last lines of the log. */
-  get logTail(): readonly string[] {
-    return this.#tail.lines.slice(-50);
+  /** What is known of spark-submit's log: as much as Livy keeps, with what YARN said at its end. */
+  async readLog(): Promise<readonly string[]> {
+    await this.#seeing;
+    const [lines, diagnostics] = await Promise.all(
+      [LogSource.submit, LogSource.yarn].map((source) => this.#store.readLog(this.#record.id, source)),
+    );
+    return [...lines!.slice(-WHOLE_LOG), ...diagnostics!];
   }
 
   /** The line told last. */
@@ -113,8 +125,15 @@ export class SubmissionRow {
     await this.change({ ...change, state, cause });
   }
 
-  /** Takes over what Livy shows of the batch: id, application, links, state and log. Only what is new is written. */
-  async see(batch: LivyBatch): Promise<void> {
+  /** Takes over what Livy shows of the batch: id, application, links, state and log. Only what is new is written, one look after the other. */
+  see(batch: LivyBatch): Promise<void> {
+    this.#seeing = this.#seeing.then(() => this.#see(batch));
+    // Whoever does not wait for it waits for what comes after; a failed store ends the orchestrator by itself.
+    this.#seeing.catch(() => {});
+    return this.#seeing;
+  }
+
+  async #see(batch: LivyBatch): Promise<void> {
     const now = this.#cluster.clock.now();
     const before = this.#record;
     const change: { -readonly [K in keyof RowChange]: RowChange[K] } = {};
@@ -138,6 +157,7 @@ export class SubmissionRow {
 
   /** Copies all that Livy still holds of the log; what cannot be had any more is left. */
   async copyWholeLog(signal: AbortSignal): Promise<void> {
+    await this.#seeing;
     const log = await this.#cluster.client
       .batchLog(this.#record.livyName, WHOLE_LOG, undefined, signal)
       .catch(() => null);
@@ -202,7 +222,7 @@ export function endOf(batch: LivyBatch): "success" | "dead" | "killed" | null {
 }
 
 /** The state a batch moves its row to; null where it stays. Ends are not taken from Livy alone. */
-function stateOf(batch: LivyBatch, { state }: SubmissionRecord): SubmissionState | null {
+function stateOf(batch: LivyBatch, { state }: HeldRecord): SubmissionState | null {
   if (state === "cancelling" || endOf(batch) !== null) return null;
   const next =
     batch.state === "running" || batch.state === "busy" || batch.state === "idle"

@@ -29,16 +29,18 @@ import type {
   SubmissionStore,
 } from "../../../evaluate/ports.ts";
 import type { Cluster } from "../clusters/cluster.ts";
+import type { HeldRecord } from "../clusters/observer.ts";
 import type { Patience } from "../patience.ts";
 import type { SessionPool } from "../sessions/session-pool.ts";
 import { StatementCarrier } from "../sessions/statement-carrier.ts";
 import { Backoff, pause } from "../waiting.ts";
+import type { Claim } from "../witness/verdict.ts";
 import type { EndedApp, Finished } from "./app-finish.ts";
 import { BatchCarrier } from "./batch-carrier.ts";
 import type { Carrier, Posted, Sight } from "./carrier.ts";
-import { commitManifest } from "./commit.ts";
+import { commitManifest, type Expected, expectedOf } from "./commit.ts";
 import { failureOf, findManifest, type Manifest } from "./manifest.ts";
-import type { SparkSpec } from "./spec.ts";
+import { readSpec, type SparkSpec } from "./spec.ts";
 import { SubmissionRow } from "./submission-row.ts";
 
 /** How a submission ended. */
@@ -65,9 +67,12 @@ export interface SubmissionWorld {
 
 class CancelRequest extends Error {}
 
+/** Lines of the log that a failure is told with. */
+const LOG_TAIL = 50;
+
 /** A submission as it looks to those who wait for its work: kept by this process or by another. */
 export interface Followed {
-  readonly record: SubmissionRecord;
+  readonly record: HeldRecord;
   /** The last lines of the log. */
   readonly logTail: readonly string[];
   /** Settles with the end; rejects when the store fails or this process stops. */
@@ -83,10 +88,7 @@ export interface Followed {
 }
 
 /** How a submission ended while another process kept it, which died before the application was gone; null where it lives. */
-async function endBefore(
-  store: SubmissionStore,
-  { id, state, work, failure }: SubmissionRecord,
-): Promise<Ended | null> {
+async function endBefore(store: SubmissionStore, { id, state, work, failure }: HeldRecord): Promise<Ended | null> {
   switch (state) {
     case "succeeded": {
       const result = await store.findResult(work);
@@ -109,11 +111,11 @@ async function endBefore(
 export class Submission implements Followed {
   readonly #world: SubmissionWorld;
   readonly #cluster: Cluster;
-  readonly #spec: SparkSpec;
+  readonly #expected: Expected;
   readonly #row: SubmissionRow;
   readonly #carrier: Carrier;
-  readonly #cancel = new AbortController();
-  readonly #signal: AbortSignal;
+  /** Aborted when its end is asked for, with a {@link CancelRequest}, or when this process stops. */
+  readonly #control = new AbortController();
   /** When the next look for a manifest is due, by the clock's `elapsed`, as the times below. */
   #manifestAt = 0;
   /** Whether the last look for a manifest got an answer: without one, nothing is known. */
@@ -122,6 +124,7 @@ export class Submission implements Followed {
   #doubtSince: number | null = null;
   #askedAt = 0;
   #sight: Sight | null = null;
+  #logTail: readonly string[] = [];
   readonly #followed: boolean;
   readonly ended: Promise<Ended>;
   readonly gone: Promise<void>;
@@ -136,17 +139,18 @@ export class Submission implements Followed {
   ) {
     this.#world = world;
     this.#cluster = cluster;
-    this.#spec = spec;
+    this.#expected = expectedOf(spec);
     this.#followed = followed;
-    this.#row = new SubmissionRow(world.store, cluster, record, followed);
+    const { request: _, ...held } = record;
+    this.#row = new SubmissionRow(world.store, cluster, held, followed);
     this.#carrier =
       record.mode === "batch"
-        ? new BatchCarrier(cluster, this.#row, world.patience, this.#isApp)
-        : new StatementCarrier(cluster, this.#row, world.patience, world.pool);
+        ? new BatchCarrier(cluster, this.#row, record, world.patience, this.#isApp)
+        : new StatementCarrier(cluster, this.#row, record, world.patience, world.pool);
     if (!this.#carrier.endsEarly) this.#manifestAt = Number.POSITIVE_INFINITY;
     // Asked for before anybody kept it.
     if (record.cancelRequested !== null) this.cancel(record.cancelRequested);
-    this.#signal = AbortSignal.any([world.stop, this.#cancel.signal]);
+    if (world.stop.aborted) this.leave();
     this.ended = this.#live();
     this.gone = this.ended.then(
       async (end) => {
@@ -158,12 +162,16 @@ export class Submission implements Followed {
     this.gone.catch(() => {}); // A store that fails ends the orchestrator by itself.
   }
 
-  get record(): SubmissionRecord {
+  get record(): HeldRecord {
     return this.#row.record;
   }
 
   get logTail(): readonly string[] {
-    return this.#row.logTail;
+    return this.#logTail;
+  }
+
+  get #signal(): AbortSignal {
+    return this.#control.signal;
   }
 
   /** When Livy last showed it as the row has it, ms since the epoch; null while that is in doubt. */
@@ -182,7 +190,7 @@ export class Submission implements Followed {
   }
 
   get cancelled(): boolean {
-    return this.#cancel.signal.aborted;
+    return this.#signal.reason instanceof CancelRequest;
   }
 
   listen(listener: (line: string) => void): () => void {
@@ -190,7 +198,12 @@ export class Submission implements Followed {
   }
 
   cancel(reason: string): void {
-    this.#cancel.abort(new CancelRequest(reason));
+    this.#control.abort(new CancelRequest(reason));
+  }
+
+  /** Leaves it to itself: this process stops. */
+  leave(): void {
+    this.#control.abort(this.#world.stop.reason);
   }
 
   async #live(): Promise<Ended> {
@@ -216,9 +229,9 @@ export class Submission implements Followed {
   /** Why this submission is to be stopped, if that is what an error means; a request that was under way then fails in its own words. */
   #askedToStop(error: unknown): string | null {
     if (error instanceof CancelRequest) return error.message;
-    const { aborted, reason } = this.#cancel.signal;
-    return aborted && error instanceof FiresteelError && error.code === Code.cancelled
-      ? (reason as Error).message
+    const { reason } = this.#signal;
+    return reason instanceof CancelRequest && error instanceof FiresteelError && error.code === Code.cancelled
+      ? reason.message
       : null;
   }
 
@@ -236,7 +249,7 @@ export class Submission implements Followed {
   }
 
   get #isApp(): boolean {
-    return this.#spec.kind === "sparkApp";
+    return this.#expected.kind === "sparkApp";
   }
 
   get #clock(): Clock {
@@ -308,20 +321,23 @@ export class Submission implements Followed {
     using sight = this.#carrier.sight();
     this.#sight = sight;
     for (;;) {
-      const end = (await this.#checkManifest(false)) ?? (await this.#checkLivy(sight));
+      const shown = await this.#checkManifest(false);
+      if (shown !== null) return shown;
+      const withinMs = Math.max(1, this.#manifestAt - this.#clock.elapsed());
+      // In doubt time passes too.
+      const claim = await sight.next(withinMs, this.#doubtSince !== null, this.#signal);
+      if (claim === null) continue;
+      if (claim === "lives") {
+        this.#doubtSince = null;
+        continue;
+      }
+      const end = await this.#doubt(claim);
       if (end !== null) return end;
     }
   }
 
-  async #checkLivy(sight: Sight): Promise<Ended | null> {
-    const withinMs = Math.max(1, this.#manifestAt - this.#clock.elapsed());
-    // In doubt time passes too.
-    const claim = await sight.next(withinMs, this.#doubtSince !== null, this.#signal);
-    if (claim === null) return null;
-    if (claim === "lives") {
-      this.#doubtSince = null;
-      return null;
-    }
+  /** Finds out whether an end that Livy claims is one. */
+  async #doubt(claim: Claim): Promise<Ended | null> {
     const now = this.#clock.elapsed();
     // Whoever is asked now was asked at every tick before: once a second is enough, and a cluster that is down is asked less.
     if (this.#doubtSince !== null && now - this.#askedAt < (claim === "silent" ? 5_000 : 1_000)) return null;
@@ -353,15 +369,19 @@ export class Submission implements Followed {
     // The Spark job that reads the outputs takes a place of its own.
     this.#carrier.release();
     const retry = new Backoff(this.#clock, this.#world.patience.askMs, 10_000);
+    // When this process stops, the Spark job is left to itself too.
+    const cancelled = new AbortController();
+    const cancel = () => this.cancelled && cancelled.abort(this.#signal.reason);
+    cancel();
+    this.#signal.addEventListener("abort", cancel, { once: true });
     for (;;) {
       try {
         const finished = await this.#world.finish({
-          record: this.record,
-          spec: this.#spec,
+          record: await this.#row.read(),
+          spec: await readSpec(this.#world.storage, this.record.location),
           cluster: this.#cluster,
           tell: (line) => this.#row.tell(line),
-          // When this process stops, the Spark job is left to itself too.
-          signal: this.#cancel.signal,
+          signal: cancelled.signal,
         });
         if (finished.kind === "failed") return await this.#fail("failed", finished.failure);
         const end = await this.#settle(finished.manifest);
@@ -431,7 +451,7 @@ export class Submission implements Followed {
     if (failure !== null) return this.#fail("failed", failure);
     let result: BulkResult;
     try {
-      result = await commitManifest(this.#world.store, this.#world.storage, this.record, this.#spec, manifest);
+      result = await commitManifest(this.#world.store, this.#world.storage, this.record, this.#expected, manifest);
     } catch (reason) {
       const error = FiresteelError.from(reason);
       if (error.code === Code.internal) throw error;
@@ -466,6 +486,7 @@ export class Submission implements Followed {
     error: FiresteelError | null = null,
   ): Promise<Ended> {
     await this.#carrier.copyLog(this.#world.stop);
+    this.#logTail = (await this.#row.readLog()).slice(-LOG_TAIL);
     await this.#row.to(state, `${failure.type}: ${failure.message}`.slice(0, 1_000), {
       failure,
       endedAt: this.#clock.now(),

@@ -5,6 +5,8 @@
  * seen before. The log has sections, told by header lines; YARN's diagnostics come last and are replaced rather than continued.
  */
 
+import { textHash } from "../text-hash.ts";
+
 const KEPT = 200;
 /** Livy shows this many lines in lists; a first look at so many may not have begun at the beginning. */
 const SHOWN = 10;
@@ -21,34 +23,30 @@ export interface TailNews {
   readonly gap: boolean;
 }
 
-/** Remembers the end of one log. */
+/** Remembers the end of one log, by hashes: thousands live, and what was seen is stored. */
 export class LogTail {
-  #seen: readonly string[];
-  #diagnostics = "";
+  #seen: readonly number[];
+  #diagnostics = 0;
 
   /** @param known lines that were copied before, oldest first */
   constructor(known: readonly string[] = []) {
-    this.#seen = known.slice(-KEPT);
-  }
-
-  /** The last lines seen, diagnostics included. */
-  get lines(): readonly string[] {
-    return this.#diagnostics === "" ? this.#seen : [...this.#seen, ...this.#diagnostics.split("\n")];
+    this.#seen = known.slice(-KEPT).map((line) => textHash(line));
   }
 
   /** Takes the last lines that Livy shows. With `accept` a gap is taken as it is, else nothing is remembered where there is one. */
   take(tail: readonly string[], accept: boolean): TailNews {
     const { output, diagnostics } = split(tail);
     const first = this.#seen.length === 0;
-    const known = first ? 0 : knownOf(this.#seen, output);
-    const older = !first && known === 0 && contains(this.#seen, output);
+    const shown = output.map((line) => textHash(line));
+    const known = first ? 0 : knownOf(this.#seen, shown);
+    const older = !first && known === 0 && contains(this.#seen, shown);
     const gap = first ? tail.length >= SHOWN : known === 0 && output.length > 0 && !older;
     if (gap && !accept) return { lines: [], diagnostics: [], gap };
     const fresh = older ? [] : output.slice(known);
-    this.#seen = [...this.#seen, ...fresh].slice(-KEPT);
-    const said = diagnostics.join("\n");
-    const news = said !== "" && said !== this.#diagnostics ? diagnostics : [];
-    if (said !== "") this.#diagnostics = said;
+    if (!older && known < shown.length) this.#seen = [...this.#seen, ...shown.slice(known)].slice(-KEPT);
+    const said = diagnostics.length === 0 ? this.#diagnostics : textHash(diagnostics.join("\n"));
+    const news = said === this.#diagnostics ? [] : diagnostics;
+    this.#diagnostics = said;
     return { lines: fresh, diagnostics: news, gap };
   }
 }
@@ -70,7 +68,7 @@ function split(tail: readonly string[]): {
 }
 
 /** How many of the lines shown now were seen before: the longest beginning of `now` that ends as `before` does. */
-function knownOf(before: readonly string[], now: readonly string[]): number {
+function knownOf(before: readonly number[], now: readonly number[]): number {
   for (let size = now.length; size > 0; size--) {
     const common = Math.min(size, before.length);
     let same = true;
@@ -81,7 +79,7 @@ function knownOf(before: readonly string[], now: readonly string[]): number {
 }
 
 /** Whether `part` occurs in `whole`: an older look at the same log. */
-function contains(whole: readonly string[], part: readonly string[]): boolean {
+function contains(whole: readonly number[], part: readonly number[]): boolean {
   for (let start = whole.length - part.length; start >= 0; start--) {
     if (part.every((line, i) => whole[start + i] === line)) return true;
   }

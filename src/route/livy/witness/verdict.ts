@@ -102,9 +102,10 @@ export async function judge(
     };
   }
   await row.copyWholeLog(signal);
-  const own = isApp && claim === "dead" ? appFailureInLog(row.log.join("\n"), row.record.request) : null;
+  const log = await row.readLog();
+  const own = isApp && claim === "dead" ? appFailureInLog(log.join("\n"), (await row.read()).request) : null;
   if (own !== null) return ended(own, false);
-  return ended(failureOfSubmit(row.log, row.record.livyName, claim, row.record.location), claim === "killed");
+  return ended(failureOfSubmit(log, row.record.livyName, claim, row.record.location), claim === "killed");
 }
 
 /** An unmodified application that the ResourceManager says has ended well: it is trusted where nothing else wrote to the same places. */
