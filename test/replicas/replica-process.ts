@@ -11,20 +11,23 @@ import { startOrchestrator } from "../../src/main.ts";
 export interface ReplicaOptions {
   readonly database: string;
   readonly livyUrl: string;
+  /** Names under which that Livy is configured. */
+  readonly clusters: readonly string[];
   readonly maxLive: number;
   readonly tickMs: number;
   readonly leaseMs: number;
+  readonly moveMs: number;
 }
 
 const [root = "", json = "{}"] = process.argv.slice(2);
-const { database, livyUrl, maxLive, tickMs, leaseMs } = JSON.parse(json) as ReplicaOptions;
+const { database, livyUrl, clusters, maxLive, tickMs, leaseMs, moveMs } = JSON.parse(json) as ReplicaOptions;
 const orchestrator = await startOrchestrator({
   root,
   config: parseConfig(
     {
       flows: ["flow.ts"],
       database,
-      clusters: [{ name: "double", url: livyUrl, maxLive, tickMs }],
+      clusters: clusters.map((name) => ({ name, url: livyUrl, maxLive, tickMs })),
       workers: 1,
       grpcPort: 0,
       httpPort: 0,
@@ -35,6 +38,7 @@ const orchestrator = await startOrchestrator({
   log: pino({ level: "info" }, pino.destination(2)),
   localCluster: async () => null,
   leaseMs,
+  patience: { moveMs },
 });
 process.once("SIGTERM", () => void orchestrator.stop().then(() => process.exit()));
 // The test that started it has ended, in whatever way.

@@ -229,4 +229,48 @@ describe("several orchestrators on one Postgres", { timeout: 600_000 }, () => {
     expect(failed.error).toMatchObject({ message: expect.stringContaining("column price is missing") });
     expect(started()).toBe(2);
   });
+
+  it("drain and resume clusters and cancel submissions through each other", async () => {
+    const release = holdJobs();
+    const [keeper, other] = [await site.start(), await site.start()];
+    await other.client.submissions.drainCluster({ cluster: "double", reason: "new disks", user: "olga" });
+    const ids = [await start(keeper, 0, 2), await start(other, 100, 2)];
+    const third = await site.start();
+    await until("all wait, and a third says why", async () => {
+      const [cluster] = (await third.client.submissions.listClusters({})).clusters;
+      const [wait] = cluster!.waits;
+      return wait?.count === 4 && /drained by olga .*: new disks/.test(wait.reason);
+    });
+    expect(started()).toBe(0);
+
+    await third.client.submissions.resumeCluster({ cluster: "double", user: "olga" });
+    await until("four jobs live", () => started() === 4);
+    const { submissions } = await third.client.submissions.listSubmissions({ executionId: ids[0]! });
+    await third.client.submissions.cancelSubmission({ id: submissions[0]!.id, reason: "too slow", user: "olga" });
+    release();
+    const { execution } = await other.client.executions.waitExecution({ id: ids[0]! });
+    expect(execution!.error).toMatchObject({ message: expect.stringContaining("cancelled by olga: too slow") });
+    expect(await resultOf(third, ids[1]!)).toEqual(widths(100, 2));
+    expect(started()).toBe(4);
+  });
+
+  it("let work that was not sent go to another cluster, whoever asked for it and whoever keeps it", async () => {
+    await site[Symbol.asyncDispose]();
+    site = await createSite(postgres, `site_${sites++}`, { clusters: ["a", "b"], maxLive: 1 });
+    const release = holdJobs();
+    const [keeper, other] = [await site.start(), await site.start()];
+    await keeper.client.submissions.drainCluster({ cluster: "b", reason: "new disks", user: "olga" });
+    const ids = [await start(keeper, 0, 2), await start(other, 100, 2)];
+    const on = async (cluster: string, state: string) =>
+      (await site.query(`select id from submission where cluster = '${cluster}' and state = '${state}'`)).length;
+    await until("one lives and three wait on a", async () => started() === 1 && (await on("a", "planned")) === 3);
+    await other.client.submissions.resumeCluster({ cluster: "b", user: "olga" });
+    await other.client.submissions.drainCluster({ cluster: "a", reason: "new disks", user: "olga" });
+    await until("they went to b", async () => started() === 2 && (await on("b", "planned")) === 2);
+    expect([await on("a", "planned"), await on("a", "cancelled")]).toEqual([0, 3]);
+    release();
+    expect(await resultOf(other, ids[0]!)).toEqual(widths(0, 2));
+    expect(await resultOf(keeper, ids[1]!)).toEqual(widths(100, 2));
+    await expectOnce(4);
+  });
 });

@@ -56,7 +56,16 @@ export async function createSite(
   await writeFile(join(root, "flow.ts"), FLOW);
   const served = cleanup.use(await serveDouble({ master: "local" }));
   const database = await postgres.createDatabase(name);
-  const all: ReplicaOptions = { database, livyUrl: served.url, maxLive: 16, tickMs: 100, leaseMs: 4_000, ...options };
+  const all: ReplicaOptions = {
+    database,
+    livyUrl: served.url,
+    clusters: ["double"],
+    maxLive: 16,
+    tickMs: 100,
+    leaseMs: 4_000,
+    moveMs: 500,
+    ...options,
+  };
 
   async function start(): Promise<Replica> {
     const child = spawn(process.execPath, [PROCESS, root, JSON.stringify(all)], { stdio: ["pipe", "pipe", "pipe"] });
