@@ -166,6 +166,37 @@ describe("an application that failed on YARN", () => {
   });
 });
 
+describe("an application that ends before YARN knows its driver", () => {
+  const THROWN = `26/11/25 21:01:02 ERROR ApplicationMaster: User class threw exception:
+java.lang.IllegalStateException: price is missing
+\tat shop.App.main(App.java:6)
+26/11/25 21:01:02 INFO ApplicationMaster: Final app status: FAILED, exitCode: 15, (reason: User class threw exception: java.lang.IllegalStateException: price is missing
+\tat shop.App.main(App.java:6)
+)
+26/11/25 21:01:03 INFO ShutdownHookManager: Shutdown hook called`;
+
+  it.each<[string, string, string, object]>([
+    [
+      "tells its exception in its log",
+      "FAILED",
+      THROWN,
+      { class: "user", type: "java.lang.IllegalStateException", message: "price is missing" },
+    ],
+    ["tells nothing of its own when it was killed", "KILLED", THROWN, { class: "cluster" }],
+    ["tells nothing where its log is gone", "FAILED", "", { class: "cluster" }],
+  ])("%s", (_, state, stderr, expected) => {
+    const application = {
+      id: "app-1",
+      state,
+      finalStatus: state,
+      diagnostics: "Application app-1 failed 1 times due to AM Container exited with  exitCode: 13",
+      trackingUrl: null,
+      logsUrl: "http://node:8042/node/containerlogs/container_1/root",
+    };
+    expect(appFailureOnYarn(application, { stdout: "", stderr }, "file:///w/attempts/a")).toMatchObject(expected);
+  });
+});
+
 describe("spark-submit's output tells an application's own exception", () => {
   const log = (text: string) =>
     `stdout: \nINFO SparkContext: Running Spark\n${text}\nINFO ShutdownHookManager: Shutdown hook called\n\nstderr: `;
