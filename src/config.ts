@@ -8,6 +8,7 @@ import { availableParallelism } from "node:os";
 import { z } from "zod";
 import { Code, FiresteelError } from "./errors.ts";
 import type { LimitEach } from "./route/livy/clusters/admission.ts";
+import type { ClusterSettings } from "./route/livy/clusters/cluster-config.ts";
 import { problemOf, type RouteRule } from "./route/livy/clusters/routing.ts";
 import type { ClusterAuth } from "./route/livy/http/credentials.ts";
 import type { TimeOuts, TlsFiles } from "./route/livy/http/endpoint.ts";
@@ -41,15 +42,13 @@ export interface ResourceManagerConfig extends Omit<ServerConfig, "url"> {
 }
 
 /** A cluster's entry. */
-export interface ClusterConfig {
-  readonly name: string;
+export interface ClusterConfig extends ClusterSettings {
   /** Livy's base URL; `local` means the cluster of `firesteel cluster up`. */
   readonly url: string;
   /** The YARN ResourceManager: the second witness of what became of a job. A URL on Livy's own host and port (a gateway such as Knox) is reached as Livy is; any other with what is said here. */
   readonly resourceManager?: string | readonly string[] | ResourceManagerConfig;
   /** Spark's History Server: asked what became of applications that the ResourceManager has forgotten. Reached in the same way. */
   readonly historyServer?: string | ServerConfig;
-  readonly labels?: Readonly<Record<string, string>>;
   readonly auth?: AuthConfig;
   readonly headers?: Readonly<Record<string, string>>;
   /** Files in PEM, paths from the project's root. */
@@ -57,24 +56,6 @@ export interface ClusterConfig {
   readonly timeOuts?: TimeOuts;
   /** Most connections to Livy at once. @default 8 */
   readonly connections?: number;
-  /** Submissions of ours that may live there at once, of all orchestrators of one database together. @default 16 */
-  readonly maxLive?: number;
-  /** Submissions of ours posted in any second at most. @default as quickly as Livy takes them */
-  readonly maxPerSecond?: number;
-  /** As `maxLive`, of one queue: a number for each, or numbers by name, `*` for all others. Work that names no queue is in `default`. @default none */
-  readonly perQueue?: LimitEach;
-  /** As `maxLive`, of one user, who is whoever started the execution. @default none */
-  readonly perUser?: LimitEach;
-  /** How long it may give no sign of life, while nothing of ours lives there, before it is asked for one, in ms. @default 15,000 */
-  readonly probeMs?: number;
-  /** How often its list of batches is asked for while something of ours lives there, in ms. @default 500 */
-  readonly tickMs?: number;
-  /** Spark conf for everything sent there. */
-  readonly conf?: Readonly<Record<string, string>>;
-  /** Warm sessions for small work, from Livy 0.9; see `docs/sessions.md`. @default none */
-  readonly sessions?: SessionsConfig;
-  /** Major version of its Spark: part of the identity of bulk work, and checked when a job ends. @default 3 */
-  readonly spark?: number;
 }
 
 /** How an HDFS is reached. */
