@@ -22,8 +22,8 @@ import type { LivyControl, LivyOptions } from "./gateway/livy-process.ts";
 const quick = process.argv.includes("--quick");
 const asked = process.argv.slice(3).filter((arg) => !arg.startsWith("-"));
 const isAsked = (part: string) => asked.length === 0 || asked.includes(part);
-/** For `--cpu-prof` and the like, of the gateway's process. */
-const flags = process.argv.slice(3).filter((arg) => arg.startsWith("--cpu-prof"));
+/** For `--cpu-prof` and the like, and V8's settings of memory, of the gateway's process. */
+const flags = process.argv.slice(3).filter((arg) => /^--(cpu-prof|max-)/.test(arg));
 
 const SERVERS = 10;
 const EACH = quick ? 100 : 1_000;
@@ -123,12 +123,14 @@ async function measureLoad(): Promise<void> {
   tell("end noticed after, p50", p50, `${Math.round(p50)} ms`, `${TICK_MS / 2} ms`, p50 <= TICK_MS / 2);
   tell("end noticed after, p95", p95, `${Math.round(p95)} ms`, `${TICK_MS + 100} ms`, p95 <= TICK_MS + 100);
 
+  const heap = await gateway.call.heapMb();
+  tell(`heap after a collection, ${all - count} live`, heap, `${Math.round(heap)} MB`, "");
   await gateway[Symbol.asyncDispose]();
   const stopped = performance.now();
   await using next = await start();
   await next.call.taken(all - count);
   const seconds = (performance.now() - stopped) / 1_000;
-  tell(`a new process has taken over ${all - count} after`, seconds, `${seconds.toFixed(1)} s`, "");
+  tell(`a new process has taken over ${all - count} after`, seconds, `${seconds.toFixed(1)} s`, "15 s", seconds < 15);
   await settled(livy);
   const first = await next.call.usage();
   await sleep(WINDOW_S * 1_000);

@@ -20,6 +20,7 @@ const READS: ReadonlySet<string | symbol> = new Set<keyof Store>([
   "findResult",
   "isWorkClaimed",
   "readLog",
+  "readLogEnd",
   "readLogs",
   "listDrains",
 ]);

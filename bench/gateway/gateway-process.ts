@@ -5,6 +5,8 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
+import v8 from "node:v8";
+import vm from "node:vm";
 import { Pool } from "undici";
 import { sql } from "../../src/define/spark.ts";
 import type { Executor, Invocation, Store } from "../../src/evaluate/ports.ts";
@@ -58,6 +60,8 @@ export interface GatewayControl {
   /** By submission, when its result was there, ms since the epoch. */
   ended(): Readonly<Record<string, number>>;
   usage(): Usage;
+  /** What is in use of the heap after a collection, which makes room: asked after all that is measured. */
+  heapMb(): number;
   /** One submission and one POST by hand, in turn. */
   compare(pairs: number, cluster: string): Promise<readonly PostTimes[]>;
 }
@@ -100,17 +104,20 @@ const host: Executor = {
   [Symbol.asyncDispose]: async () => {},
 };
 const executor = createSparkExecutor({ host, gateway, store, storage, staging, planStaging });
-const never = new AbortController().signal;
+/** Calls of an execution; each has a signal of its own, as executions have. */
+const OF_EXECUTION = 100;
+let execution = new AbortController();
 let asked = 0;
 const ended: Record<string, number> = {};
 
 /** Has one new piece of work done. */
 function run(cluster: string): Promise<unknown> {
-  const n = ++asked;
+  const n = asked++;
+  if (n % OF_EXECUTION === 0) execution = new AbortController();
   let submission = "";
   const invocation: Invocation = {
     jobId: randomUUID(),
-    executionId: `bench-${Math.floor(n / 100)}`,
+    executionId: `bench-${Math.floor(n / OF_EXECUTION)}`,
     task: "bench.load",
     code: "0".repeat(64),
     evalHash: randomUUID(),
@@ -122,14 +129,18 @@ function run(cluster: string): Promise<unknown> {
       submission = id ?? submission;
     },
   };
-  return executor.run(invocation, never).then(() => {
+  return executor.run(invocation, execution.signal).then(() => {
     ended[submission] = Date.now();
   }, fail);
 }
 
+/** Rarely, since looking at thousands costs what is measured. */
 async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await sleep(100);
+  while (!condition()) await sleep(500);
 }
+
+v8.setFlagsFromString("--expose-gc");
+const collect = vm.runInNewContext("gc") as () => void;
 
 const isLive = new Set(["starting", "running"]);
 
@@ -147,6 +158,10 @@ const control: GatewayControl = {
   usage: () => {
     const { user, system } = process.cpuUsage();
     return { cpuMs: (user + system) / 1_000, rssMb: process.memoryUsage.rss() / 1e6, at: Date.now() };
+  },
+  heapMb: () => {
+    collect();
+    return process.memoryUsage().heapUsed / 1e6;
   },
   compare: async (pairs, cluster) => {
     const url = new URL(options.clusters.find(({ name }) => name === cluster)!.url);

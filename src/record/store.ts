@@ -27,7 +27,7 @@ import { openPostgres } from "./postgres.ts";
 import { previousCalls } from "./previous-calls.ts";
 import { COMMIT_RESULT, findResults } from "./results.ts";
 import { findShallow, RECORD_SHALLOW } from "./shallow.ts";
-import { appendLogKind, LOG_LINES, readLog, readLogs } from "./submission-logs.ts";
+import { appendLogKind, LOG_ENDS, LOG_LINES, logKey, readLog, readLogEnds, readLogs } from "./submission-logs.ts";
 import {
   CONFIRM_SUBMISSIONS,
   CREATE_SUBMISSION,
@@ -198,6 +198,7 @@ function assemble(parts: Parts): RecordStore {
   const attempts = new Gathered((works) =>
     read("submission", "submissions cannot be read", () => findAttempts(db, works)),
   );
+  const logEnds = new Gathered((keys) => read("log", "log cannot be read", () => readLogEnds(db, keys)), LOG_ENDS);
   const close = async (): Promise<void> => {
     await listener?.[Symbol.asyncDispose]();
     await writer[Symbol.asyncDispose]();
@@ -287,6 +288,7 @@ function assemble(parts: Parts): RecordStore {
         lines.reduce((sum, line) => sum + line.length + 50, 100),
       ),
     readLog: (submissionId, source) => read("log", "log cannot be read", () => readLog(db, submissionId, source)),
+    readLogEnd: async (submissionId, source) => (await logEnds.read(logKey(submissionId, source))) ?? [],
     readLogs: (submissionId) => read("log", "log cannot be read", () => readLogs(db, submissionId)),
 
     recordTaskVersions: (versions) =>

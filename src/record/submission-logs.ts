@@ -112,6 +112,35 @@ export async function readLog(db: Db, submissionId: string, source?: LogSource):
   return (await query.orderBy("line_number").execute()).map((row) => row.line);
 }
 
+/** Lines at the end of a log: as many as Livy keeps. */
+const END_LINES = 200;
+/** Ends of logs in one answer. */
+export const LOG_ENDS = 100;
+
+/** What the end of a log is asked for by. */
+export function logKey(submissionId: string, source: LogSource): string {
+  return `${source} ${submissionId}`;
+}
+
+/** The last lines of logs, oldest first, by key. */
+export async function readLogEnds(db: Db, keys: readonly string[]): Promise<ReadonlyMap<string, readonly string[]>> {
+  const { rows } = await sql<{ readonly key: string; readonly line: string }>`
+    select k.key, l.line from unnest(${textArray(keys)}::text[]) as k(key)
+    cross join lateral (
+      select line_number, line from submission_log
+      where submission_id = split_part(k.key, ' ', 2) and source = split_part(k.key, ' ', 1)
+      order by line_number desc limit ${END_LINES}::int
+    ) as l
+    order by k.key, l.line_number`.execute(db);
+  const ends = new Map<string, string[]>();
+  for (const { key, line } of rows) {
+    const end = ends.get(key);
+    if (end === undefined) ends.set(key, [line]);
+    else end.push(line);
+  }
+  return ends;
+}
+
 /** The kept lines by source. */
 export async function readLogs(db: Db, submissionId: string): Promise<readonly SourceLog[]> {
   const rows = await db

@@ -132,6 +132,7 @@ export const STORE: { readonly [K in keyof Store]: typeof READS | typeof ELSEWHE
   listTransitions: READS,
   findResult: READS,
   readLog: READS,
+  readLogEnd: READS,
   readLogs: READS,
   listDrains: READS,
   [Symbol.asyncDispose]: READS,

@@ -327,6 +327,10 @@ export function storeSuite(name: string, start: () => Promise<SuiteBackend>): vo
         ]);
         expect(await small.readLog("s")).toEqual(["submitted", "b", "c", "INFO 1", "d"]);
         expect(await small.readLog("s", "stdout")).toEqual(["b", "c", "d"]);
+        expect(await Promise.all([small.readLogEnd("s", "stdout"), small.readLogEnd("t", "stdout")])).toEqual([
+          ["b", "c", "d"],
+          [],
+        ]);
         small.appendLog("s", ["old"], "stdout");
         small.appendLog("s", ["e", "f"], "stdout", true);
         await small.appendLog("s", ["g"], "stdout");

@@ -461,6 +461,10 @@ export class MemoryStore implements SubmissionStore, DatasetStore, ClusterStore 
     });
   }
 
+  async readLogEnd(id: string, source: LogSource): Promise<readonly string[]> {
+    return (await this.readLog(id, source)).slice(-200);
+  }
+
   async readLogs(id: string): Promise<readonly SourceLog[]> {
     const logs: SourceLog[] = [];
     for (const source of Object.values(LogSource)) logs.push({ source, lines: await this.readLog(id, source) });

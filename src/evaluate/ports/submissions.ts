@@ -187,6 +187,8 @@ export interface SubmissionStore {
   appendLog(submissionId: string, lines: readonly string[], source?: LogSource, replace?: boolean): Promise<void>;
   /** The kept lines, oldest first: of one source, or of all as they came. */
   readLog(submissionId: string, source?: LogSource): Promise<readonly string[]>;
+  /** The last lines of one source, as many as Livy keeps. */
+  readLogEnd(submissionId: string, source: LogSource): Promise<readonly string[]>;
   /** The kept lines of each source that has some, in the order of {@link LogSource}. */
   readLogs(submissionId: string): Promise<readonly SourceLog[]>;
 }

@@ -5,7 +5,7 @@
 import { createHash, randomBytes } from "node:crypto";
 import type { BigIntStats } from "node:fs";
 import { createReadStream } from "node:fs";
-import { type FileHandle, link, mkdir, open, readdir, rm, stat } from "node:fs/promises";
+import { type FileHandle, link, mkdir, open, readdir, rm, stat, unlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { fileURLToPath, pathToFileURL } from "node:url";
@@ -122,8 +122,7 @@ async function putIfAbsent(uri: string, bytes: Uint8Array): Promise<boolean> {
   // Written and synced under another name in the same folder, then linked: readers see all of it or nothing, and the link fails where another was first.
   const draft = join(dirname(path), `.${randomBytes(8).toString("hex")}.tmp`);
   try {
-    await mkdir(dirname(path), { recursive: true });
-    const file = await open(draft, "wx");
+    const file = await openNew(draft);
     try {
       await file.writeFile(bytes);
       await file.sync();
@@ -136,7 +135,20 @@ async function putIfAbsent(uri: string, bytes: Uint8Array): Promise<boolean> {
     if ((reason as { code?: unknown }).code === "EEXIST") return false;
     throw failed("write", uri, reason);
   } finally {
-    await rm(draft, { force: true });
+    await unlink(draft).catch((reason: unknown) => {
+      if (!isMissing(reason)) throw failed("write", uri, reason);
+    });
+  }
+}
+
+/** The folder is mostly there: it is made only when it is not. */
+async function openNew(path: string): Promise<FileHandle> {
+  try {
+    return await open(path, "wx");
+  } catch (reason) {
+    if (!isMissing(reason)) throw reason;
+    await mkdir(dirname(path), { recursive: true });
+    return open(path, "wx");
   }
 }
 

@@ -102,6 +102,8 @@ export class Cluster implements AsyncDisposable {
   readonly #stop = new AbortController();
   readonly #retry: Backoff;
   #config: ClusterConfig;
+  /** The same text for all that is asked: thousands hold it. */
+  #rows: { readonly app: string; readonly own: string } | null = null;
   #access: Access;
   /** Earlier ones, whose requests may still be under way. */
   readonly #retired = new Set<Access>();
@@ -168,6 +170,7 @@ export class Cluster implements AsyncDisposable {
     const access = same ? null : accessTo(config, this.#world);
     return () => {
       this.#config = config;
+      this.#rows = null;
       this.#leaves = false;
       this.admission.limits = limitsOf(config);
       if (access !== null) this.#reach(access);
@@ -259,8 +262,13 @@ export class Cluster implements AsyncDisposable {
 
   /** Its settings that can change rows: more can change those of an unmodified application. */
   rowsOf({ isApp = false }: { readonly isApp?: boolean }): string {
+    this.#rows ??= { app: this.#rowsBy(appConf), own: this.#rowsBy(rowConf) };
+    return isApp ? this.#rows.app : this.#rows.own;
+  }
+
+  #rowsBy(counts: typeof rowConf): string {
     const { sparkMajor } = this;
-    const conf = (isApp ? appConf : rowConf)(this.config.conf ?? {}, sparkMajor);
+    const conf = counts(this.config.conf ?? {}, sparkMajor);
     return JSON.stringify([sparkMajor, Object.entries(conf).sort()]);
   }
 

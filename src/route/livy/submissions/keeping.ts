@@ -291,10 +291,9 @@ export class Keeping {
     const now = clock.elapsed();
     if (now - (this.#refreshed.get(cluster) ?? Number.NEGATIVE_INFINITY) < REFRESH_MS) return;
     this.#refreshed.set(cluster, now);
-    const seen = [...this.#live.values()].filter(
-      ({ record, seenAt }) =>
-        record.cluster === cluster && seenAt !== null && seenAt - (record.confirmedAt ?? 0) >= REFRESH_MS / 2,
-    );
+    const isOld = ({ record, seenAt }: Submission) =>
+      seenAt !== null && seenAt - (record.confirmedAt ?? 0) >= REFRESH_MS / 2;
+    const seen = [...this.#live.values()].filter((one) => one.record.cluster === cluster && isOld(one));
     if (seen.length === 0) return;
     const at = Math.min(...seen.map(({ seenAt }) => seenAt ?? Number.POSITIVE_INFINITY));
     for (const submission of seen) submission.confirmed(at);

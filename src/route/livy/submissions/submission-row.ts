@@ -39,6 +39,7 @@ export class SubmissionRow {
   #postedAt: number | null = null;
   readonly #followed: boolean;
   #callOffNote: (() => void) | null = null;
+  #closed = false;
 
   /** What Livy showed last is being taken over. */
   #seeing: Promise<void> = DONE;
@@ -67,10 +68,8 @@ export class SubmissionRow {
   /** What is known of spark-submit's log: as much as Livy keeps, with what YARN said at its end. */
   async readLog(): Promise<readonly string[]> {
     await this.#seeing;
-    const [lines, diagnostics] = await Promise.all(
-      [LogSource.submit, LogSource.yarn].map((source) => this.#store.readLog(this.#record.id, source)),
-    );
-    return [...lines!.slice(-WHOLE_LOG), ...diagnostics!];
+    const sources = [LogSource.submit, LogSource.yarn];
+    return (await Promise.all(sources.map((source) => this.#store.readLogEnd(this.#record.id, source)))).flat();
   }
 
   /** The line told last. */
@@ -90,11 +89,12 @@ export class SubmissionRow {
     if (line === this.#told) return;
     this.#told = line;
     for (const listener of this.#listeners) listener(line);
-    if (this.#followed) this.#callOffNote ??= this.#cluster.clock.after(NOTE_MS, () => this.#note());
+    if (this.#followed && !this.#closed) this.#callOffNote ??= this.#cluster.clock.after(NOTE_MS, () => this.#note());
   }
 
   /** Stores nothing more of what is told. */
   close(): void {
+    this.#closed = true;
     this.#callOffNote?.();
     this.#callOffNote = null;
   }
@@ -188,7 +188,7 @@ export class SubmissionRow {
 
   /** Goes on after the lines that were copied before this process kept it. */
   async #knowLog(): Promise<void> {
-    const known = await this.#store.readLog(this.#record.id, LogSource.submit);
+    const known = await this.#store.readLogEnd(this.#record.id, LogSource.submit);
     if (this.#adopted) this.#tail = new LogTail(known);
     this.#adopted = false;
   }
