@@ -49,7 +49,7 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-async function until<T>(what: string, look: () => Promise<T | undefined | false>, timeoutMs = 50_000): Promise<T> {
+async function until<T>(what: string, look: () => Promise<T | undefined | false>, timeoutMs = 200_000): Promise<T> {
   const deadline = Date.now() + timeoutMs;
   for (;;) {
     const found = await look();

@@ -45,7 +45,9 @@ test("an installation that was killed midway is done again, whole, and what it l
   try {
     const lines: string[] = [];
     const installed = await ensureInstalled({ cache, parts: ["livy"], onProgress: (line) => lines.push(line) });
-    expect(lines.map((line) => line.replace(/\d+ s$/, "N s"))).toEqual([
+    // A slow network gets a line more from time to time.
+    const steps = lines.filter((line) => !line.startsWith("still installing "));
+    expect(steps.map((line) => line.replace(/\d+ s$/, "N s"))).toEqual([
       "installing Livy 0.7.1-incubating (about 75 MB from Maven Central)",
       "installed Livy 0.7.1-incubating (about 75 MB from Maven Central) in N s",
     ]);
