@@ -109,8 +109,8 @@ describe.each(worlds)("unmodified applications on real Livy %s", (_, livyUrl) =>
     expect(run.submitted).toEqual(["shop.totals"]);
     const [{ id = "", failure } = { id: "", failure: undefined }] = run.submissions;
     expect(failure?.traceback).toContain("at shop.Totals.main(Totals.java:");
-    const { log } = await client.submissions.getSubmission({ id });
-    expect(log.join("\n")).toContain("Final app status: FAILED");
+    const { logs } = await client.submissions.getSubmission({ id });
+    expect(logs.flatMap(({ lines }) => lines).join("\n")).toContain("Final app status: FAILED");
   });
 
   test("so does that of a Python program", { timeout }, async () => {
