@@ -24,7 +24,8 @@ describe("an application that YARN has forgotten", { timeout: 600_000 }, () => {
     forgetful = createServer((request, response) => {
       const one = request.url?.includes("/apps/application_") === true;
       response.writeHead(one ? 404 : 200, { "content-type": "application/json" });
-      response.end(one ? "{}" : '{"apps":{}}');
+      const remote = { exception: "NotFoundException", message: "java.lang.Exception: app is not found" };
+      response.end(JSON.stringify(one ? { RemoteException: remote } : { apps: {} }));
     });
     await new Promise<void>((resolve) => forgetful.listen(0, "127.0.0.1", resolve));
   }, 600_000);
