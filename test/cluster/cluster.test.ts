@@ -204,7 +204,7 @@ describe("a cluster that was left running by a process that ended", () => {
       return batch.appId !== null && batch;
     });
     await killLivy(info, "second");
-    expect(await answers(Number(new URL(second.url).port))).toBe(false);
+    await until("its port is closed", async () => !(await answers(Number(new URL(second.url).port))));
     // The main Livy is what the cluster's own health is about.
     expect(await clusterStatus(options())).toMatchObject({ state: "up" });
     const again = await startLivy(info, { name: "second" });

@@ -33,6 +33,8 @@ export interface JobPlan {
   readonly held?: Promise<unknown>;
   /** Lines that spark-submit prints, beside its own. */
   readonly lines?: number;
+  /** Of a statement: what Livy says of its exception. @default "disk is full" */
+  readonly says?: string;
   /** Of a statement: why its session has to end. */
   readonly ends?: string;
   /** Time between the manifest and the end of the application. */

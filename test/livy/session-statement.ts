@@ -72,7 +72,7 @@ export async function runOurs(world: World, code: string, place: StatementPlace)
         status: "error",
         execution_count: count,
         ename: "OSError",
-        evalue: "disk is full",
+        evalue: plan.says ?? "disk is full",
         traceback: TRACEBACK.split("\n").map((line) => `${line}\n`),
       };
     case "dies":

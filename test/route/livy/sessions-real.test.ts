@@ -108,7 +108,8 @@ describe.skipIf(obstacle !== null)("bulk work in real sessions", { timeout: 600_
     await bench.kill();
     await before;
     bench = await start(bench.database);
-    expect(await bench.gateway.tend()).toBe(1);
+    // The application of the batch before may be on its way out still.
+    expect(await bench.gateway.tend()).toBeGreaterThan(0);
     await bench.run(work);
     expect(last()).toMatchObject({ id, session, state: "succeeded" });
     await bench.run(sql`SELECT 2 AS a`);

@@ -186,6 +186,15 @@ describe("a statement", () => {
     ]);
     expect(rows()[0]?.failure).toMatchObject({ class: "cluster", type: "OSError", message: "disk is full" });
   });
+
+  it("whose interpreter died is said to have lost its session, not to have printed a lot", async () => {
+    plans = [{ runs: "throws", says: `Interpreter died:\n\n${"RuntimeWarning: no such folder\n".repeat(1_000)}` }];
+    await bench.run(work(1));
+    const { failure: told, session } = rows()[0]!;
+    const message = `session ${session} was lost: its interpreter died`;
+    expect(told).toMatchObject({ class: "cluster", type: "SessionLost", message });
+    expect(told?.traceback?.length).toBe(4_000);
+  });
 });
 
 describe("a session", () => {

@@ -233,13 +233,17 @@ export class StatementCarrier implements Carrier {
     if (this.#ran !== null) {
       if (doubtMs < endMs)
         return { kind: "wait", why: `its statement is ${this.#ran.state}; looking for the manifest` };
-      return { kind: "ended", state: claim === "killed" ? "killed" : "failed", failure: failureOfStatement(this.#ran) };
+      return {
+        kind: "ended",
+        state: claim === "killed" ? "killed" : "failed",
+        failure: failureOfStatement(this.#ran, this.#session),
+      };
     }
     const says = claim === "gone" ? `Livy does not know session ${this.#session} any more` : "Livy gives no answer";
     const lost = (why: string): Verdict => ({
       kind: "ended",
       state: "failed",
-      failure: { class: "cluster", type: "SessionLost", message: `session ${this.#session} was lost: ${why}` },
+      failure: lostSession(this.#session, why),
     });
     if (this.#cluster.resourceManager === null) {
       if (claim === "silent") return { kind: "wait", why: says };
@@ -315,19 +319,28 @@ export class StatementCarrier implements Carrier {
 }
 
 const LOOK_AGAIN_MS = 5_000;
+/** Characters kept of what an interpreter that died had printed. */
+const PRINTED = 4_000;
 
 function claimOf({ state, output }: LivyStatement): Claim {
   return state === "cancelled" ? "killed" : output?.status === "ok" ? "success" : "dead";
 }
 
 /** Of one that has run and left no manifest. */
-function failureOfStatement({ state, output }: LivyStatement): SubmissionFailure {
+function failureOfStatement({ state, output }: LivyStatement, session: string): SubmissionFailure {
   if (output?.status === "error") {
     const { type, message, traceback } = output;
+    // Livy may see the end of Python before that of the application; all that it ever printed follows.
+    if (message.startsWith("Interpreter died"))
+      return { ...lostSession(session, "its interpreter died"), traceback: message.slice(-PRINTED) };
     return { class: "cluster", type, message, ...(traceback === "" ? {} : { traceback }) };
   }
   // On purpose: starting it again would work against them.
   if (state === "cancelled")
     return { class: "user", type: "StatementCancelled", message: "somebody cancelled the statement" };
   return { class: "cluster", type: "ManifestMissing", message: "the statement ended and left no manifest" };
+}
+
+function lostSession(session: string, why: string): SubmissionFailure {
+  return { class: "cluster", type: "SessionLost", message: `session ${session} was lost: ${why}` };
 }
