@@ -1,6 +1,8 @@
 /**
  * `npm run soak -- gateway --seeds 2000 --seed 7`: soaks the gateway in simulated worlds (`test/soak`); one `--seed` alone runs that one, `--trace` prints all that happens in it. What goes wrong is made smaller.
  *
+ * `npm run soak -- plant`: plants faults in copies of the code, and tells which seed finds each.
+ *
  * `npm run soak -- --programs 100000 --seed 7`: follows random programs through random edits and kills (`test/property`), and prints what was followed. The first disagreement is shrunk and ends it.
  */
 
@@ -12,6 +14,11 @@ import type { Tally } from "../test/property/runner.ts";
 if (process.argv[2] === "gateway") {
   const { soakGateway } = await import("./soak-gateway.ts");
   await soakGateway(process.argv.slice(3));
+  process.exit();
+}
+if (process.argv[2] === "plant") {
+  const { soakPlants } = await import("./soak-plants.ts");
+  await soakPlants(process.argv.slice(3));
   process.exit();
 }
 const { values } = parseArgs({

@@ -202,6 +202,10 @@ export class Double {
     const fault: Fault | null = this.faults.next(kind);
     if (fault === null) return serve();
     if (fault.does === "zombie") return this.#zombie(request, fault.status);
+    if (fault.when === "late") {
+      this.clock.after(fault.ms, () => void serve().catch(() => {}));
+      return spoil(fault, { kind: "drop" });
+    }
     if (fault.when === "before" && fault.does !== "delay") return spoil(fault, { kind: "drop" });
     if (fault.when === "before" && fault.does === "delay") await wait(this.clock, fault.ms);
     const serving = serve();

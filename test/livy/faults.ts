@@ -15,6 +15,15 @@ export type Fault =
       readonly body: string;
       readonly type?: string;
     }
+  /** A proxy gives up and answers at once; what it holds gets there so much later. */
+  | {
+      readonly when: "late";
+      readonly does: "answer";
+      readonly ms: number;
+      readonly status: number;
+      readonly body: string;
+      readonly type?: string;
+    }
   /** A POST is refused and leaves a batch that never starts. */
   | { readonly when: "before"; readonly does: "zombie"; readonly status: number };
 

@@ -1,4 +1,4 @@
-/** The code that the executions of the soak run, in the process of the orchestrator: bulk tasks, one of which reads what another wrote, and a task that asks for several chains of them. */
+/** The code that the executions of the soak run, in the process of the orchestrator: bulk tasks, two of which describe the same work and one of which reads what another wrote, and a task that asks for several chains of them. */
 
 import { instanceOf } from "../../src/define/codec.ts";
 import { type DatasetValue, rememberDataset } from "../../src/define/external.ts";
@@ -12,21 +12,30 @@ import { digestOf, digestValue } from "../../src/hash/digest.ts";
 import { encodeProgram } from "../../src/hash/program.ts";
 
 const work = task("soak.work", { tags: ["bulk-data"] }, (n: number) => sql`SELECT ${n} AS id`);
+/** The same work as another call: what is claimed of calls does not keep them apart. */
+const same = task("soak.same", { tags: ["bulk-data"] }, (n: number) => sql`SELECT ${n} AS id`);
 const next = task(
   "soak.next",
   { tags: ["bulk-data"] },
   (before: DatasetValue, n: number) => sql`SELECT ${n} AS step, id FROM ${before}`,
 );
 
+/** From here on the first number of a chain is asked for as {@link same}. */
+export const SAME = 100;
+
 /** Chains of pieces of work: in a chain each reads what the one before it wrote; chains go side by side. */
 export const main = task("soak.main", (chains: number[][]) =>
   chains.map(([first, ...others]) =>
-    others.reduce<ReturnType<typeof work>>((before, n) => next(before as never, n) as never, work(first!)),
+    others.reduce<ReturnType<typeof work>>(
+      (before, n) => next(before as never, n) as never,
+      first! < SAME ? work(first!) : same(first! - SAME),
+    ),
   ),
 );
 
 const PARAMETERS: Readonly<Record<string, readonly string[]>> = {
   "soak.work": ["n"],
+  "soak.same": ["n"],
   "soak.next": ["before", "n"],
   "soak.main": ["chains"],
 };

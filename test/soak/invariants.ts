@@ -23,6 +23,9 @@ const PATHS: Readonly<Record<SubmissionState, readonly SubmissionState[]>> = {
   cancelled: [],
 };
 
+/** What a row can say while its application starts; all else says that there is none. */
+const MAY_START: ReadonlySet<SubmissionState> = new Set(["submitting", "starting", "running", "lost", "cancelling"]);
+
 /** What is wrong before the processes stop. */
 export function violations(simulation: Simulation): readonly string[] {
   return [
@@ -31,6 +34,7 @@ export function violations(simulation: Simulation): readonly string[] {
     ...results(simulation),
     ...submissions(simulation),
     ...applications(simulation),
+    ...ownership(simulation),
     ...requests(simulation),
     ...leftovers(simulation),
   ];
@@ -88,12 +92,15 @@ function executions(simulation: Simulation): readonly string[] {
       const submission = database.submissions.get(of.submissionId ?? "");
       const kind = submission === undefined ? undefined : simulation.kindOf(submission.work);
       const attempts = [...database.submissions.values()].filter(({ work }) => work === submission?.work).length;
+      const operator = /^submission (\w+) was cancelled/.exec(error?.message ?? "")?.[1] ?? "";
       const right =
-        of.class === "user"
-          ? kind === "fails" && error?.message === "ValueError: column price is missing (line 3, column 7)"
-          : of.class === "submit"
-            ? kind === "refused"
-            : of.class === "cluster" && attempts >= 3;
+        error?.code === "cancelled"
+          ? simulation.stopped.has(operator)
+          : of.class === "user"
+            ? kind === "fails" && error?.message === "ValueError: column price is missing (line 3, column 7)"
+            : of.class === "submit"
+              ? kind === "refused"
+              : of.class === "cluster" && attempts >= 3;
       if (!right)
         wrong.push(`${id} failed, and not for a reason of its own (${kind}): ${error?.code} ${error?.message}`);
     }
@@ -174,6 +181,37 @@ function applications({ database, doubles, scenario }: Simulation): readonly str
     }
     now.set(key, entry);
   }
+  return wrong;
+}
+
+/** Applications that are not where their rows say: nobody owns those. */
+function ownership({ database, doubles, scenario, clusters }: Simulation): readonly string[] {
+  const wrong: string[] = [];
+  const history = new Map<string, { readonly at: number; readonly state: SubmissionState }[]>();
+  for (const { submissionId, at, to } of database.transitions)
+    history.set(submissionId, [...(history.get(submissionId) ?? []), { at, state: to }]);
+  for (const row of database.submissions.values()) {
+    const i = clusters.findIndex(({ name }) => name === row.cluster);
+    const { yarn } = doubles[i]!;
+    const its = row.appId === null ? undefined : yarn.applications.get(row.appId);
+    if (row.appId !== null && its?.name !== row.livyName)
+      wrong.push(`${row.id} (${row.livyName}) took over ${row.appId} of ${its?.name}`);
+    // Where nobody can be asked, a stated time is waited instead.
+    if (!scenario.clusters[i]!.resourceManager) continue;
+    const states = history.get(row.id)!;
+    const cancelledAt = states.find(({ state }) => state === "cancelled")?.at ?? Number.POSITIVE_INFINITY;
+    for (const app of yarn.findByTag(row.livyName)) {
+      const before = states.findLast(({ at }) => at < app.startedAt);
+      const then = [...(before ? [before] : []), ...states.filter(({ at }) => at === app.startedAt)];
+      if (!then.some(({ state }) => MAY_START.has(state)))
+        wrong.push(`${app.id} of ${row.livyName} started while it was ${then.map(({ state }) => state).join(", ")}`);
+      if (app.startedAt <= cancelledAt && cancelledAt < (app.finishedAt || Number.POSITIVE_INFINITY))
+        wrong.push(`${row.livyName} was called cancelled while ${app.id} was alive`);
+    }
+  }
+  for (const { ledger } of doubles)
+    for (const { event, name } of ledger.entries)
+      if (event === "deleted" && name?.startsWith("somebody-")) wrong.push(`batch ${name} of others was deleted`);
   return wrong;
 }
 

@@ -2,21 +2,23 @@
 
 import { fork } from "node:child_process";
 import { once } from "node:events";
-import { fileURLToPath } from "node:url";
+import { join } from "node:path";
+import { packageFolder } from "../../src/package-info.ts";
 import type { Outcome } from "./soak.ts";
 
-/** Soaks so many seeds from one on; `onOutcome` is told of each as it ends. */
+/** Soaks so many seeds from one on; `onOutcome` is told of each as it ends, and says `enough` when no other is to begin. `root`: where the code is, this one when it is not given. */
 export async function soakAll(
   first: number,
   count: number,
   processes: number,
-  onOutcome: (outcome: Outcome) => void,
+  onOutcome: (outcome: Outcome) => unknown,
+  root: string = packageFolder,
 ): Promise<void> {
   let next = first;
   const lane = async () => {
     // A seed makes much that is soon garbage.
     const execArgv = [...process.execArgv, "--max-semi-space-size=64"];
-    const child = fork(fileURLToPath(new URL("./lane-process.ts", import.meta.url)), { execArgv });
+    const child = fork(join(root, "test/soak/lane-process.ts"), { execArgv });
     const ended = once(child, "exit").then(([code, signal]) => {
       throw new Error(`a process that soaks ended: ${signal ?? code}`);
     });
@@ -25,7 +27,7 @@ export async function soakAll(
       while (next < first + count) {
         child.send(next++);
         const [outcome] = (await Promise.race([once(child, "message"), ended])) as [Outcome];
-        onOutcome(outcome);
+        if (onOutcome(outcome) === "enough") next = first + count;
       }
     } finally {
       child.disconnect();

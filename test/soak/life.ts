@@ -8,7 +8,7 @@ import type { Clock } from "../../src/clock.ts";
 import type { ManualClock } from "../livy/clock.ts";
 import type { Random } from "../livy/random.ts";
 
-/** Moments of which a process can be killed at the nth: a write or a request leaves it, or has had its effect and the answer arrives. */
+/** Moments of which a process can be killed or paused at the nth: a write or a request leaves it, or has had its effect and the answer arrives; or the row of a submission says that it is being posted. */
 export const STEPS = [
   "write before",
   "write after",
@@ -16,8 +16,12 @@ export const STEPS = [
   "POST after",
   "request before",
   "request after",
+  "submitting",
 ] as const;
 export type Step = (typeof STEPS)[number];
+
+/** Moments at which one is paused: before all that its row says it does next. */
+export const PAUSES: readonly Step[] = ["submitting", "submitting", "submitting", "write after", "POST after"];
 
 export class Life {
   readonly clock: Clock;
@@ -26,10 +30,18 @@ export class Life {
   #state: "running" | "paused" | "dead" = "running";
   #held: (() => void)[] = [];
   #timers = 0;
-  /** Dies at such a moment. */
-  trap: { readonly step: Step; left: number } | null = null;
+  /** Dies at such a moment, or is paused for some ms. */
+  trap: {
+    readonly step: Step;
+    left: number;
+    readonly pauseMs: number | null;
+    /** Told when it happens. */
+    readonly sprung: () => void;
+  } | null = null;
+  readonly #world: ManualClock;
 
   constructor(world: ManualClock, random: Random) {
+    this.#world = world;
     this.clock = {
       now: () => world.now(),
       elapsed: () => world.elapsed(),
@@ -88,7 +100,16 @@ export class Life {
 
   /** A moment of its life; false when it did not survive it. */
   step(step: Step): boolean {
-    if (this.trap?.step === step && this.#state === "running" && --this.trap.left <= 0) this.kill();
+    const { trap } = this;
+    if (trap?.step === step && this.#state === "running" && --trap.left <= 0) {
+      this.trap = null;
+      trap.sprung();
+      if (trap.pauseMs === null) this.kill();
+      else {
+        this.pause();
+        this.#world.after(trap.pauseMs, () => this.wake());
+      }
+    }
     return this.#state !== "dead";
   }
 

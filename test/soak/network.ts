@@ -21,6 +21,8 @@ export interface Weather {
 
 const HTML = "<html><head><title>Error</title></head><body><h1>Bad Gateway</h1><hr>nginx</body></html>";
 const LATENCY_MS = 8;
+/** Within the time that is waited for such. */
+const LATE_MS = 7_000;
 
 export class Network {
   readonly #clock: ManualClock;
@@ -130,7 +132,8 @@ export class Network {
       throw failure("ECONNREFUSED", `connect ECONNREFUSED ${url}`);
     }
     let fault: Fault | null = null;
-    if (this.#random() < this.weather.rate) {
+    // What becomes of a POST matters most.
+    if (this.#random() < this.weather.rate * (request.method === "POST" ? 3 : 1)) {
       const kind = requestKind(request);
       fault = this.#draw(kind);
       double.faults.script(kind, fault);
@@ -166,6 +169,15 @@ export class Network {
     const random = this.#random;
     const pick = <T>(...of: readonly T[]): T => of[Math.floor(random() * of.length)]!;
     const when = pick("before", "during", "after");
+    if (kind === "POST /batches" && random() < 0.4)
+      return {
+        when: "late",
+        ms: Math.ceil(random() * LATE_MS),
+        does: "answer",
+        status: 504,
+        body: HTML,
+        type: "text/html",
+      };
     switch (pick("drop", "reset", "hang", "cut", "delay", "500", "502", "503", "nonsense", "zombie")) {
       case "drop":
         return { when, does: "drop" };
@@ -189,7 +201,8 @@ export class Network {
       default:
     }
     // Mostly shorter than anybody's patience, sometimes longer.
-    const ms = random() < 0.8 ? random() * 5_000 : random() * 120_000;
+    const longMs = kind === "POST /batches" ? 65_000 : 120_000;
+    const ms = random() < 0.8 ? random() * 5_000 : random() * longMs;
     return { when: pick("before", "after"), does: "delay", ms: Math.ceil(ms) };
   }
 }

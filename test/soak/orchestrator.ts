@@ -6,7 +6,7 @@ import { Bodies } from "../../src/evaluate/bodies.ts";
 import { Executions } from "../../src/evaluate/executions.ts";
 import type { InputsContext } from "../../src/evaluate/inputs.ts";
 import { Limits } from "../../src/evaluate/limits.ts";
-import type { Storage, Store, Surroundings } from "../../src/evaluate/ports.ts";
+import type { Storage, Store, SubmissionRecord, Surroundings } from "../../src/evaluate/ports.ts";
 import { Lookout } from "../../src/lookout.ts";
 import { observeSubmissions } from "../../src/observe-submissions.ts";
 import { patientStore } from "../../src/patient-store.ts";
@@ -146,7 +146,9 @@ function asSeenBy(life: Life, raw: MemoryRecordStore): Store {
             }
           : (...args: unknown[]) => {
               const answer = method(...args);
-              return answer instanceof Promise ? life.pass(answer) : answer;
+              if (!(answer instanceof Promise)) return answer;
+              const { state } = (key === "updateSubmission" ? args[1] : {}) as Partial<SubmissionRecord>;
+              return life.pass(state === "submitting" ? answer.finally(() => life.step("submitting")) : answer);
             };
       seen.set(key, made);
       return made;

@@ -2,7 +2,8 @@
 
 import type { ProfileName } from "../livy/profile.ts";
 import { type Random, seeded } from "../livy/random.ts";
-import { STEPS, type Step } from "./life.ts";
+import { SAME } from "./flow.ts";
+import { PAUSES, STEPS, type Step } from "./life.ts";
 
 /** Somebody starts an execution, and maybe cancels it. */
 export interface Ask {
@@ -26,9 +27,11 @@ export type Trouble = { readonly at: number; readonly forMs: number } & (
   | { readonly kind: "store" }
   | { readonly kind: "warehouse" }
   | { readonly kind: "kill"; readonly process: number; readonly step: Step | null; readonly nth: number }
-  | { readonly kind: "pause"; readonly process: number }
+  | { readonly kind: "pause"; readonly process: number; readonly step: Step | null; readonly nth: number }
   | { readonly kind: "stop"; readonly process: number }
   | { readonly kind: "forget" | "lie" | "node"; readonly cluster: number; readonly which: number }
+  /** An operator cancels a submission: one that is being posted, or another. */
+  | { readonly kind: "cancel"; readonly cluster: number; readonly posted: boolean }
   | { readonly kind: "stranger"; readonly cluster: number }
   | { readonly kind: "kills refused"; readonly cluster: number }
   | { readonly kind: "storm"; readonly rate: number }
@@ -77,10 +80,12 @@ export function draw(seed: number, executions: number = EXECUTIONS): Scenario {
       retainMs: pick(20_000, 60_000, 180_000),
     }),
   );
-  const processes = 1 + int(3);
+  const processes = pick(1, 2, 2, 3);
   // Some pieces of work are asked for by many; what comes after them differs little, so that most of it is shared too.
   const chain = () =>
-    Array.from({ length: pick(1, 1, 1, 1, 2, 3) }, (_, i) => (i === 0 ? int(int(WORKS) + 1) : int(NEXT)));
+    Array.from({ length: pick(1, 1, 1, 1, 2, 3) }, (_, i) =>
+      i === 0 ? int(int(WORKS) + 1) + pick(0, SAME) : int(NEXT),
+    );
   const asks = Array.from(
     { length: executions },
     (_, i): Ask => ({
@@ -90,10 +95,18 @@ export function draw(seed: number, executions: number = EXECUTIONS): Scenario {
       cancelAfter: random() < 0.12 ? int(60_000) : null,
     }),
   ).sort((a, b) => a.at - b.at);
+  // Some ask at the same moment for the same work as other calls.
+  for (const [i, one] of asks.entries())
+    if (i % 4 === 1) asks[i] = { ...one, at: asks[i - 1]!.at, chains: asks[i - 1]!.chains.map(otherwise) };
   const troubles = Array.from({ length: 8 + int(16) }, () => trouble(random, clusters.length, processes)).sort(
     (a, b) => a.at - b.at,
   );
   return { seed, clusters, processes, asks, troubles, rate: pick(0, 0.02, 0.08), warehouseRate: pick(0, 0, 0.02) };
+}
+
+/** A chain of the same work by other calls. */
+function otherwise([first, ...others]: readonly number[]): readonly number[] {
+  return [first! < SAME ? first! + SAME : first! - SAME, ...others];
 }
 
 function trouble(random: Random, clusters: number, processes: number): Trouble {
@@ -119,11 +132,17 @@ function trouble(random: Random, clusters: number, processes: number): Trouble {
       "kill",
       "kill",
       "pause",
+      "pause",
+      "pause",
       "stop",
       "forget",
       "lie",
       "node",
+      "cancel",
+      "cancel",
+      "cancel",
       "stranger",
+      "kills refused",
       "kills refused",
       "storm",
     )
@@ -141,7 +160,15 @@ function trouble(random: Random, clusters: number, processes: number): Trouble {
     case "kill":
       return { ...when, kind: "kill", process, step: random() < 0.3 ? null : pick(...STEPS), nth };
     case "pause":
-      return { ...when, kind: "pause", process };
+      // Most for longer than a lease, and than others need to take over.
+      return {
+        ...when,
+        forMs: pick(when.forMs, 60_000, 60_000),
+        kind: "pause",
+        process,
+        step: random() < 0.2 ? null : pick(...PAUSES),
+        nth: 1 + int(6),
+      };
     case "stop":
       return { ...when, kind: "stop", process };
     case "forget":
@@ -150,6 +177,8 @@ function trouble(random: Random, clusters: number, processes: number): Trouble {
       return { ...at, kind: "lie", which: nth };
     case "node":
       return { ...at, kind: "node", which: nth };
+    case "cancel":
+      return { ...at, kind: "cancel", posted: random() < 0.3 };
     case "stranger":
       return { ...at, kind: "stranger" };
     case "kills refused":

@@ -7,17 +7,15 @@
 
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import type { SubmissionRecord } from "../../src/evaluate/ports.ts";
 import { encodeProgram } from "../../src/hash/program.ts";
 import { packageFolder } from "../../src/package-info.ts";
 import type { ClusterConfig } from "../../src/route/livy/clusters/cluster-config.ts";
 import { createStaging, type StagedHarness } from "../../src/route/livy/submissions/staging.ts";
-import { endOf } from "../../src/route/livy/submissions/submission-row.ts";
-import type { Batch } from "../livy/batch.ts";
 import { ManualClock, wait } from "../livy/clock.ts";
 import { Double } from "../livy/double.ts";
 import type { JobPlan } from "../livy/job.ts";
 import { letters, type Random, seeded } from "../livy/random.ts";
-import { hasEnded } from "../livy/yarn.ts";
 import { MemoryDatabase } from "../route/memory-database.ts";
 import { MemoryStorage } from "../route/storage/memory-storage.ts";
 import { Life } from "./life.ts";
@@ -25,6 +23,7 @@ import { away, Network, travel } from "./network.ts";
 import { Orchestrator, WAREHOUSE } from "./orchestrator.ts";
 import type { Ask, Scenario, Trouble } from "./scenario.ts";
 import { TROUBLES_MS } from "./scenario.ts";
+import { crowd, trip } from "./troubles.ts";
 import { reachedFrom } from "./warehouse.ts";
 
 /** How jobs of a piece of work go. */
@@ -32,7 +31,7 @@ export type WorkKind = "ok" | "fails" | "refused" | "dies once" | "throws once" 
 
 const START = Date.UTC(2026, 0, 1);
 /** After the last trouble everything has to end within. */
-const LIMIT_MS = 4 * 3_600_000;
+const LIMIT_MS = 3_600_000;
 /** What lingers after that, at most: Livy's look for an application, and what waits for a confirmation. */
 const QUIET_MS = 4 * 60_000;
 
@@ -49,6 +48,8 @@ export class Simulation {
   /** Of all lives so far. */
   readonly lives: Life[] = [];
   readonly errors: string[] = [];
+  /** Submissions that an operator cancelled. */
+  readonly stopped = new Set<string>();
   /** Told of everything that happens. */
   trace: ((line: string) => void) | null = null;
   readonly #random: (part: number) => Random;
@@ -287,7 +288,7 @@ export class Simulation {
     const ms = length < 0.95 ? 1_000 + length * 20_000 : 100_000;
     // Now and then more lines than Livy keeps.
     const lines = Math.floor(length < 0.9 ? length * 20 : length * 300);
-    const times = { ms, closeMs: 500 + length * 3_000, lines };
+    const times = { ms, closeMs: 500 + length * 10_000, lines };
     switch (kind) {
       case "fails":
       case "refused":
@@ -310,13 +311,18 @@ export class Simulation {
       case "livy": {
         const double = this.doubles[trouble.cluster]!;
         double.crash({ submitters: trouble.submitters });
-        return after(() => !double.up && double.start({ recovery: trouble.recovery }));
+        return after(() => {
+          if (double.up) return;
+          double.start({ recovery: trouble.recovery });
+          if (!trouble.recovery) crowd(this, double);
+        });
       }
       case "yarn":
       case "kills refused": {
         const { yarn } = this.doubles[trouble.cluster]!;
         const key = trouble.kind === "yarn" ? "down" : "refusesKills";
         yarn[key] = true;
+        if (key === "refusesKills") void this.#stopOne(trouble.cluster, true, trouble.forMs);
         return after(() => (yarn[key] = false));
       }
       case "cut": {
@@ -336,16 +342,23 @@ export class Simulation {
       case "storm":
         this.network.weather.rate = trouble.rate;
         return after(() => (this.network.weather.rate = this.#over ? 0 : this.scenario.rate));
-      case "kill": {
-        const life = this.processes[trouble.process]?.life;
-        if (trouble.step === null) life?.kill();
-        else if (life !== undefined) life.trap = { step: trouble.step, left: trouble.nth };
-        return;
-      }
+      case "kill":
       case "pause": {
         const life = this.processes[trouble.process]?.life;
-        life?.pause();
-        return after(() => life?.wake());
+        const { kind, step, nth, forMs } = trouble;
+        if (life === undefined) return;
+        // What it was about to send, others take over, and end it before it wakes up.
+        const sprung = () => {
+          if (kind === "pause" && step === "submitting")
+            for (const at of this.clusters.keys()) void this.#stopOne(at, false, forMs);
+        };
+        if (step !== null) life.trap = { step, left: nth, pauseMs: kind === "pause" ? forMs : null, sprung };
+        else if (kind === "kill") life.kill();
+        else {
+          life.pause();
+          after(() => life.wake());
+        }
+        return;
       }
       case "stop": {
         const one = this.processes[trouble.process];
@@ -353,48 +366,32 @@ export class Simulation {
         one.life.run(() => void one.stop().then(() => this.#ended(trouble.process, one, "was stopped")));
         return;
       }
+      case "cancel":
+        return void this.#stopOne(trouble.cluster, trouble.posted, trouble.forMs);
       case "stranger":
         this.doubles[trouble.cluster]!.add(`somebody-${trouble.at}`, "success");
         return;
       default:
-        return this.#trip(trouble, after);
+        return trip(this, trouble, after);
     }
   }
 
-  /** Trouble of one batch. */
-  #trip(trouble: Extract<Trouble, { readonly which: number }>, after: (action: () => void) => void): void {
-    const double = this.doubles[trouble.cluster]!;
-    const asks = this.scenario.clusters[trouble.cluster]!.resourceManager;
-    const mine = [...double.batches.values()].filter(({ name }) => name?.includes("-mem-"));
-    const one = (list: readonly Batch[]) => list[trouble.which % Math.max(1, list.length)];
-    switch (trouble.kind) {
-      case "forget": {
-        const batch = one(mine.filter(({ monitored }) => monitored));
-        // What Livy has forgotten before YARN knew of it cannot be told from what never was.
-        if (batch !== undefined && (asks ? batch.appId !== null : endedIn(batch))) double.forget(String(batch.id));
-        return;
-      }
-      case "lie": {
-        const batch = one(mine.filter(({ appId }) => appId !== null && asks));
-        if (batch === undefined) return;
-        batch.lie = trouble.which % 2 === 0 ? "dead" : "shutting_down";
-        return after(() => (batch.lie = null));
-      }
-      case "node": {
-        const running = [...double.yarn.applications.values()].filter((app) => !hasEnded(app));
-        const app = running[trouble.which % Math.max(1, running.length)];
-        if (app === undefined) return;
-        const diagnostics = "Application failed 1 times due to AM Container exited with exitCode: -100";
-        Object.assign(app, { state: "FAILED", finalStatus: "FAILED", diagnostics, finishedAt: this.clock.now() });
-        double.ledger.note("ended", app.name, { appId: app.id, detail: "FAILED" });
-        return;
-      }
+  /** An operator cancels a submission that was posted, or one that is being posted, as soon as there is one. */
+  async #stopOne(at: number, posted: boolean, withinMs: number): Promise<void> {
+    const until = this.clock.now() + withinMs;
+    const cluster = this.clusters[at]!.name;
+    const isMeant = ({ state }: SubmissionRecord) =>
+      posted ? state === "starting" || state === "running" : state === "submitting";
+    // Whose answer takes long, or is lost.
+    let long = new Set<string>();
+    for (; this.clock.now() < until; await wait(this.clock, 500)) {
+      const meant = this.database.listPresent().filter((one) => one.cluster === cluster && isMeant(one));
+      const found = meant.find(({ id }) => posted || long.has(id));
+      long = new Set(meant.map(({ id }) => id));
+      if (found === undefined) continue;
+      this.trace?.(`an operator cancels ${found.id} (${found.livyName})`);
+      this.stopped.add(found.id);
+      if (await this.#call((one) => one.gateway.cancel(found.id, "operator", "enough"))) return;
     }
   }
-}
-
-function endedIn({ state, name, lie }: Batch): boolean {
-  return (
-    endOf({ id: 0, name, state: lie ?? state, appId: null, sparkUiUrl: null, driverLogUrl: null, log: [] }) !== null
-  );
 }

@@ -307,6 +307,27 @@ describe("a submission", () => {
     },
   );
 
+  it("is not planned again while a POST of its own that looked for the end of another may still arrive", async () => {
+    const seen: string[] = [];
+    livy.plan = ({ name }) => {
+      seen.push(
+        ...[...bench.database.submissions.values()].filter((one) => one.livyName === name).map(({ state }) => state),
+      );
+      return { runs: "ok" };
+    };
+    const busy = '{"msg":"Rejected, too many sessions are being created!"}';
+    livy.faults.script(
+      "POST /batches",
+      { when: "before", does: "zombie", status: 500 },
+      { when: "late", does: "answer", ms: 200, status: 504, body: "" },
+      null,
+      { when: "before", does: "answer", status: 400, body: busy },
+    );
+    await bench.run(work(1));
+    expect(seen).toEqual(["submitting"]);
+    expect(livy.taken).toHaveLength(1);
+  });
+
   it.each(["a job's files", "its spec", "an earlier result"])(
     "waits for a warehouse that gives no answer when it is asked for %s, and says so",
     async (what) => {

@@ -86,6 +86,8 @@ export async function resolvePost(
   const { clock } = cluster;
   let waitingSince: number | null = null;
   let blankSince: number | null = null;
+  /** Our own POSTs from here whose answers were lost: each may still be on its way. */
+  let lost = 0;
   for (;;) {
     try {
       const batch = await cluster.client.findBatch(name, signal);
@@ -97,11 +99,18 @@ export async function resolvePost(
         if (clock.elapsed() - blankSince > patience.zombieMs) {
           const appId = await findOnYarn(cluster, name, signal);
           if (appId !== null) return { kind: "onYarn", appId };
+          lost++;
           const made = await awaitPosts(cluster, request);
+          lost--;
           if (made?.name === name) return { kind: "made", batch: made };
           const still = await cluster.client.findBatch(name, signal);
           if (still === null || !isZombie(still)) continue;
           await cluster.client.deleteBatch(name, signal);
+          if (lost > 0) {
+            // The name is free again for one that a proxy still holds: as after any lost answer, time has to pass.
+            waitingSince = null;
+            continue;
+          }
           return {
             kind: "again",
             why: `${why}; the batch it left never started and was deleted`,
