@@ -36,4 +36,4 @@ it("random programs give after each edit what a new evaluation gives, and run wh
   expect(steps).toBe(PROGRAMS * 11);
   expect(midway).toBeGreaterThanOrEqual(50);
   expect(races).toBeGreaterThanOrEqual(1000);
-}, 1_500_000);
+}, 3_600_000);
