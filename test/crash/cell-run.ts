@@ -178,7 +178,7 @@ class CellRun implements AsyncDisposable {
     const effects = EFFECTS[point];
     if (side === "after")
       await until(async () => (await this.#ledger()).some(({ event }) => effects.includes(event)), this.#stop.signal);
-    this.#reached.add(`${point}/${side}`);
+    if (side !== "during") this.#reached.add(`${point}/${side}`);
     if (!dies) return;
     process.child.kill("SIGKILL");
     await process.exited;
