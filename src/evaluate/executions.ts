@@ -311,6 +311,11 @@ export class Executions {
     code: FlowCode,
     { otherCode = false, previous }: { readonly otherCode?: boolean; readonly previous?: PreviousCalls },
   ): void {
+    // Closed while it became durable: it is running in the store, for whoever comes next.
+    if (this.#closed) {
+      if (previous !== undefined) stopReading(previous);
+      return;
+    }
     const stop = new AbortController();
     if (execution.cancelRequested) stop.abort(new FiresteelError(Code.cancelled, "cancelled on request"));
     code.retain();

@@ -259,6 +259,29 @@ export const main = task("$.main", () => map(inc, Array.from({ length: 5000 }, (
   });
 });
 
+describe("an orchestrator that stops", () => {
+  it("leaves an execution that becomes durable meanwhile to the next one, and does not fail it", async () => {
+    const asked = Promise.withResolvers<void>();
+    const slow = new Proxy(opened.store, {
+      get(target, name) {
+        const member: unknown = Reflect.get(target, name);
+        if (typeof member !== "function") return member;
+        const method = member.bind(target) as (...args: unknown[]) => unknown;
+        return name === "createExecution" ? (record: unknown) => asked.promise.then(() => method(record)) : method;
+      },
+    });
+    await using project = await Engine.start(slow, `${IMPORT}export const main = task("$.main", () => 1);\n`);
+    const starting = project.start("main");
+    project.executions.close();
+    asked.resolve();
+    const { id } = await starting;
+    await sleep(100);
+    expect(await opened.store.findExecution(id)).toMatchObject({ state: "running", endedAt: null });
+    expect(await opened.store.listJobs(id)).toEqual([]);
+    expect(project.executions.size).toBe(0);
+  });
+});
+
 describe("after kill -9", () => {
   it("an execution goes on where it was: what had finished is not run again", async () => {
     const root = await mkdtemp(join(tmpdir(), "firesteel-kill-"));
