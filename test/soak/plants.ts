@@ -79,7 +79,7 @@ export const PLANTS: readonly Plant[] = [
       [`${SUBMISSIONS}/attempts.ts`, "await submission.gone;", ""],
       [
         `${SUBMISSIONS}/attempts.ts`,
-        "await Promise.all(rows.filter(isPresent).map((row) => gateway.follow(row).gone));",
+        "await Promise.all(before.filter(isPresent).map((row) => gateway.follow(row).gone));",
         "void isPresent;",
       ],
     ],

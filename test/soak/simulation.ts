@@ -134,6 +134,7 @@ export class Simulation {
 
   /** Stops all processes in an orderly way. */
   async close(): Promise<void> {
+    for (const one of this.processes) if (one !== null) one.life.trap = null;
     const stopping = Promise.all(this.processes.map((one) => one?.stop()));
     let stopped = false;
     void stopping.then(() => (stopped = true));

@@ -21,11 +21,13 @@ export async function linger(
   const { livyName } = row.record;
   try {
     using watch = cluster.watch(livyName);
-    for (;;) {
-      const look = await watch.next(until - clock.elapsed(), stop);
-      if (look?.kind === "seen" && endOf(look.batch) !== null) break;
-      const forgotten = look?.kind === "absent" && (await cluster.client.findBatch(livyName, stop)) === null;
-      if (forgotten && (await findLiving(cluster, row, stop)) === null) break;
+    for (let doubt = false; ; ) {
+      const look = await watch.next(until - clock.elapsed(), stop, doubt);
+      const end = look?.kind === "seen" ? endOf(look.batch) : null;
+      if (end === "success" || end === "killed") break;
+      // Livy says `dead` also when it merely failed to ask.
+      doubt = end === "dead" || (look?.kind === "absent" && (await cluster.client.findBatch(livyName, stop)) === null);
+      if (doubt && (await findLiving(cluster, row, stop)) === null) break;
       if (clock.elapsed() < until) continue;
       if (await cluster.client.deleteBatch(livyName, stop)) break;
       const application = await findLiving(cluster, row, stop);

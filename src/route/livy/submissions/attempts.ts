@@ -83,13 +83,18 @@ async function runAttempts(options: AttemptsOptions, invalid: string | null): Pr
   const failed = new Set<string>();
   /** Those of them that failed at a statement. */
   const failedSessions = new Set<string>();
+  let replaces = invalid;
   for (let tries = 1; ; ) {
     signal.throwIfAborted();
     const before = await options.store.findAttempts(prepared.key);
-    const submission =
-      gateway.findLive(before) ??
-      findUntold(options, before) ??
-      (await submit(options, before, invalid, failed, failedSessions));
+    const known = gateway.findLive(before) ?? findUntold(options, before);
+    // One that lived at the look for a result may have ended with one since.
+    if (known === null && before.some(({ id, state }) => state === "succeeded" && id !== replaces)) {
+      const found = await options.store.findResult(prepared.key);
+      if (found !== null && (await isValid(patient(options), found))) return found;
+      replaces = found?.submissionId ?? null;
+    }
+    const submission = known ?? (await submit(options, before, replaces, failed, failedSessions));
     // Of an asker before us; two applications of one piece of work must not live at once.
     const leaving = submission.cancelled;
     const { ended, moves } = await follow(submission, options);
