@@ -32,6 +32,7 @@ import { createSessionRequests, type SessionsConfig } from "./sessions/session-r
 import { statementCode } from "./sessions/statement-code.ts";
 import { finishApp } from "./submissions/app-finish.ts";
 import { attributed, jobGroupOf, livyNameOf, type Origin } from "./submissions/attribution.ts";
+import { byOperator } from "./submissions/cancelling.ts";
 import { FollowedSubmissions, isLeaving } from "./submissions/followed.ts";
 import { Keeping } from "./submissions/keeping.ts";
 import type { PreparedWork } from "./submissions/prepare.ts";
@@ -268,7 +269,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     const record = await store.findSubmission(id);
     if (record === null) throw new FiresteelError(Code.notFound, `submission is not known: ${id}`);
     if (record.endedAt !== null) return record;
-    const cancelRequested = `cancelled by ${by}: ${reason}`;
+    const cancelRequested = byOperator(by, reason);
     // Durable first: also if this process dies now, whoever keeps it then knows.
     await store.updateSubmission(id, { cancelRequested });
     const kept = keeping.live.find((one) => one.record.id === id);

@@ -16,6 +16,7 @@ import type { AttemptPlan, Gateway } from "../gateway.ts";
 import { modeOn } from "../sessions/mode.ts";
 import { Backoff, pause } from "../waiting.ts";
 import type { Origin } from "./attribution.ts";
+import { isByOperator } from "./cancelling.ts";
 import { findValidResult, isValid, type Lookup } from "./commit.ts";
 import { patientStorage } from "./patient-storage.ts";
 import type { PreparedWork } from "./prepare.ts";
@@ -97,15 +98,13 @@ async function runAttempts(options: AttemptsOptions, invalid: string | null): Pr
     const submission = known ?? (await submit(options, before, replaces, failed, failedSessions));
     // Of an asker before us; two applications of one piece of work must not live at once.
     const leaving = submission.cancelled;
-    const { ended, moves } = await follow(submission, options);
+    const ended = await follow(submission, options);
     if (ended.state === "succeeded") return ended.result;
     if (ended.state === "cancelled") {
       if (signal.aborted) throw signal.reason;
-      if (ended.withdrawn || leaving || moves) continue;
-      throw new FiresteelError(
-        Code.cancelled,
-        `submission ${submission.record.id} was ${ended.cause.startsWith("cancelled") ? "" : "cancelled: "}${ended.cause}`,
-      );
+      // Whoever ends a submission itself means all who wait for it. Any other reason is somebody else's, who left it, or that it has to go elsewhere.
+      if (leaving || !isByOperator(ended.cause)) continue;
+      throw new FiresteelError(Code.cancelled, `submission ${submission.record.id} was ${ended.cause}`);
     }
     options.told.add(submission.record.id);
     const error = errorOf(submission, ended);
@@ -163,12 +162,8 @@ function isPresent({ endedAt, goneAt, state }: SubmissionRecord): boolean {
   return endedAt !== null && goneAt === null && state !== "cancelled";
 }
 
-/** Waits for the end of a submission. `moves`: it was ended, before it was posted, because it has to go elsewhere. */
-async function follow(
-  submission: Followed,
-  { prepared, gateway, signal, tell }: AttemptsOptions,
-): Promise<{ readonly ended: Ended; readonly moves: boolean }> {
-  let moves = false;
+/** Waits for the end of a submission; ends it, before it was posted, where it has to go elsewhere. */
+async function follow(submission: Followed, { prepared, gateway, signal, tell }: AttemptsOptions): Promise<Ended> {
   const timer: { callOff: (() => void) | null } = { callOff: null };
   const consider = () => {
     if (timer.callOff !== null || submission.record.state !== "planned" || submission.cancelled) return;
@@ -179,7 +174,6 @@ async function follow(
       const due = gateway.shouldLeave(prepared, submission.record.cluster);
       if (submission.record.state !== "planned" || due === null) return;
       if (!due.now()) return consider();
-      moves = true;
       submission.cancel(`moved: ${due.why}`);
     });
   };
@@ -192,8 +186,7 @@ async function follow(
   if (signal.aborted) cancel();
   signal.addEventListener("abort", cancel, { once: true });
   try {
-    const ended = await submission.ended;
-    return { ended, moves };
+    return await submission.ended;
   } finally {
     timer.callOff?.();
     signal.removeEventListener("abort", cancel);

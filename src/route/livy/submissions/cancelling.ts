@@ -10,6 +10,18 @@ import { Backoff, pause } from "../waiting.ts";
 import { hasEnded } from "../witness/resource-manager.ts";
 import { findApplication } from "../witness/verdict.ts";
 
+const OPERATOR = "cancelled by ";
+
+/** Why a submission ends that somebody ends as such, whoever waits for it. */
+export function byOperator(who: string, reason: string): string {
+  return `${OPERATOR}${who}: ${reason}`;
+}
+
+/** Whether the cause of an end is such a one. */
+export function isByOperator(cause: string): boolean {
+  return cause.startsWith(OPERATOR);
+}
+
 /** What is to be stopped: a batch or a session. */
 export interface Doomed {
   /** Its application's tag. */

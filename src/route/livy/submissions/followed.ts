@@ -199,7 +199,7 @@ class Handle implements Followed {
         return { state: record.state, failure, error: errorOf(failure) };
       }
       case "cancelled":
-        return { state: "cancelled", cause: record.cause, withdrawn: record.cancelRequested === null };
+        return { state: "cancelled", cause: record.cause };
       default:
         return null;
     }

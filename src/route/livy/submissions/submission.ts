@@ -47,8 +47,7 @@ import { SubmissionRow } from "./submission-row.ts";
 export type Ended =
   | { readonly state: "succeeded"; readonly result: BulkResult }
   | { readonly state: "failed" | "killed"; readonly failure: SubmissionFailure; readonly error: FiresteelError | null }
-  /** `withdrawn`: nobody had asked for that, but nobody seemed to need it any more. */
-  | { readonly state: "cancelled"; readonly cause: string; readonly withdrawn: boolean };
+  | { readonly state: "cancelled"; readonly cause: string };
 
 /** What a submission needs of the world. */
 export interface SubmissionWorld {
@@ -288,7 +287,7 @@ export class Submission implements Followed {
   async #withdraw(): Promise<Ended> {
     const cause = "nobody waits for it any more; it was never submitted";
     await this.#row.to("cancelled", cause, { endedAt: this.#clock.now() });
-    return { state: "cancelled", cause, withdrawn: true };
+    return { state: "cancelled", cause };
   }
 
   /** After a restart in the middle of a POST. */
@@ -504,7 +503,7 @@ export class Submission implements Followed {
         confirmedAt: this.#clock.now(),
         cancelRequested: reason,
       });
-      return { state: "cancelled", cause, withdrawn: false };
+      return { state: "cancelled", cause };
     };
     if (before === "planned") return end(`${reason}; it was never submitted`);
     if (before !== "cancelling") await this.#row.to("cancelling", reason);
