@@ -200,10 +200,11 @@ export class Network {
         break;
       default:
     }
-    // Mostly shorter than anybody's patience, sometimes longer.
-    const longMs = kind === "POST /batches" ? 65_000 : 120_000;
-    const ms = random() < 0.8 ? random() * 5_000 : random() * longMs;
-    return { when: pick("before", "after"), does: "delay", ms: Math.ceil(ms) };
+    const [at, chance] = [pick<"before" | "after">("before", "after"), random()];
+    // A POST gets there within the time that is waited for it, also when its sender has died; else mostly sooner than anybody's patience ends, sometimes later.
+    const isPost = kind === "POST /batches" && at === "before";
+    const ms = isPost ? chance * LATE_MS : random() < 0.8 ? chance * 5_000 : chance * 120_000;
+    return { when: at, does: "delay", ms: Math.ceil(ms) };
   }
 }
 
