@@ -1,5 +1,5 @@
 /**
- * 200 concurrent executions a seed on simulated orchestrators, clusters, store and warehouse, while everything that can go wrong does. A seed takes about 1 s of CPU, and the tests follow 250; FIRESTEEL_SOAK_SEEDS says another
+ * 200 concurrent executions a seed on simulated orchestrators, clusters, store and warehouse, while everything that can go wrong does. A seed takes about 1 s of CPU, and the tests follow 500; FIRESTEEL_SOAK_SEEDS says another
  * number (more: `npm run soak -- gateway`). A seed that goes wrong is told with the command that follows it.
  *
  * Not covered: what only real parts do (sockets, Postgres, YARN: the crash matrix and the contract suite have those), warm sessions, and a warehouse that is away when a recorded result is looked at (the evaluator's client asks
@@ -34,7 +34,7 @@ import { PLANTS, planted } from "./plants.ts";
 import { draw } from "./scenario.ts";
 import { soak } from "./soak.ts";
 
-const SEEDS = Number(process.env["FIRESTEEL_SOAK_SEEDS"] ?? 250);
+const SEEDS = Number(process.env["FIRESTEEL_SOAK_SEEDS"] ?? 500);
 /** The slowest machine under load; there is nothing to wait for but its own work. */
 const SEED_MS = 60_000;
 
