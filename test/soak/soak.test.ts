@@ -14,15 +14,15 @@
  * | the claim of work is not heeded | seed 1 |
  * | failures of the user are retried | seed 1 |
  * | what was posted for nobody is cancelled in its row only | seed 1 |
+ * | a batch of another attempt is taken for ours | seed 1 |
  * | lost replies are not looked after | seed 2 |
  * | no quiet time after a lost reply | seed 2 |
+ * | no quiet time after a stop | seed 3 |
  * | dead and forgotten batches are believed at once | seed 5 |
- * | a batch is deleted by its id | seed 8 |
- * | a batch is looked up by its id | seed 10 |
- * | a batch of another attempt is taken for ours | seed 1 |
- * | the claim of a cluster is not heeded | seed 14 |
- * | the lease is not confirmed before a POST | seed 21 |
- * | no quiet time after a stop | seed 25 |
+ * | the lease is not confirmed before a POST | seed 14 |
+ * | a batch is deleted by its id | seed 15 |
+ * | the claim of a cluster is not heeded | seed 25 |
+ * | a batch is looked up by its id | seed 34 |
  *
  * Not found: a commit without compare-and-set (nobody gets there while claims and leases hold; the stores' own suite has it), and a POST for an asker who died while it waited (`isWorkClaimed`): others ask for the same
  * work here, so that it is needed after all.
