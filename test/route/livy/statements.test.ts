@@ -421,6 +421,23 @@ describe("other settings while work runs", () => {
     expect([count("deleted"), sessions().length]).toEqual([1, 2]);
   });
 
+  it("that come while the sessions are looked at make none before it is known which there are", async () => {
+    await bench.run(work(1));
+    const lists = livy.count("GET /sessions");
+    livy.faults.script("GET /sessions", { when: "after", does: "delay", ms: 300 });
+    const { plan, release } = held();
+    plans = [plan];
+    const running = [bench.run(work(2)), bench.run(work(3))];
+    await until(() => livy.count("GET /sessions") > lists);
+    configure({ max: 2, driverMemory: "2g" });
+    await sleep(400);
+    release();
+    await Promise.all(running);
+    expect(modes()).toEqual(["statement", "statement", "statement"]);
+    await until(() => count("deleted") === 1);
+    expect(bench.gateway.clusters()[0]?.sessions?.lastError).toBeNull();
+  });
+
   it("end all sessions where there are to be none any more, and make them again where there are", async () => {
     const { plan, release } = held();
     plans = [plan];

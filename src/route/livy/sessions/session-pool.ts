@@ -423,13 +423,15 @@ export class SessionPool {
     const now = this.#clock.elapsed();
     const { end, make } = balance([...this.#sessions.values()], limits, this.#queue.ready, now);
     for (const { session, why } of end) void this.#end(session, why);
-    if (now < this.#nextTryAt || this.#options.cluster.obstacle !== null) return;
-    for (let n = make; n > 0; n--) void this.#make();
+    // While it is not known which sessions there are, none is made: settings may have changed a moment ago.
+    const requests = this.#requests;
+    if (requests === null || now < this.#nextTryAt || this.#options.cluster.obstacle !== null) return;
+    for (let n = make; n > 0; n--) void this.#make(requests);
   }
 
-  async #make(): Promise<void> {
+  async #make(requests: SessionRequests): Promise<void> {
     const { cluster, confirm, newNumber, stop } = this.#options;
-    const request = this.#requests!.request(newNumber());
+    const request = requests.request(newNumber());
     const session = this.#add(request.name, "starting");
     try {
       await confirm();
