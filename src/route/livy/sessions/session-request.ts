@@ -8,8 +8,11 @@
 import { createHash } from "node:crypto";
 import type { LivySessionRequest } from "../http/session-client.ts";
 
-/** The warm sessions that a cluster may keep. None is made without this. */
-export interface SessionsConfig {
+/** What each session asks of the cluster. */
+type SessionResource = "driverMemory" | "driverCores" | "executorMemory" | "executorCores" | "numExecutors" | "queue";
+
+/** The warm sessions that a cluster may keep, and Livy's own settings of each. None is made without this. */
+export interface SessionsConfig extends Pick<LivySessionRequest, SessionResource> {
   /** Most at once; one more while one is replaced. @default 2 */
   readonly max?: number;
   /** Kept also while nothing waits. @default 0 */
@@ -26,12 +29,6 @@ export interface SessionsConfig {
   readonly autoBytes?: number;
   /** A cancelled statement that has not ended after so long is stopped together with its session. @default 5000 */
   readonly cancelMs?: number;
-  readonly driverMemory?: string;
-  readonly driverCores?: number;
-  readonly executorMemory?: string;
-  readonly executorCores?: number;
-  readonly numExecutors?: number;
-  readonly queue?: string;
 }
 
 /** How work wants to be carried; `auto` decides by what it is and reads. */
@@ -48,8 +45,6 @@ export const SESSION_DEFAULTS: Readonly<Required<Omit<SessionsConfig, SessionRes
   autoBytes: 134_217_728,
   cancelMs: 5_000,
 };
-
-type SessionResource = "driverMemory" | "driverCores" | "executorMemory" | "executorCores" | "numExecutors" | "queue";
 
 /** A pool as it is shown. */
 export interface SessionPoolStatus {
