@@ -7,7 +7,7 @@ import { optionsOfChild, serve } from "./child.ts";
 
 export interface LivyOptions {
   readonly servers: number;
-  /** Between two looks of a server at YARN, as in Livy's own setting. */
+  /** Between two looks of a server at YARN, as in Livy's own setting, about: no two servers have the same, nor a fraction of the tick, since what is noticed when would hang on where both happen to stand. */
   readonly pollMs: number;
   /** Lines of a batch's log; a list shows ten. */
   readonly lines: number;
@@ -35,14 +35,18 @@ export interface LivyControl {
 }
 
 const { servers, pollMs, lines, closeMs } = optionsOfChild<LivyOptions>();
-const timings = { pollMs, postMs: 1, submitMs: 5, acceptMs: 5, runMs: 0, closeMs };
+const timings = { postMs: 1, submitMs: 5, acceptMs: 5, runMs: 0, closeMs };
 /** The jobs that wait, by server. */
 const waiting: (() => void)[][] = [];
 let plan: JobPlan | null = null;
 let listTimes: number[] = [];
 
-async function start(): Promise<Served> {
-  const served = await serveDouble({ profile: "0.9.0", timings, maxCreation: 10_000 });
+async function start(server: number): Promise<Served> {
+  const served = await serveDouble({
+    profile: "0.9.0",
+    timings: { ...timings, pollMs: pollMs * (0.905 + 0.02 * server) },
+    maxCreation: 10_000,
+  });
   const { double } = served;
   const mine: (() => void)[] = [];
   waiting.push(mine);
@@ -63,7 +67,7 @@ async function start(): Promise<Served> {
 }
 
 const all: Served[] = [];
-for (let i = 0; i < servers; i++) all.push(await start());
+for (let i = 0; i < servers; i++) all.push(await start(i));
 
 const control: LivyControl = {
   urls: () => all.map(({ url }) => url),

@@ -73,7 +73,7 @@ describe("sql", () => {
       output: { partitionBy: ["day"] },
     });
     expect(() => sql`SELECT 1`.with({ mode: "warm" } as never)).toThrow(
-      "sql: mode must be one of batch, statement, auto: warm",
+      "sql: `mode` must be one of batch, statement, auto, not 'warm'",
     );
     expect(() => sql`SELECT 1`.with({ executorMemroy: "2g" } as never)).toThrow(
       /^sql: unknown setting \(known: .*\): executorMemroy$/,

@@ -17,8 +17,9 @@ import { byUri, missing, sparkReads } from "./location.ts";
 
 /** File systems stamp times in ticks of up to two seconds (FAT, some network file systems); Linux's local ones in a few ms. */
 const SETTLED_MS = 2000;
-/** Bytes of one piece of a stream. */
+/** Bytes of one piece of a stream; the first is smaller, since most of what is read is small and a buffer costs as much as it is long. */
 const PIECE = 1 << 18;
+const FIRST_PIECE = 1 << 14;
 
 /** Storage for `file:` URIs. `modified` is in nanoseconds, as the file system has it. */
 export function createFileStorage(): Storage {
@@ -101,7 +102,12 @@ async function* stream(
     for (let at = start; at < end; ) {
       signal?.throwIfAborted();
       // A buffer of its own each time: whoever gets it may keep it.
-      const { bytesRead, buffer } = await file.read(new Uint8Array(Math.min(PIECE, end - at)), 0, null, at);
+      const { bytesRead, buffer } = await file.read(
+        new Uint8Array(Math.min(at === start ? FIRST_PIECE : PIECE, end - at)),
+        0,
+        null,
+        at,
+      );
       if (bytesRead === 0) break;
       at += bytesRead;
       yield buffer.subarray(0, bytesRead);

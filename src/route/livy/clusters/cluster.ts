@@ -14,6 +14,7 @@ import { createEndpoint, type Endpoint, type EndpointOptions } from "../http/end
 import { LivyFailure, livyFailureOf } from "../http/errors.ts";
 import type { SessionPoolStatus } from "../sessions/session-request.ts";
 import { appConf, rowConf } from "../submissions/work-key.ts";
+import { textHash } from "../text-hash.ts";
 import { Backoff } from "../waiting.ts";
 import type { DriverLogs } from "../witness/driver-logs.ts";
 import type { HistoryServer } from "../witness/history-server.ts";
@@ -451,11 +452,17 @@ export class Cluster implements AsyncDisposable {
       }
       const now = this.clock.elapsed();
       // A server that needs long for an answer is not asked all the time.
-      due = Math.max(due + delay, now + Math.min(tickMs, now - began), now + 10);
+      due = Math.max(this.#inPhase(due + delay, tickMs), now + Math.min(tickMs, now - began), now + 10);
       await this.#sleep(due - now);
     }
     this.#running = false;
     if (this.#wanted) this.#start();
+  }
+
+  /** The nearest time that is this cluster's own within a tick: clusters whose work began together are looked at one after another, not all at once. */
+  #inPhase(time: number, tickMs: number): number {
+    const late = (time + tickMs - ((textHash(this.name) >>> 0) % tickMs)) % tickMs;
+    return time - late + (late > tickMs / 2 ? tickMs : 0);
   }
 
   /** Apart from the loop, which would hold the list until the next one. */

@@ -54,9 +54,8 @@ function startOf(wanted: ReadonlyMap<string, Wanted>): number {
   return first === Number.POSITIVE_INFINITY ? 0 : Math.max(0, first - SLACK);
 }
 
-/** What Livy shows of a batch beside its state, in short. */
+/** What Livy shows of a batch beside its state, in short. Of the log, whose last lines a list has, the first of these and how long all are: a new line moves the others. */
 export function shownOf({ id, appId, sparkUiUrl, driverLogUrl, log }: LivyBatch): number {
-  let hash = textHash(`${id} ${appId} ${sparkUiUrl} ${driverLogUrl}`);
-  for (const line of log) hash = textHash(line, hash);
-  return hash;
+  const lengths = log.map(({ length }) => length);
+  return textHash(`${id} ${appId} ${sparkUiUrl} ${driverLogUrl} ${lengths} ${log[0]} ${log.at(-1)}`);
 }

@@ -20,7 +20,6 @@ import type { Patience } from "../patience.ts";
 import type { SessionPool } from "../sessions/session-pool.ts";
 import { readSpec, type SparkSpec } from "./spec.ts";
 import { Submission, type SubmissionWorld } from "./submission.ts";
-import { REFRESH_MS } from "./submission-row.ts";
 
 export interface KeepingOptions {
   readonly clock: Clock;
@@ -48,6 +47,10 @@ const AT_ONCE = 64;
 /** How long after its life failed (for a reason that is neither its own nor its cluster's) a submission is begun again. */
 const AGAIN_MS = 10_000;
 
+/** How old the confirmation of what does not change may be, about; and so many are written at once: a thousand took 0.3 to 0.8 s, for which every result of that time waited. */
+const REFRESH_MS = 30_000;
+const CONFIRMED_AT_ONCE = 200;
+
 /** How old what is told of the last answer of a cluster may be, about. */
 const CONFIRM_MS = 10_000;
 
@@ -65,6 +68,8 @@ function pickTold({ state, since, confirmedAt, version, live, waiting, waits, se
 export class Keeping {
   readonly #options: KeepingOptions;
   readonly #live = new Map<string, Submission>();
+  /** The same by cluster. */
+  readonly #liveOn = new Map<string, Set<Submission>>();
   readonly #needed = new Map<string, number>();
   /** All that are not gone: those that live, and those that have ended and whose applications may not have. */
   readonly #present = new Map<string, Submission>();
@@ -75,8 +80,6 @@ export class Keeping {
   /** What the keepers of the others tell of them. */
   #notes: Surroundings["keptClusters"] = new Map();
   readonly #told = new Map<string, string>();
-  /** When confirmations were last written, by cluster. */
-  readonly #refreshed = new Map<string, number>();
   #taking: Promise<unknown> = Promise.resolve();
   /** Kept here, and to be begun (again): their spec could not be read, or their life failed while others wait for their end. */
   #waiting: readonly { readonly id: string; readonly dueAt: number }[] = [];
@@ -149,6 +152,8 @@ export class Keeping {
   start(cluster: Cluster, taken: SubmissionRecord, spec: SparkSpec, followed = false): Submission {
     const submission = new Submission(this.#worldOf(cluster), cluster, taken, spec, followed);
     this.#live.set(taken.id, submission);
+    const there = this.#liveOn.get(cluster.name) ?? new Set();
+    this.#liveOn.set(cluster.name, there.add(submission));
     this.#present.set(taken.id, submission);
     this.#track(this.#attendTo(submission, followed));
     return submission;
@@ -182,6 +187,7 @@ export class Keeping {
       }
     }
     this.#live.delete(id);
+    this.#liveOn.get(cluster)?.delete(submission);
     // A failed store ends the orchestrator by itself.
     await submission.gone.catch(() => {});
     if (this.#present.get(id) === submission) this.#present.delete(id);
@@ -285,21 +291,17 @@ export class Keeping {
     submission.cancel(record?.cancelRequested ?? "cancelled on request");
   }
 
-  /** Writes that what lives on a cluster was seen there: all rows at once, from time to time. */
+  /** Writes that what lives on a cluster was seen there: after each list for those that this was not written of for long, the longest first. */
   #confirm(cluster: string): void {
-    const { store, clock } = this.#options;
-    const now = clock.elapsed();
-    if (now - (this.#refreshed.get(cluster) ?? Number.NEGATIVE_INFINITY) < REFRESH_MS) return;
-    this.#refreshed.set(cluster, now);
-    const isOld = ({ record, seenAt }: Submission) =>
-      seenAt !== null && seenAt - (record.confirmedAt ?? 0) >= REFRESH_MS / 2;
-    const seen = [...this.#live.values()].filter((one) => one.record.cluster === cluster && isOld(one));
+    const ageOf = ({ record, seenAt }: Submission) => (seenAt === null ? 0 : seenAt - (record.confirmedAt ?? 0));
+    let seen = [...(this.#liveOn.get(cluster) ?? [])].filter((one) => ageOf(one) >= REFRESH_MS);
     if (seen.length === 0) return;
+    if (seen.length > CONFIRMED_AT_ONCE) seen = seen.sort((a, b) => ageOf(b) - ageOf(a)).slice(0, CONFIRMED_AT_ONCE);
     const at = Math.min(...seen.map(({ seenAt }) => seenAt ?? Number.POSITIVE_INFINITY));
     for (const submission of seen) submission.confirmed(at);
     // A failed store ends the orchestrator by itself.
     const ids = seen.map(({ record }) => record.id);
-    store.confirmSubmissions(ids, at).catch(() => {});
+    this.#options.store.confirmSubmissions(ids, at).catch(() => {});
   }
 
   async #tell(): Promise<void> {

@@ -17,8 +17,8 @@ import { LogTail, type TailNews } from "../witness/log-tail.ts";
 /** What may change of a row. */
 export type RowChange = Parameters<SubmissionStore["updateSubmission"]>[1];
 
-/** What does not change is written as confirmed so often. */
-export const REFRESH_MS = 10_000;
+/** What does not change is written as confirmed so often, where it is looked at. */
+const REFRESH_MS = 10_000;
 /** Livy keeps this many lines. */
 const WHOLE_LOG = 200;
 /** What is told is stored so much later: reasons to wait can change quickly. */
