@@ -72,7 +72,7 @@ export async function projectFolder(files: Readonly<Record<string, string>> = {}
     const child = spawn(process.execPath, [BIN, ...args], {
       cwd: root,
       stdio: ["ignore", "pipe", "pipe"],
-      env: { ...process.env, NO_COLOR: "1", NODE_DISABLE_COMPILE_CACHE: "1" },
+      env: { ...process.env, NO_COLOR: "1" },
     });
     children.add(child);
     const text = { stdout: "", stderr: "" };
