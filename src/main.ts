@@ -7,6 +7,7 @@ import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Logger } from "pino";
 import { Cleanup } from "./cleanup.ts";
+import { machineClock } from "./clock.ts";
 import { type Config, environment } from "./config.ts";
 import { configuredClusters, configuredRoutes, type LocalCluster } from "./configured-clusters.ts";
 import { loadExecutors } from "./custom-executors.ts";
@@ -31,6 +32,7 @@ import type { LoadedFlowCode } from "./route/flow/flow-code.ts";
 import { SPARK_SETTINGS } from "./route/livy/clusters/route-question.ts";
 import { createGateway, type Gateway } from "./route/livy/gateway.ts";
 import type { Patience } from "./route/livy/patience.ts";
+import { patientStorage, type StorageWait } from "./route/livy/submissions/patient-storage.ts";
 import { createStaging } from "./route/livy/submissions/staging.ts";
 import { createSparkExecutor } from "./route/spark-executor.ts";
 import { createSparkSettingsStorage } from "./route/spark-settings.ts";
@@ -100,8 +102,20 @@ export async function startOrchestrator({
   const plainStorage = storageOver(files);
   const storage = around.storage?.(plainStorage) ?? plainStorage;
   const warehouse = locate(root, config.warehouse);
-  const storages = new Map([...files, [SPARK_SETTINGS, createSparkSettingsStorage(() => gateway)]]);
+  const settings = createSparkSettingsStorage(() => gateway);
+  const storages = new Map([...files, [SPARK_SETTINGS, settings]]);
   const inputs: InputsContext = { root, storages, environment, store };
+  const left = new AbortController();
+  cleanup.defer(() => left.abort(new FiresteelError(Code.aborted, "orchestrator stops")));
+  // An execution waits for a warehouse that is away also where it only looks whether what is recorded is still there.
+  const wait: StorageWait = { clock: machineClock, tell: tellSeldom(log), signal: left.signal };
+  const patientInputs: InputsContext = {
+    ...inputs,
+    storages: new Map([
+      ...storages,
+      [warehouse.slice(0, warehouse.indexOf(":") + 1), patientStorage(plainStorage, warehouse, wait)],
+    ]),
+  };
   const staging = createStaging({ storage, warehouse, root });
   const planStaging = createStaging({ storage, warehouse, root, write: false });
   const tally = new Tally();
@@ -153,11 +167,11 @@ export async function startOrchestrator({
   );
   keepVersions(code.current);
   tellWarnings(log, code.current);
-  const bodies = new Bodies(store, new Limits(config.limits), inputs);
+  const bodies = new Bodies(store, new Limits(config.limits), patientInputs);
   const executions: Executions = new Executions({
     store,
     bodies,
-    inputs,
+    inputs: patientInputs,
     literals: `${warehouse}/rows`,
     code: () => code.current,
     tally,
@@ -300,4 +314,18 @@ function tellWarnings(log: Logger, code: FlowCode): void {
         { about: "code" },
         `results of task ${task.name} are not kept: ${reason}, at ${file}:${line}:${column}; ${task.arrow ? 'define it with task("name", options, ...) and set' : "set"} \`reads\` (what it depends on) or \`version\` to decide it yourself`,
       );
+}
+
+/** Between two lines about a warehouse that is away, however much waits for it. */
+const SELDOM_MS = 60_000;
+
+/** Tells a line unless one was told shortly before. */
+function tellSeldom(log: Logger): (line: string) => void {
+  let toldAt = Number.NEGATIVE_INFINITY;
+  return (line) => {
+    const now = machineClock.elapsed();
+    if (now - toldAt < SELDOM_MS) return;
+    toldAt = now;
+    log.warn(line);
+  };
 }

@@ -2,6 +2,7 @@
  * An orchestrator in the simulated world: the product's own parts, wired as `main.ts` does it, with time, network, store and warehouse injected. Only what serves callers and what loads code is left out.
  */
 
+import { Code, FiresteelError } from "../../src/errors.ts";
 import { Bodies } from "../../src/evaluate/bodies.ts";
 import { Executions } from "../../src/evaluate/executions.ts";
 import type { InputsContext } from "../../src/evaluate/inputs.ts";
@@ -14,6 +15,7 @@ import type { ClusterConfig } from "../../src/route/livy/clusters/cluster-config
 import { SPARK_SETTINGS } from "../../src/route/livy/clusters/route-question.ts";
 import { createGateway, type Gateway } from "../../src/route/livy/gateway.ts";
 import type { Endpoint, EndpointOptions } from "../../src/route/livy/http/endpoint.ts";
+import { patientStorage } from "../../src/route/livy/submissions/patient-storage.ts";
 import { createStaging, type StagedHarness } from "../../src/route/livy/submissions/staging.ts";
 import { createSparkExecutor } from "../../src/route/spark-executor.ts";
 import { createSparkSettingsStorage } from "../../src/route/spark-settings.ts";
@@ -32,8 +34,6 @@ export interface OrchestratorParts {
   /** How a request gets to the database. */
   readonly reach: (kind: "read" | "write") => Promise<void>;
   readonly storage: Storage;
-  /** The same, as one that asks again. */
-  readonly patientStorage: Storage;
   readonly connect: (options: EndpointOptions) => Endpoint;
   readonly clusters: readonly ClusterConfig[];
   readonly harness: StagedHarness;
@@ -47,12 +47,12 @@ export class Orchestrator {
   readonly gateway: Gateway;
   readonly executions: Executions;
   #lookout: Lookout | null = null;
-  #stopped = false;
+  readonly #stop = new AbortController();
   /** Settles when it has stopped by itself, because its lease was lost. */
   readonly lost: Promise<void>;
 
   constructor(parts: OrchestratorParts) {
-    const { life, storage, patientStorage, harness, newId, onError } = parts;
+    const { life, storage, harness, newId, onError } = parts;
     const { clock } = life;
     this.life = life;
     this.raw = new MemoryRecordStore(parts.database, { shared: true, leaseMs: LEASE_MS, reach: parts.reach });
@@ -65,7 +65,7 @@ export class Orchestrator {
     );
     // Its files are on the disk of the machine, which is no part of the simulation.
     const staging = (write: boolean) => ({
-      ...createStaging({ storage: patientStorage, warehouse: WAREHOUSE, root: "/", write }),
+      ...createStaging({ storage, warehouse: WAREHOUSE, root: "/", write }),
       harness: async () => harness,
     });
     this.gateway = createGateway({
@@ -79,7 +79,7 @@ export class Orchestrator {
       onFollowed: (submission) => this.executions.emit(submission.executionId, { kind: "submission", submission }),
     });
     const storages = new Map([
-      ["hdfs:", patientStorage],
+      ["hdfs:", patientStorage(storage, WAREHOUSE, { clock, tell: () => {}, signal: this.#stop.signal })],
       [SPARK_SETTINGS, createSparkSettingsStorage(() => this.gateway)],
     ]);
     const inputs: InputsContext = { root: "/", storages, environment: {}, store };
@@ -88,7 +88,7 @@ export class Orchestrator {
         host,
         gateway: this.gateway,
         store,
-        storage: patientStorage,
+        storage,
         staging: staging(true),
         planStaging: staging(false),
       }),
@@ -114,13 +114,13 @@ export class Orchestrator {
       await this.gateway.tend(around);
       if (around.executions) await this.executions.resume();
     };
-    if (this.#stopped) return;
+    if (this.#stop.signal.aborted) return;
     this.#lookout = new Lookout({ store, lookMs: LEASE_MS / 5, onLook, onError, clock: this.life.clock });
   }
 
   /** Stops as on a signal: what runs goes on elsewhere. */
   async stop(): Promise<void> {
-    this.#stopped = true;
+    this.#stop.abort(new FiresteelError(Code.aborted, "orchestrator stops"));
     this.executions.close();
     await Promise.all([this.gateway[Symbol.asyncDispose](), this.#lookout?.[Symbol.asyncDispose]()]);
     await this.raw[Symbol.asyncDispose]();

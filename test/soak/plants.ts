@@ -16,6 +16,16 @@ const SUBMISSIONS = "src/route/livy/submissions";
 /** All of them. */
 export const PLANTS: readonly Plant[] = [
   {
+    name: "recorded results are looked at without patience for a warehouse that is away",
+    edits: [
+      [
+        "test/soak/orchestrator.ts",
+        "patientStorage(storage, WAREHOUSE, { clock, tell: () => {}, signal: this.#stop.signal })",
+        "storage",
+      ],
+    ],
+  },
+  {
     name: "lost replies are not looked after",
     edits: [
       [

@@ -199,7 +199,6 @@ export class Simulation {
       database: this.database,
       reach: (kind) => this.#reach(life, kind, random),
       storage: reachedFrom(life, this.files, this.clock, random, this.#warehouse),
-      patientStorage: reachedFrom(life, this.files, this.clock, random, this.#warehouse, true),
       connect: this.network.connect(life),
       clusters: this.clusters,
       harness,

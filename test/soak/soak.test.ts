@@ -2,13 +2,13 @@
  * 200 concurrent executions a seed on simulated orchestrators, clusters, store and warehouse, while everything that can go wrong does. A seed takes about 1 s of CPU, and the tests follow 500; FIRESTEEL_SOAK_SEEDS says another
  * number (more: `npm run soak -- gateway`). A seed that goes wrong is told with the command that follows it.
  *
- * Not covered: what only real parts do (sockets, Postgres, YARN: the crash matrix and the contract suite have those), warm sessions, and a warehouse that is away when a recorded result is looked at (the evaluator's client asks
- * again here; what the gateway asks does meet it).
+ * Not covered: what only real parts do (sockets, Postgres, YARN: the crash matrix and the contract suite have those), and warm sessions.
  *
  * Faults that are planted in the code (`plants.ts`; `npm run soak -- plant` does it again) and the first seed that finds them:
  *
  * | fault | found by |
  * | --- | --- |
+ * | recorded results are looked at without patience for a warehouse that is away | seed 1 |
  * | the next attempt does not wait until the application is gone | seed 1 |
  * | a DELETE is believed | seed 1 |
  * | the claim of work is not heeded | seed 1 |

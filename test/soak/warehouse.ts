@@ -12,14 +12,12 @@ export interface WarehouseWeather {
   down: boolean;
 }
 
-/** @param patient asks again until there is an answer, as the clients of S3 and HTTP do for a while */
 export function reachedFrom(
   life: Life,
   files: Storage,
   clock: ManualClock,
   random: Random,
   weather: WarehouseWeather,
-  patient = false,
 ): Storage {
   async function ask<T>(what: string, action: () => Promise<T>): Promise<T> {
     await life.able();
@@ -32,17 +30,7 @@ export function reachedFrom(
     if (fault !== null) throw away(`warehouse after ${what}`);
     return result;
   }
-  async function persist<T>(what: string, action: () => Promise<T>): Promise<T> {
-    for (;;) {
-      try {
-        return await ask(what, action);
-      } catch (error) {
-        if (!patient || (error as { code?: unknown }).code !== "unavailable") throw error;
-        await wait(clock, 1_000);
-      }
-    }
-  }
-  const reach = <T>(what: string, action: () => Promise<T>) => life.pass(persist(what, action));
+  const reach = <T>(what: string, action: () => Promise<T>) => life.pass(ask(what, action));
   return {
     list: (uri, options) => reach(`list ${uri}`, () => files.list(uri, options)),
     stat: (uri, signal) => reach(`stat ${uri}`, () => files.stat(uri, signal)),
