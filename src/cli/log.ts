@@ -3,6 +3,7 @@
  */
 
 import { setTimeout as sleep } from "node:timers/promises";
+import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { Code, FiresteelError } from "../errors.ts";
 import { ExecutionState } from "../gen/firesteel/v1/execution_pb.ts";
 import type { LogSource, Submission } from "../gen/firesteel/v1/submission_pb.ts";
@@ -16,6 +17,8 @@ import { paintError, print, say } from "./terminal.ts";
 
 /** How often a followed log is asked for, in ms. */
 const FOLLOW_MS = 1000;
+/** An application whose end nobody confirms so long after the result is not waited for. */
+const LATE_MS = 120_000;
 
 /** What the command line says. */
 export interface LogOptions {
@@ -25,7 +28,7 @@ export interface LogOptions {
   readonly source?: string;
 }
 
-/** Prints a log; follows it until the work has ended. */
+/** Prints a log; follows it until the work has ended and its driver's last lines are there. */
 export async function log({ id, follow, source: only }: LogOptions): Promise<ExitCode> {
   await using session = await openSession();
   const found = await findRecord(session.client, id);
@@ -59,7 +62,7 @@ type Source = () => Promise<{ readonly submissions: readonly Submission[]; reado
 function submissionSource({ client }: Session, id: string): Source {
   return async () => {
     const { submission } = await client.submissions.getSubmission({ id });
-    return { submissions: [submission!], ended: submission!.endedAt !== undefined };
+    return { submissions: [submission!], ended: isWhole(submission!) };
   };
 }
 
@@ -73,8 +76,15 @@ function executionSource({ client }: Session, executionId: string): Source {
       pageToken = page.nextPageToken;
       if (pageToken === "") break;
     }
-    return { submissions: submissions.reverse(), ended: execution!.state !== ExecutionState.RUNNING };
+    const ended = execution!.state !== ExecutionState.RUNNING && submissions.every(isWhole);
+    return { submissions: submissions.reverse(), ended };
   };
+}
+
+/** Whether a submission's log grows no more: what its driver printed last is copied when its application is gone, a while after its end. */
+function isWhole({ endedAt, goneAt }: Submission): boolean {
+  if (endedAt === undefined) return false;
+  return goneAt !== undefined || Date.now() - timestampMs(endedAt) > LATE_MS;
 }
 
 /** What was printed of each submission: its lines by source, and whether that was all. */
@@ -82,12 +92,12 @@ type Printed = Map<string, { readonly logs: ReadonlyMap<LogSource, readonly stri
 
 async function printNew(
   { client }: Session,
-  { id, task, cluster, state, endedAt }: Submission,
+  submission: Submission,
   printed: Printed,
   { several, only }: { readonly several: boolean; readonly only: string | undefined },
 ): Promise<void> {
+  const { id, task, cluster, state } = submission;
   const before = printed.get(id);
-  // What has ended and was printed since does not grow.
   if (before?.whole) return;
   const { logs } = await client.submissions.getSubmission({ id });
   if (before === undefined)
@@ -103,7 +113,7 @@ async function printNew(
   }
   printed.set(id, {
     logs: new Map(wanted.map(({ source, lines }) => [source, lines])),
-    whole: endedAt !== undefined,
+    whole: isWhole(submission),
   });
 }
 

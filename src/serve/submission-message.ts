@@ -106,6 +106,7 @@ export function submissionMessage(submission: SubmissionRecord): MessageInitShap
       submittedAt: timestamp(submission.submittedAt),
       startedAt: timestamp(submission.startedAt),
       endedAt: timestamp(submission.endedAt),
+      goneAt: timestamp(submission.goneAt),
       confirmedAt: timestamp(submission.confirmedAt),
       cancelRequested: submission.cancelRequested,
     }),

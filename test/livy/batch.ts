@@ -213,6 +213,7 @@ async function drive(
       }
       if (!succeeded) print(`firesteel: failed in body\n${TRACEBACK}`);
       await wait(clock, plan.closeMs ?? timings.closeMs);
+      print("firesteel: closed");
       return succeeded ? done : failed;
     }
     case "app":
