@@ -5,7 +5,7 @@
  */
 
 import { Counter, Histogram, type Metric, type Registry } from "prom-client";
-import type { GatewayObserver, HeldRecord } from "./route/livy/clusters/observer.ts";
+import { type GatewayObserver, type HeldRecord, NO_OBSERVER } from "./route/livy/clusters/observer.ts";
 
 /** Of what takes seconds to hours. */
 const LONG: readonly number[] = [1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1_800, 3_600, 10_800, 36_000];
@@ -75,6 +75,7 @@ export function createGatewayMetrics(): GatewayMetrics {
 
   return {
     observer: {
+      ...NO_OBSERVER,
       requested: ({ cluster, server, method, route, status, seconds: took }) => {
         requests.inc({ cluster, server, method, route, status: statusClass(status) });
         requestSeconds.observe({ cluster, server, method, route }, took);

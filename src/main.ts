@@ -122,7 +122,11 @@ export async function startOrchestrator({
   const gatewayMetrics = createGatewayMetrics();
   const gateway: Gateway = createGateway({
     ...(await fleetOf(root, config, localCluster)),
-    observer: gatewayMetrics.observer,
+    observer: {
+      ...gatewayMetrics.observer,
+      down: (_, why) => log.warn({ about: "cluster" }, why),
+      back: (cluster) => log.info(`cluster ${cluster} takes submissions again`),
+    },
     store,
     storage,
     staging,

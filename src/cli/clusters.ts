@@ -82,9 +82,16 @@ function stateOf({ state, drained, removed }: Cluster): string {
   return [clusterStateWord(state), ...(drained ? ["drained"] : []), ...(removed ? ["removed"] : [])].join(", ");
 }
 
-function tellMore({ name, state, drained, waits, lastError }: Cluster, now: number): void {
+function tellMore({ name, state, drained, waits, sessions, lastError }: Cluster, now: number): void {
   if (drained) print(`${name}: ${describe(drained, now)}`);
   if (state === ClusterState.DOWN && lastError !== undefined) print(`${name}: ${oneLine(lastError)}`);
+  if (sessions) {
+    const { busy, idle, starting, waiting, max, lastError: wrong } = sessions;
+    print(
+      `${name}: sessions: ${busy} busy, ${idle} idle, ${starting} starting, at most ${max}; statements waiting: ${waiting}`,
+    );
+    if (wrong !== undefined) print(`${name}: last trouble with a session: ${oneLine(wrong)}`);
+  }
   for (const { reason, count } of waits) print(`${name}: ${count} waiting: ${oneLine(reason)}`);
 }
 

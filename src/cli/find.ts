@@ -44,13 +44,13 @@ export async function findRecord(client: FiresteelClient, word: string): Promise
   throw new FiresteelError(Code.notFound, `no execution and no submission has an id that starts with: ${word}`);
 }
 
-/** The id of the execution whose id is or starts with a word. */
-export async function findExecutionId(client: FiresteelClient, word: string): Promise<string> {
+/** The id of the execution whose id is or starts with a word; `hint` tells what there is for a submission. */
+export async function findExecutionId(client: FiresteelClient, word: string, hint?: string): Promise<string> {
   const found = await findRecord(client, word);
   if (found.kind === "execution") return found.answer.execution!.id;
   throw new FiresteelError(
     Code.invalidArgument,
-    `this is the id of a submission; its execution is ${found.answer.submission!.executionId}: ${word}`,
+    `this is the id of a submission, of execution ${found.answer.submission!.executionId}${hint === undefined ? "" : `; ${hint}`}: ${word}`,
   );
 }
 

@@ -46,7 +46,7 @@ export async function openProjectLog(
     decodeStrings: false,
     write(chunk, _encoding, done) {
       const entry = JSON.parse(String(chunk)) as LogEntry;
-      if (entry.about !== "code" || !told || told.isNew(entry.msg ?? "")) tell(humanLine(entry, Date.now()));
+      if (isTold(entry, least, told)) tell(humanLine(entry, Date.now()));
       done();
     },
   });
@@ -60,12 +60,19 @@ export async function openProjectLog(
   return { logger, file, [Symbol.dispose]: () => destination.end() };
 }
 
+/** Whether people are told an entry: not what they were told before, and not what is told with the work that they wait for. */
+function isTold({ about, msg = "" }: LogEntry, least: Told, told: ToldWarnings | undefined): boolean {
+  if (about === "start") return false;
+  if (about === "cluster") return least === "info";
+  return about !== "code" || told === undefined || told.isNew(msg);
+}
+
 interface LogEntry {
   readonly level: number;
   readonly time: number;
   readonly msg?: string;
-  /** `code`: a warning about the project's code, which is the same until that is edited. */
-  readonly about?: "code";
+  /** `code`: a warning about the project's code, which is the same until that is edited. `cluster`: one is down, which is told with all work that waits for it; `start`: told by the command itself. */
+  readonly about?: "code" | "cluster" | "start";
 }
 
 /** An entry as a line: time, the level when it is no mere information, the message. */

@@ -58,7 +58,8 @@ export async function serve(options: ServeOptions): Promise<ExitCode> {
   });
   if (!told) {
     tellReady(root, config, server.state, log.file, began);
-    log.logger.info({ grpc: server.state.grpcAddress, http: server.state.httpAddress }, "ready");
+    const { grpcAddress: grpc, httpAddress: http } = server.state;
+    log.logger.info({ about: "start", grpc, http }, "ready");
   }
   const failure = await Promise.race([asked.promise, server.stopped]);
   if (failure) throw failure;

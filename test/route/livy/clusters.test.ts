@@ -3,6 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { sql } from "../../../src/define/spark.ts";
 import type { ClusterConfig } from "../../../src/route/livy/clusters/cluster-config.ts";
+import { type GatewayObserver, NO_OBSERVER } from "../../../src/route/livy/clusters/observer.ts";
 import { type Served, serveDouble } from "../../livy/serve.ts";
 import { type Bench, type BenchOptions, createBench } from "../bench.ts";
 import { MemoryDatabase } from "../memory-store.ts";
@@ -120,7 +121,13 @@ describe("where work goes", () => {
 
 describe("a cluster that is away", () => {
   it("counts as down also when nothing is there, takes nothing, and takes one submission first when it is back", async () => {
-    const bench = await start({ clusters: [{ name: "a", url: a.url, tickMs: 40, probeMs: 50 }] });
+    const news: string[] = [];
+    const observer: GatewayObserver = {
+      ...NO_OBSERVER,
+      down: (cluster, why) => news.push(`${cluster} is down: ${why}`),
+      back: (cluster) => news.push(`${cluster} is back`),
+    };
+    const bench = await start({ clusters: [{ name: "a", url: a.url, tickMs: 40, probeMs: 50 }], observer });
     const status = () => bench.gateway.clusters()[0]!;
     await bench.run(work(0));
     expect(status()).toMatchObject({ state: "up", version: expect.stringMatching(/^0/), waits: [] });
@@ -142,6 +149,7 @@ describe("a cluster that is away", () => {
     await runs;
     expect(status()).toMatchObject({ state: "up", live: 0, waiting: 0 });
     expect(a.double.count("POST /batches")).toBe(5);
+    expect(news).toEqual([expect.stringMatching(/^a is down: cluster a at .* is down since .*: /), "a is back"]);
   });
 
   it("is the last that is chosen", async () => {

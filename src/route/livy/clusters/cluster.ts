@@ -109,6 +109,7 @@ export class Cluster implements AsyncDisposable {
   /** Earlier ones, whose requests may still be under way. */
   readonly #retired = new Set<Access>();
   #breaker: Breaker;
+  #toldDown = false;
   #drained: ClusterDrain | null = null;
   #leaves = false;
   #confirmedAt: number | null = null;
@@ -140,6 +141,7 @@ export class Cluster implements AsyncDisposable {
       posting: () => this.#breaker.posting(),
       posted: (answered) => {
         this.#breaker.posted(answered);
+        this.#tellState();
         if (!this.#breaker.settled) this.#start();
       },
     });
@@ -327,6 +329,7 @@ export class Cluster implements AsyncDisposable {
     this.#answeredAt = this.clock.elapsed();
     const { passes, state } = this.#breaker;
     this.#breaker.answered();
+    this.#tellState();
     if (this.#breaker.settled) this.#retry.reset();
     if (this.#breaker.passes !== passes) this.admission.pump();
     // After an outage it may be another one.
@@ -351,8 +354,17 @@ export class Cluster implements AsyncDisposable {
     )
       return;
     this.#breaker.failed();
+    this.#tellState();
     this.admission.pump();
     this.#start();
+  }
+
+  /** Tells once that it went down, and once that it is back: not each time that it answers in between. */
+  #tellState(): void {
+    const { state } = this.#breaker;
+    if (state === "open" && !this.#toldDown) this.observer.down(this.name, this.trouble);
+    if (state === "closed" && this.#toldDown) this.observer.back(this.name);
+    this.#toldDown = state === "open" || (this.#toldDown && state !== "closed");
   }
 
   /** Looks at a batch at every tick until the watch is disposed of. */

@@ -53,6 +53,10 @@ export interface GatewayObserver {
   retried(submission: HeldRecord): void;
   /** Livy creates as many sessions as it may: a POST was put off. */
   throttled(cluster: string): void;
+  /** A cluster counts as down, with the reason in words. */
+  down(cluster: string, why: string): void;
+  /** It was down, and takes submissions again. */
+  back(cluster: string): void;
 }
 
 /** Counts nothing. */
@@ -66,6 +70,8 @@ export const NO_OBSERVER: GatewayObserver = {
   adopted: () => {},
   retried: () => {},
   throttled: () => {},
+  down: () => {},
+  back: () => {},
 };
 
 /** Tells what a durable change of a submission means. `postedAt`: when the POST that is over began, ms since the epoch. */
