@@ -37,17 +37,11 @@ export const PLANTS: readonly Plant[] = [
   },
   {
     name: "no quiet time after a lost reply",
-    edits: [
-      [
-        `${SUBMISSIONS}/posting.ts`,
-        "clock.elapsed() - waitingSince > patience.postMs",
-        "clock.elapsed() >= waitingSince",
-      ],
-    ],
+    edits: [[`${SUBMISSIONS}/posting.ts`, "asked - waitingSince > patience.postMs", "asked >= waitingSince"]],
   },
   {
     name: "no quiet time after a stop",
-    edits: [[`${SUBMISSIONS}/cancelling.ts`, "clock.elapsed() - quietSince >= quietMs", "quietMs >= 0"]],
+    edits: [[`${SUBMISSIONS}/cancelling.ts`, "asked - quietSince >= quietMs", "quietMs >= 0"]],
   },
   {
     name: "a DELETE is believed",

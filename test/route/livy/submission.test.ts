@@ -328,6 +328,15 @@ describe("a submission", () => {
     expect(livy.taken).toHaveLength(1);
   });
 
+  it("is not posted again on an answer that was on its way for longer than a lost POST may be", async () => {
+    livy.faults.script("POST /batches", { when: "late", does: "answer", ms: 200, status: 504, body: "" });
+    // Both say that there is none; the second says it when the time is over, and was true long before.
+    livy.faults.script("GET /batches/x", null, { when: "after", does: "delay", ms: 2 * QUICK.postMs });
+    await bench.run(work(1));
+    expect(livy.count("POST /batches")).toBe(1);
+    expect(livy.taken).toHaveLength(1);
+  });
+
   it.each(["a job's files", "its spec", "an earlier result"])(
     "waits for a warehouse that gives no answer when it is asked for %s, and says so",
     async (what) => {

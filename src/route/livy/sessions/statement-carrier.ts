@@ -109,6 +109,8 @@ export class StatementCarrier implements Carrier {
     this.#row.tell(`waiting: ${why}`);
     let since: number | null = null;
     for (;;) {
+      // What is known then was so at this time, however long the answers take.
+      const asked = clock.elapsed();
       try {
         const statement = await this.#find(signal);
         if (statement === "gone") {
@@ -116,9 +118,8 @@ export class StatementCarrier implements Carrier {
           return { kind: "made", cause: told, change: {}, told };
         }
         if (statement !== null) return this.#made(statement);
-        since ??= clock.elapsed();
-        if (clock.elapsed() - since > this.#patience.postMs)
-          return { kind: "again", why: `${why}; it did not`, counts: true };
+        since ??= asked;
+        if (asked - since > this.#patience.postMs) return { kind: "again", why: `${why}; it did not`, counts: true };
       } catch (error) {
         signal.throwIfAborted();
         since = null;
@@ -227,9 +228,8 @@ export class StatementCarrier implements Carrier {
     await this.#row.append(lines, LogSource.statement);
   }
 
-  async judge(claim: Claim, since: number, signal: AbortSignal): Promise<Verdict> {
+  async judge(claim: Claim, doubtMs: number, signal: AbortSignal): Promise<Verdict> {
     const { endMs, lostMs } = this.#patience;
-    const doubtMs = this.#cluster.clock.elapsed() - since;
     if (this.#ran !== null) {
       if (doubtMs < endMs)
         return { kind: "wait", why: `its statement is ${this.#ran.state}; looking for the manifest` };

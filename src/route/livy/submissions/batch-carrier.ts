@@ -145,9 +145,9 @@ export class BatchCarrier implements Carrier {
     return end ?? "lives";
   }
 
-  judge(claim: Claim, since: number, signal: AbortSignal): Promise<Verdict> {
+  judge(claim: Claim, doubtMs: number, signal: AbortSignal): Promise<Verdict> {
     const output = async () => (await this.#logs?.finish(signal)) ?? NO_OUTPUT;
-    return judge(this.#cluster, this.#row, !this.endsEarly, claim, since, this.#patience, output, signal);
+    return judge(this.#cluster, this.#row, !this.endsEarly, claim, doubtMs, this.#patience, output, signal);
   }
 
   stop(succeeded: () => Promise<boolean>, signal: AbortSignal): Promise<string | null> {

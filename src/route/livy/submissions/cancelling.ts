@@ -58,6 +58,8 @@ export async function stopForCertain(
   let quietSince: number | null = null;
   for (;;) {
     if (await succeeded()) return null;
+    // What is known then was so at this time, however long the answers take.
+    const asked = clock.elapsed();
     try {
       const known = await doomed.remove(signal);
       deleted ||= known;
@@ -72,8 +74,8 @@ export async function stopForCertain(
       } else if (application !== null) {
         return `the ResourceManager says ${application.finalStatus}`;
       } else if (!known) {
-        quietSince ??= clock.elapsed();
-        if (clock.elapsed() - quietSince >= quietMs) return confirmation(cluster, deleted, doomed.appId);
+        quietSince ??= asked;
+        if (asked - quietSince >= quietMs) return confirmation(cluster, deleted, doomed.appId);
       } else {
         quietSince = null;
       }

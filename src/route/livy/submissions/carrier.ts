@@ -48,8 +48,8 @@ export interface Carrier {
   /** Finds out what became of an earlier POST; `why` there is doubt. */
   resolve(why: string, signal: AbortSignal): Promise<Posted>;
   sight(): Sight;
-  /** What follows from a claim, after the manifest was looked for in vain. `since` is when the doubt began, by the clock's `elapsed`. */
-  judge(claim: Claim, since: number, signal: AbortSignal): Promise<Verdict>;
+  /** What follows from a claim, after the manifest was looked for in vain. `doubtMs`: from when the doubt began to when this claim was heard. */
+  judge(claim: Claim, doubtMs: number, signal: AbortSignal): Promise<Verdict>;
   /**
    * Stops it for certain; returns how that was confirmed.
    *

@@ -89,14 +89,16 @@ export async function resolvePost(
   /** Our own POSTs from here whose answers were lost: each may still be on its way. */
   let lost = 0;
   for (;;) {
+    // What is known then was so at this time, however long the answers take: a process can be paused between them.
+    const asked = clock.elapsed();
     try {
       const batch = await cluster.client.findBatch(name, signal);
       cluster.answered();
-      waitingSince ??= clock.elapsed();
+      waitingSince ??= asked;
       if (batch !== null && !isZombie(batch)) return { kind: "made", batch };
       if (batch !== null) {
-        blankSince ??= clock.elapsed();
-        if (clock.elapsed() - blankSince > patience.zombieMs) {
+        blankSince ??= asked;
+        if (asked - blankSince > patience.zombieMs) {
           const appId = await findOnYarn(cluster, name, signal);
           if (appId !== null) return { kind: "onYarn", appId };
           lost++;
@@ -122,7 +124,7 @@ export async function resolvePost(
         blankSince = null;
         const appId = await findOnYarn(cluster, row.record.livyName, signal);
         if (appId !== null) return { kind: "onYarn", appId };
-        if (clock.elapsed() - waitingSince > patience.postMs)
+        if (asked - waitingSince > patience.postMs)
           return { kind: "again", why: `${why}; the batch does not exist`, counts: true, answered: false };
       }
     } catch (error) {

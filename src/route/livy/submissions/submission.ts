@@ -342,10 +342,11 @@ export class Submission implements Followed {
     if (this.#doubtSince !== null && now - this.#askedAt < (claim === "silent" ? 5_000 : 1_000)) return null;
     this.#askedAt = now;
     this.#doubtSince ??= now;
-    const since = this.#doubtSince;
+    // To when this claim was heard, and not to when it is judged: this process may be paused between, and nobody was asked meanwhile.
+    const doubtMs = now - this.#doubtSince;
     const proven = await this.#checkManifest(true);
     if (proven !== null || !this.#hasLooked) return proven;
-    const verdict = await this.#carrier.judge(claim, since, this.#signal);
+    const verdict = await this.#carrier.judge(claim, doubtMs, this.#signal);
     if (verdict.kind === "finished") {
       await this.#carrier.copyLog(this.#signal);
       const cause = `${verdict.why}; its outputs are to be fingerprinted`;

@@ -30,18 +30,17 @@ export type Verdict =
   /** An unmodified application has ended well. */
   | { readonly kind: "finished"; readonly why: string };
 
-/** Judges. `since` is when the doubt began, by the clock's `elapsed`; `output` copies the rest of what the driver printed; `isApp`: no manifest is to come. */
+/** Judges. `doubtMs`: from when the doubt began to when this claim was heard; `output` copies the rest of what the driver printed; `isApp`: no manifest is to come. */
 export async function judge(
   cluster: Cluster,
   row: SubmissionRow,
   isApp: boolean,
   claim: Claim,
-  since: number,
+  doubtMs: number,
   patience: Patience,
   output: () => Promise<DriverOutput>,
   signal: AbortSignal,
 ): Promise<Verdict> {
-  const doubtMs = cluster.clock.elapsed() - since;
   const livy =
     claim === "gone"
       ? "Livy does not know the batch any more"
