@@ -12,7 +12,7 @@ let double: Remote;
 let bench: Bench;
 
 async function open(profile: "0.7.1" | "0.9.0", seed: number, sessions: Partial<ClusterConfig> = {}): Promise<void> {
-  double = await spawnDouble({ profile, seed });
+  double = await spawnDouble({ profile, seed, timings: { lookupMs: 2_000 } });
   bench = await createBench({
     clusters: [
       { name: "local", url: double.url, resourceManager: { url: double.resourceManagerUrl }, tickMs: 40, ...sessions },
@@ -54,9 +54,11 @@ it.each([
   const count = (event: string) => ledger.filter((one) => one.event === event).length;
   expect({ accepted: count("accepted"), manifests: count("manifest") }).toEqual({ accepted: WORKS, manifests: WORKS });
   expect(bench.database.results.size).toBe(WORKS);
-  expect([...bench.database.submissions.values()].map(({ state }) => state)).toEqual(
-    Array.from({ length: WORKS }, () => "succeeded"),
-  );
+  const submissions = [...bench.database.submissions.values()];
+  expect(submissions.filter(({ state }) => state === "succeeded")).toHaveLength(WORKS);
+  // Where Livy was killed while spark-submit ran, no application came of it.
+  for (const { state, appId } of submissions)
+    if (state !== "succeeded") expect({ state, appId }).toEqual({ state: "failed", appId: null });
 });
 
 it.each([4, 5, 6])("statements on Livy 0.9.0, seed %i", async (seed) => {
