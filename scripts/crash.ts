@@ -2,21 +2,19 @@
  * `npm run crash -- --cells 500 --seed 7 --lanes 3 --only "result committed"`: cells of the whole crash matrix (`test/crash`), drawn at random; `--cells 0` runs them all. What a test run does is `--usual`.
  */
 
-import { parseArgs } from "node:util";
 import { titleOf } from "../test/crash/cell.ts";
 import { runCell } from "../test/crash/cell-run.ts";
 import { Lanes } from "../test/crash/lanes.ts";
 import { allCells, usualCells } from "../test/crash/matrix.ts";
 import { seeded } from "../test/livy/random.ts";
+import { readOptions } from "./options.ts";
 
-const { values } = parseArgs({
-  options: {
-    cells: { type: "string", default: "200" },
-    seed: { type: "string", default: String(Date.now() % 1_000_000) },
-    lanes: { type: "string", default: "3" },
-    only: { type: "string", default: "" },
-    usual: { type: "boolean", default: false },
-  },
+const values = readOptions("npm run crash -- [--usual | --cells N] [--seed N] [--lanes N] [--only REGEX]", {
+  cells: { type: "string", default: "200" },
+  seed: { type: "string", default: String(Date.now() % 1_000_000) },
+  lanes: { type: "string", default: "3" },
+  only: { type: "string", default: "" },
+  usual: { type: "boolean", default: false },
 });
 const random = seeded(Number(values.seed));
 const only = new RegExp(values.only);

@@ -1,22 +1,20 @@
 /** `npm run soak -- gateway`: many seeds, or one with all that happens in it. */
 
 import { availableParallelism } from "node:os";
-import { parseArgs } from "node:util";
 import { report, soakAll } from "../test/soak/lanes.ts";
 import { draw } from "../test/soak/scenario.ts";
 import { shrink } from "../test/soak/shrink.ts";
 import { soak } from "../test/soak/soak.ts";
+import { readOptions } from "./options.ts";
 
 export async function soakGateway(args: readonly string[]): Promise<void> {
-  const { values } = parseArgs({
-    args: [...args],
-    options: {
-      seeds: { type: "string" },
-      seed: { type: "string", default: "1" },
-      processes: { type: "string", default: String(availableParallelism()) },
-      trace: { type: "boolean", default: false },
-    },
-  });
+  const options = {
+    seeds: { type: "string" },
+    seed: { type: "string", default: "1" },
+    processes: { type: "string", default: String(availableParallelism()) },
+    trace: { type: "boolean", default: false },
+  } as const;
+  const values = readOptions("npm run soak -- gateway [--seeds N] [--seed N] [--processes N] [--trace]", options, args);
   const [seed, seeds, processes] = [values.seed, values.seeds ?? "1", values.processes].map(Number) as [
     number,
     number,

@@ -7,9 +7,9 @@
  */
 
 import { availableParallelism } from "node:os";
-import { parseArgs } from "node:util";
 import { explore } from "../test/property/explore.ts";
 import type { Tally } from "../test/property/runner.ts";
+import { readOptions } from "./options.ts";
 
 if (process.argv[2] === "gateway") {
   const { soakGateway } = await import("./soak-gateway.ts");
@@ -21,12 +21,12 @@ if (process.argv[2] === "plant") {
   await soakPlants(process.argv.slice(3));
   process.exit();
 }
-const { values } = parseArgs({
-  options: {
-    programs: { type: "string", default: "10000" },
-    seed: { type: "string", default: String(Date.now() % 1_000_000) },
-    processes: { type: "string", default: String(availableParallelism()) },
-  },
+const USAGE =
+  "npm run soak -- [--programs N] [--seed N] [--processes N], npm run soak -- gateway [--seeds N] [--seed N] [--processes N] [--trace], npm run soak -- plant [TEXT]";
+const values = readOptions(USAGE, {
+  programs: { type: "string", default: "10000" },
+  seed: { type: "string", default: String(Date.now() % 1_000_000) },
+  processes: { type: "string", default: String(availableParallelism()) },
 });
 const plan = { programs: count("programs"), seed: count("seed"), lanes: count("processes") };
 console.log(`seed ${plan.seed}, ${plan.programs} programs, ${plan.lanes} processes`);
