@@ -90,10 +90,16 @@ export class Engine implements AsyncDisposable {
   static async start(store: EngineStore, files: Files | string, options: EngineOptions = {}): Promise<Engine> {
     const root = options.root ?? (await mkdtemp(join(tmpdir(), "firesteel-flow-")));
     const engine = new Engine(root, options.root === undefined, store, options);
-    await engine.edit({
-      "package.json": '{"type": "module"}',
-      ...(typeof files === "string" ? { "flow.ts": files } : files),
-    });
+    try {
+      await engine.edit({
+        "package.json": '{"type": "module"}',
+        ...(typeof files === "string" ? { "flow.ts": files } : files),
+      });
+    } catch (error) {
+      // Code that is refused leaves nothing behind.
+      if (options.root === undefined) await rm(root, { recursive: true, force: true });
+      throw error;
+    }
     return engine;
   }
 
