@@ -88,6 +88,8 @@ export async function resolvePost(
   let blankSince: number | null = null;
   /** Our own POSTs from here whose answers were lost: each may still be on its way. */
   let lost = 0;
+  /** Until then one of them may arrive: neither is another sent nor the name freed. */
+  let heldUntil = Number.NEGATIVE_INFINITY;
   for (;;) {
     // What is known then was so at this time, however long the answers take: a process can be paused between them.
     const asked = clock.elapsed();
@@ -98,12 +100,14 @@ export async function resolvePost(
       if (batch !== null && !isZombie(batch)) return { kind: "made", batch };
       if (batch !== null) {
         blankSince ??= asked;
-        if (asked - blankSince > patience.zombieMs) {
+        if (asked - blankSince > patience.zombieMs && asked > heldUntil) {
           const appId = await findOnYarn(cluster, name, signal);
           if (appId !== null) return { kind: "onYarn", appId };
           lost++;
+          heldUntil = clock.elapsed() + patience.postMs;
           const made = await awaitPosts(cluster, request);
           lost--;
+          heldUntil = Number.NEGATIVE_INFINITY;
           if (made?.name === name) return { kind: "made", batch: made };
           const still = await cluster.client.findBatch(name, signal);
           if (still === null || !isZombie(still)) continue;
