@@ -19,9 +19,9 @@ export async function linger(
   const { clock } = cluster;
   const until = clock.elapsed() + patience.lingerMs;
   const { livyName } = row.record;
-  try {
-    using watch = cluster.watch(livyName);
-    for (let doubt = false; ; ) {
+  using watch = cluster.watch(livyName);
+  for (let doubt = false; ; ) {
+    try {
       const look = await watch.next(until - clock.elapsed(), stop, doubt);
       const end = look?.kind === "seen" ? endOf(look.batch) : null;
       if (end === "success" || end === "killed") break;
@@ -33,12 +33,15 @@ export async function linger(
       const application = await findLiving(cluster, row, stop);
       if (application !== null) await cluster.resourceManager?.kill(application.id, stop);
       break;
+    } catch (error) {
+      if (stop.aborted) return;
+      cluster.failed(error);
+      // What was not answered says nothing of the application: it is asked again, as long as there is time.
+      if (clock.elapsed() >= until) break;
+      doubt = true;
     }
-    await row.copyWholeLog(stop);
-  } catch (error) {
-    // The cluster's own state shows what is wrong with it.
-    if (!stop.aborted) cluster.failed(error);
   }
+  await row.copyWholeLog(stop);
 }
 
 async function findLiving(cluster: Cluster, row: SubmissionRow, stop: AbortSignal): Promise<YarnApplication | null> {

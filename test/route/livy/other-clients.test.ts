@@ -135,6 +135,20 @@ describe.each(worlds)("Livy %s and %s", (_, __, profile, witness) => {
     expect(livy.ledger.count("accepted")).toBe(2);
   });
 
+  it.runIf(witness)(
+    "an application that still closes down is not gone because a question about it failed",
+    async () => {
+      await bench[Symbol.asyncDispose]();
+      bench = await start({ patience: { ...QUICK, lingerMs: 10_000 } });
+      livy.plan = () => ({ runs: "ok", closeMs: 600 });
+      await bench.run(work(1));
+      livy.faults.script("GET /cluster/apps/x", { when: "before", does: "answer", status: 503, body: "" });
+      livy.forget("0");
+      await until(() => submissions()[0]?.goneAt != null);
+      expect(livy.ledger.count("ended")).toBe(1);
+    },
+  );
+
   it("`recovering` is no end, however long", async () => {
     livy.plan = () => ({ runs: "ok", ms: QUICK.lostMs + 1_000 });
     const result = bench.run(work(1));

@@ -85,11 +85,10 @@ export async function resolvePost(
   const name = row.record.livyName;
   const { clock } = cluster;
   let waitingSince: number | null = null;
-  let blankSince: number | null = null;
-  /** Our own POSTs from here whose answers were lost: each may still be on its way. */
-  let lost = 0;
-  /** Until then one of them may arrive: neither is another sent nor the name freed. */
-  let heldUntil = Number.NEGATIVE_INFINITY;
+  /** The batch that shows no sign of a start, and since when. */
+  let blank = null as { readonly id: number; readonly since: number } | null;
+  /** The answer to a POST of our own from here was lost: until its time is over neither is another sent nor the name freed for it. */
+  let lost = false;
   for (;;) {
     // What is known then was so at this time, however long the answers take: a process can be paused between them.
     const asked = clock.elapsed();
@@ -97,26 +96,20 @@ export async function resolvePost(
       const batch = await cluster.client.findBatch(name, signal);
       cluster.answered();
       waitingSince ??= asked;
+      const isOver = asked - waitingSince > patience.postMs;
       if (batch !== null && !isZombie(batch)) return { kind: "made", batch };
       if (batch !== null) {
-        blankSince ??= asked;
-        if (asked - blankSince > patience.zombieMs && asked > heldUntil) {
+        if (blank?.id !== batch.id) blank = { id: batch.id, since: asked };
+        if (asked - blank.since > patience.zombieMs && (!lost || isOver)) {
           const appId = await findOnYarn(cluster, name, signal);
           if (appId !== null) return { kind: "onYarn", appId };
-          lost++;
-          heldUntil = clock.elapsed() + patience.postMs;
+          lost = true;
           const made = await awaitPosts(cluster, request);
-          lost--;
-          heldUntil = Number.NEGATIVE_INFINITY;
+          lost = false;
           if (made?.name === name) return { kind: "made", batch: made };
           const still = await cluster.client.findBatch(name, signal);
-          if (still === null || !isZombie(still)) continue;
+          if (still?.id !== batch.id || !isZombie(still)) continue;
           await cluster.client.deleteBatch(name, signal);
-          if (lost > 0) {
-            // The name is free again for one that a proxy still holds: as after any lost answer, time has to pass.
-            waitingSince = null;
-            continue;
-          }
           return {
             kind: "again",
             why: `${why}; the batch it left never started and was deleted`,
@@ -125,11 +118,10 @@ export async function resolvePost(
           };
         }
       } else {
-        blankSince = null;
+        blank = null;
         const appId = await findOnYarn(cluster, row.record.livyName, signal);
         if (appId !== null) return { kind: "onYarn", appId };
-        if (asked - waitingSince > patience.postMs)
-          return { kind: "again", why: `${why}; the batch does not exist`, counts: true, answered: false };
+        if (isOver) return { kind: "again", why: `${why}; the batch does not exist`, counts: true, answered: false };
       }
     } catch (error) {
       signal.throwIfAborted();
