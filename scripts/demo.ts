@@ -8,7 +8,6 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
 import { type ClusterInfo, startCluster, stopCluster } from "../cluster/cluster.ts";
 import { checkPrerequisites } from "../cluster/prerequisites.ts";
 import { ExitCode } from "../src/cli/exit-code.ts";
@@ -25,6 +24,7 @@ import { createClient, type FiresteelClient } from "../src/serve/client.ts";
 import { valueFromMessage } from "../src/serve/value-message.ts";
 import { type DemoFolder, openDemoFolder } from "./demo-folder.ts";
 import { type DemoRun, runWatched, submittedTasks, summary, whereItRan } from "./demo-run.ts";
+import { readOptions } from "./options.ts";
 
 const TASK = "flights.main";
 
@@ -37,7 +37,7 @@ const EDIT = {
   reaches: ["flights.dailyDelay", "flights.risingDelays"],
 };
 
-const { values: options } = parseArgs({ options: { keep: { type: "boolean", default: false } } });
+const options = readOptions("npm run demo -- [--keep]", { keep: { type: "boolean", default: false } });
 const interrupted = new AbortController();
 {
   using _interrupts = onInterrupt(() => {

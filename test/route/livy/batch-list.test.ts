@@ -1,7 +1,8 @@
 /** What looking at many batches costs in requests, and whom it wakes. */
 
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { Cluster, type Watch } from "../../../src/route/livy/clusters/cluster.ts";
+import { Cluster } from "../../../src/route/livy/clusters/cluster.ts";
+import type { Watch } from "../../../src/route/livy/clusters/watches.ts";
 import { type Served, serveDouble } from "../../livy/serve.ts";
 
 let served: Served;

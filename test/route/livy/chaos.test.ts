@@ -57,8 +57,13 @@ it.each([
   const submissions = [...bench.database.submissions.values()];
   expect(submissions.filter(({ state }) => state === "succeeded")).toHaveLength(WORKS);
   // Where Livy was killed while spark-submit ran, no application came of it.
-  for (const { state, appId } of submissions)
-    if (state !== "succeeded") expect({ state, appId }).toEqual({ state: "failed", appId: null });
+  for (const { state, appId, cause } of submissions)
+    if (state !== "succeeded")
+      expect({ state, appId, cause }).toEqual({
+        state: "failed",
+        appId: null,
+        cause: expect.stringContaining("No YARN application is found with tag"),
+      });
 });
 
 it.each([4, 5, 6])("statements on Livy 0.9.0, seed %i", async (seed) => {

@@ -1,15 +1,14 @@
 /**
  * One cluster: its Livy server, its ResourceManager, and the loop that looks at all our batches there with one list request a tick.
  *
- * Nothing is asked while nothing lives or waits here. Who watches a batch is woken only by what is new about it: of thousands that live hardly one changes between two ticks.
+ * Nothing is asked while nothing lives or waits here. Who is told what a list shows: `watches.ts`.
  */
 
 import { isDeepStrictEqual } from "node:util";
 import { type Clock, machineClock } from "../../../clock.ts";
 import type { FiresteelError } from "../../../errors.ts";
 import type { ClusterDrain } from "../../../evaluate/ports.ts";
-import { readBatchList, shownOf, type Wanted } from "../http/batch-list.ts";
-import type { LivyBatch, LivyClient } from "../http/client.ts";
+import type { LivyClient } from "../http/client.ts";
 import { createEndpoint, type Endpoint, type EndpointOptions } from "../http/endpoint.ts";
 import { LivyFailure, livyFailureOf } from "../http/errors.ts";
 import type { SessionPoolStatus } from "../sessions/session-request.ts";
@@ -24,6 +23,7 @@ import { Breaker } from "./breaker.ts";
 import { type Access, accessOf, accessTo, closeAccess } from "./cluster-access.ts";
 import { type ClusterConfig, limitsOf } from "./cluster-config.ts";
 import { type GatewayObserver, NO_OBSERVER, observed } from "./observer.ts";
+import { type Watch, Watches } from "./watches.ts";
 
 /** A cluster as it is shown. */
 export interface ClusterStatus {
@@ -53,33 +53,6 @@ export interface ClusterStatus {
   readonly lastError: string | null;
 }
 
-/** What a tick showed of one batch. */
-export type Look =
-  | { readonly kind: "seen"; readonly batch: LivyBatch }
-  /** Not in the list. */
-  | { readonly kind: "absent" }
-  /** The server gave no answer. */
-  | { readonly kind: "down"; readonly reason: string };
-
-/** A standing wish to know of one batch. */
-export interface Watch extends Disposable {
-  /** When the batch was last in the list, ms since the epoch; null: never. */
-  readonly seenAt: number | null;
-  /** The next look that says something new: the first one, one that shows the batch otherwise than the last, and any that does not show it. With `every` the next one in any case. Null when there was none within the time, which may be infinite. */
-  next(withinMs: number, signal: AbortSignal, every?: boolean): Promise<Look | null>;
-}
-
-interface Watched extends Wanted {
-  /** What the last list showed of the batch, in short: of thousands that do not change nothing has to be held. Null where it was not in it. */
-  state: string | null;
-  shown: number;
-  seenAt: number | null;
-  /** The newest look that was not taken yet. */
-  look: Look | null;
-  every: boolean;
-  wake: (() => void) | null;
-}
-
 /** What clusters live in. */
 export interface ClusterWorld {
   readonly clock: Clock;
@@ -99,7 +72,7 @@ export class Cluster implements AsyncDisposable {
   readonly observer: GatewayObserver;
   readonly admission: Admission;
   readonly #world: ClusterWorld;
-  readonly #watched = new Map<string, Watched>();
+  readonly #watches: Watches;
   readonly #stop = new AbortController();
   readonly #retry: Backoff;
   #config: ClusterConfig;
@@ -130,6 +103,7 @@ export class Cluster implements AsyncDisposable {
     this.#config = config;
     this.#access = accessTo(config, this.#world);
     this.clock = clock;
+    this.#watches = new Watches(clock);
     this.observer = observer;
     this.#breaker = new Breaker(clock);
     this.#retry = new Backoff(clock, 500, 10_000);
@@ -369,30 +343,9 @@ export class Cluster implements AsyncDisposable {
 
   /** Looks at a batch at every tick until the watch is disposed of. */
   watch(name: string): Watch {
-    const watched: Watched = {
-      name,
-      position: null,
-      state: null,
-      shown: 0,
-      seenAt: null,
-      look: null,
-      every: false,
-      wake: null,
-    };
-    this.#watched.set(name, watched);
+    const watch = this.#watches.open(name);
     this.#start();
-    return {
-      get seenAt() {
-        return watched.seenAt;
-      },
-      next: (withinMs, signal, every = false) => {
-        watched.every = every;
-        return this.#next(watched, withinMs, signal);
-      },
-      [Symbol.dispose]: () => {
-        if (this.#watched.get(name) === watched) this.#watched.delete(name);
-      },
-    };
+    return watch;
   }
 
   /** Has something done after each list that was answered. */
@@ -413,25 +366,6 @@ export class Cluster implements AsyncDisposable {
     await Promise.all([this.#access, ...this.#retired].map(closeAccess));
   }
 
-  /** One promise, and no function that waits for another: thousands wait here. */
-  #next(watched: Watched, ms: number, signal: AbortSignal): Promise<Look | null> {
-    return new Promise((resolve, reject) => {
-      const done = () => {
-        callOff();
-        signal.removeEventListener("abort", done);
-        watched.wake = null;
-        if (signal.aborted) return reject(signal.reason);
-        resolve(watched.look);
-        watched.look = null;
-      };
-      const isDue = watched.look !== null || signal.aborted;
-      const callOff = isDue ? () => {} : this.clock.after(ms, done);
-      if (isDue) return done();
-      signal.addEventListener("abort", done, { once: true });
-      watched.wake = done;
-    });
-  }
-
   #start(): void {
     if (this.#running || this.#stop.signal.aborted) return;
     this.#running = true;
@@ -441,7 +375,7 @@ export class Cluster implements AsyncDisposable {
   /** Whether anybody wants to know: a live submission, or whoever waits or tends while it is not clear how the server is. */
   get #wanted(): boolean {
     if (this.#stop.signal.aborted) return false;
-    return this.#watched.size > 0 || (!this.#breaker.settled && (this.#tended || this.admission.waiting > 0));
+    return this.#watches.size > 0 || (!this.#breaker.settled && (this.#tended || this.admission.waiting > 0));
   }
 
   async #loop(): Promise<void> {
@@ -455,12 +389,13 @@ export class Cluster implements AsyncDisposable {
       due = Math.min(due, began);
       let delay = tickMs;
       try {
-        await this.#tick();
+        await this.#watches.look(this.client, this.#stop.signal, () => this.answered());
+        this.#onTick();
       } catch (error) {
         if (this.#stop.signal.aborted) break;
         this.failed(error);
         delay = Math.max(tickMs, this.#retry.next());
-        this.#showOutage();
+        if (this.#state === "down") this.#watches.tellOutage(this.trouble);
       }
       const now = this.clock.elapsed();
       // A server that needs long for an answer is not asked all the time.
@@ -477,15 +412,6 @@ export class Cluster implements AsyncDisposable {
     return time - late + (late > tickMs / 2 ? tickMs : 0);
   }
 
-  /** Apart from the loop, which would hold the list until the next one. */
-  async #tick(): Promise<void> {
-    // Whoever begins to watch from here on may be in the next list only.
-    const watched = new Map(this.#watched);
-    const listed = await readBatchList(this.client, watched, this.#stop.signal);
-    this.answered();
-    this.#show(watched, listed);
-  }
-
   async #sleep(ms: number): Promise<void> {
     if (this.#stop.signal.aborted) return;
     await new Promise<void>((resolve) => {
@@ -496,40 +422,5 @@ export class Cluster implements AsyncDisposable {
       };
     });
     this.#wakeLoop = null;
-  }
-
-  /** Hands out what a list shows. */
-  #show(all: ReadonlyMap<string, Watched>, listed: ReadonlyMap<string, LivyBatch>): void {
-    const now = this.clock.now();
-    for (const watched of all.values()) {
-      const batch = listed.get(watched.name) ?? null;
-      if (batch === null) {
-        watched.state = null;
-        this.#hand(watched, { kind: "absent" });
-        continue;
-      }
-      watched.seenAt = now;
-      const shown = shownOf(batch);
-      if (batch.state === watched.state && shown === watched.shown && !watched.every) continue;
-      watched.state = batch.state;
-      watched.shown = shown;
-      this.#hand(watched, { kind: "seen", batch });
-    }
-    this.#onTick();
-  }
-
-  /** Tells that there was no list. */
-  #showOutage(): void {
-    if (this.#state !== "down") return;
-    const look: Look = { kind: "down", reason: this.trouble };
-    for (const watched of this.#watched.values()) {
-      watched.state = null;
-      this.#hand(watched, look);
-    }
-  }
-
-  #hand(watched: Watched, look: Look): void {
-    watched.look = look;
-    watched.wake?.();
   }
 }

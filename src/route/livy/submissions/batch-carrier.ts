@@ -7,7 +7,8 @@
 import { Code, FiresteelError } from "../../../errors.ts";
 import type { SubmissionRecord } from "../../../evaluate/ports.ts";
 import { type Asker, askerOf, type Slot } from "../clusters/admission.ts";
-import type { Cluster, Look } from "../clusters/cluster.ts";
+import type { Cluster } from "../clusters/cluster.ts";
+import type { Look } from "../clusters/watches.ts";
 import type { LivyBatchRequest } from "../http/client.ts";
 import { linger } from "../linger.ts";
 import type { Patience } from "../patience.ts";

@@ -48,7 +48,7 @@ const AT_ONCE = 64;
 const AGAIN_MS = 10_000;
 
 /** How old the confirmation of what does not change may be, about; and so many are written at once: a thousand took 0.3 to 0.8 s, for which every result of that time waited. */
-const REFRESH_MS = 30_000;
+const CONFIRMED_FOR_MS = 30_000;
 const CONFIRMED_AT_ONCE = 200;
 
 /** How old what is told of the last answer of a cluster may be, about. */
@@ -294,7 +294,7 @@ export class Keeping {
   /** Writes that what lives on a cluster was seen there: after each list for those that this was not written of for long, the longest first. */
   #confirm(cluster: string): void {
     const ageOf = ({ record, seenAt }: Submission) => (seenAt === null ? 0 : seenAt - (record.confirmedAt ?? 0));
-    let seen = [...(this.#liveOn.get(cluster) ?? [])].filter((one) => ageOf(one) >= REFRESH_MS);
+    let seen = [...(this.#liveOn.get(cluster) ?? [])].filter((one) => ageOf(one) >= CONFIRMED_FOR_MS);
     if (seen.length === 0) return;
     if (seen.length > CONFIRMED_AT_ONCE) seen = seen.sort((a, b) => ageOf(b) - ageOf(a)).slice(0, CONFIRMED_AT_ONCE);
     const at = Math.min(...seen.map(({ seenAt }) => seenAt ?? Number.POSITIVE_INFINITY));
