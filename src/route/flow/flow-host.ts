@@ -4,7 +4,8 @@
  * Work goes over in batches (whatever one turn of the event loop asks for) and comes back encoded and hashed. A body can cost this thread, never the serving one:
  *
  * - it ends the thread (`process.exit`, an uncaught error in a callback): the body that ran fails, the thread starts again from the same texts, and the other bodies run there;
- * - it does not come back within its time-out, or after it was cancelled: its caller is answered at once; when it keeps the thread from answering a ping, the thread is ended and started again as above.
+ * - it does not come back within its time-out, or after it was cancelled: its caller is answered at once; when it keeps the thread from answering a ping, then or once it comes to its turn, the thread is ended
+ *   and started again as above.
  */
 
 import { setTimeout as sleep } from "node:timers/promises";
@@ -14,7 +15,15 @@ import type { TaskInfo } from "../../evaluate/code.ts";
 import { errorFromRecord } from "../../evaluate/failure.ts";
 import type { DirectExecutor, Invocation, Outcome } from "../../evaluate/ports.ts";
 import { codeExtension } from "../../package-info.ts";
-import type { FromWorker, LoadedCode, LoadRequest, PinnedCode, RunItem, ToWorker } from "./messages.ts";
+import {
+  type FromWorker,
+  type LoadedCode,
+  type LoadRequest,
+  now,
+  type PinnedCode,
+  type RunItem,
+  type ToWorker,
+} from "./messages.ts";
 import { packItems, unpackResults } from "./packing.ts";
 
 /** How long a thread may take to answer a ping before it counts as hung. */
@@ -52,6 +61,9 @@ export class FlowHost implements DirectExecutor {
   #pending = new Map<number, Pending>();
   #unsent: RunItem[] = [];
   #asked = new Map<number, Asked>();
+  /** Sent bodies that nobody waits for any more, and that may keep the thread once they begin. */
+  #givenUp = new Set<number>();
+  #watching = false;
   #nextId = 1;
   #closing = false;
   /** The thread is ended because of an item that nobody waits for any more. */
@@ -149,7 +161,9 @@ export class FlowHost implements DirectExecutor {
   #giveUp(id: number, error: FiresteelError): void {
     if (!this.#pending.has(id)) return;
     this.#end(id, { ok: false, error });
-    void this.#checkAlive(id);
+    if (this.#restarting || this.#closing) return;
+    this.#givenUp.add(id);
+    if (!this.#watching) void this.#watch();
   }
 
   #end(id: number, result: Parameters<Done>[0]): void {
@@ -169,14 +183,16 @@ export class FlowHost implements DirectExecutor {
   /** Checks arguments against the task's schemas; lets them pass when the thread has no time for it. */
   async checkArguments(task: string, args: readonly (Uint8Array | null)[]): Promise<void> {
     const id = this.#nextId;
-    const answer = this.#ask((asked) => ({ kind: "check", id: asked, task, args }));
+    const before = now() + CHECK_WITHIN_MS;
+    const answer = this.#ask((asked) => ({ kind: "check", id: asked, task, args, before }));
+    // A timer may come a little early; the thread begins no check after its time.
     const timer = setTimeout(() => {
       this.#pass(id);
       if (Atomics.load(this.#shared, 0) !== id) return;
       // It is the check itself that does not come back.
       this.#hung = true;
       void this.#worker?.terminate();
-    }, CHECK_WITHIN_MS);
+    }, CHECK_WITHIN_MS + 10);
     await answer.finally(() => clearTimeout(timer));
   }
 
@@ -210,6 +226,7 @@ export class FlowHost implements DirectExecutor {
     // It could not be started again when it died last; whoever comes now gets another try.
     if (!this.#worker) return this.#restart();
     const items = this.#unsent.filter((item) => this.#pending.has(item.id));
+    for (const { id } of this.#unsent) if (!this.#pending.has(id)) this.#givenUp.delete(id);
     this.#unsent = [];
     if (items.length === 0) return;
     const packed = packItems(items, this.#places);
@@ -231,25 +248,32 @@ export class FlowHost implements DirectExecutor {
     });
   }
 
-  /** Ends the thread when it hangs, after somebody gave up on an item that may be the cause: that was started, and while no other one computes. */
-  async #checkAlive(id: number): Promise<void> {
-    if (this.#closing || this.#restarting || id > Atomics.load(this.#shared, 1)) return;
-    const worker = this.#worker;
-    const innocent = () => {
-      const computing = Atomics.load(this.#shared, 0);
-      return computing !== 0 && computing !== id;
-    };
-    if (innocent()) return;
-    const alive = await Promise.race([
-      this.#ask((ping) => ({ kind: "ping", id: ping })).then(
-        () => true,
-        () => true,
-      ),
-      sleep(HUNG_AFTER_MS, false, { ref: false }),
-    ]);
-    if (alive || innocent() || this.#worker !== worker || this.#closing) return;
-    this.#hung = true;
-    await worker?.terminate();
+  /** Asks for signs of life until all that was given up has begun and lets the thread answer; ends the thread when it hangs, and no other body computes. */
+  async #watch(): Promise<void> {
+    this.#watching = true;
+    while (this.#givenUp.size > 0 && this.#worker && !this.#closing) {
+      const worker = this.#worker;
+      const begun = [...this.#givenUp].filter((id) => id <= Atomics.load(this.#shared, 1));
+      const suspected = () => {
+        const computing = Atomics.load(this.#shared, 0);
+        return begun.length > 0 && (computing === 0 || begun.includes(computing));
+      };
+      const tick = sleep(HUNG_AFTER_MS, "silent", { ref: false });
+      const answer = suspected() ? await Promise.race([this.#ping(), tick]) : await tick.then(() => "not asked");
+      if (this.#worker !== worker) continue;
+      if (answer === "alive") for (const id of begun) this.#givenUp.delete(id);
+      if (answer !== "silent" || !suspected()) continue;
+      this.#hung = true;
+      await worker.terminate();
+    }
+    this.#watching = false;
+  }
+
+  #ping(): Promise<string> {
+    return this.#ask((id) => ({ kind: "ping", id })).then(
+      () => "alive",
+      () => "closed",
+    );
   }
 
   async #startWorker(request: LoadRequest): Promise<void> {
@@ -334,6 +358,7 @@ export class FlowHost implements DirectExecutor {
   /** Starts the thread again, and gives it all that was asked of the old one. */
   #restart(): void {
     this.#unsent = [];
+    this.#givenUp.clear();
     const { root, modules, storage, values } = this.#request;
     const request = { root, modules, pinned: this.pinned };
     this.#restarting = this.#startWorker({

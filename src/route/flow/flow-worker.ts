@@ -10,7 +10,7 @@ import { parentPort, workerData } from "node:worker_threads";
 import { writeParquet } from "../../data/write-parquet.ts";
 import { errorRecord } from "../../evaluate/failure.ts";
 import { decodeValue } from "../../hash/decode.ts";
-import type { FromWorker, LoadRequest, RunItem, RunResult, ToWorker } from "./messages.ts";
+import { type FromWorker, type LoadRequest, now, type RunItem, type RunResult, type ToWorker } from "./messages.ts";
 import { packResults, unpackItems } from "./packing.ts";
 import { loadRuntime, type Runtime } from "./runtime.ts";
 
@@ -84,7 +84,8 @@ try {
         break;
       case "check":
         Atomics.store(shared, 0, message.id);
-        send({ kind: "checked", id: message.id, error: runtime.check(message.task, message.args) });
+        if (now() < message.before)
+          send({ kind: "checked", id: message.id, error: runtime.check(message.task, message.args) });
         Atomics.store(shared, 0, 0);
         break;
       case "parquet":

@@ -1,11 +1,12 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
 import { expect, it } from "vitest";
 import { encodeValue } from "../../../src/hash/value.ts";
 import { FlowHost } from "../../../src/route/flow/flow-host.ts";
-import { startBench } from "./executor.suite.ts";
+import { type Bench, startBench } from "./executor.suite.ts";
 
 /** What loading these files is refused with. */
 async function refusal(files: Readonly<Record<string, string>>): Promise<unknown> {
@@ -151,4 +152,27 @@ it("refuses work after it was closed, and gives up what runs", async () => {
   await expect(running).rejects.toMatchObject({ code: "cancelled" });
   await expect(bench.call("slow", [])).rejects.toMatchObject({ code: "cancelled" });
   await expect(bench.host.writeParquet(encodeValue([]), {}, "file:///x")).rejects.toMatchObject({ code: "cancelled" });
+});
+
+const LATE = `import { task } from "firesteel";
+const forever = { "~standard": { version: 1, vendor: "test", validate: (value: unknown) => { while (value === 1); return { value }; } } } as const;
+export const busy = task("busy", () => { for (const end = performance.now() + 1500; performance.now() < end; ); });
+export const spin = task("spin", () => { for (;;); });
+export const checked = task("checked", { args: [forever as never] }, () => 1);
+export const other = task("other", () => 1);
+`;
+
+it.each<[string, (bench: Bench) => Promise<unknown>]>([
+  [
+    "a body",
+    (bench) => expect(bench.call("spin", [], { timeoutMs: 100 })).rejects.toMatchObject({ code: "deadline_exceeded" }),
+  ],
+  ["a check of arguments", (bench) => bench.host.checkArguments("checked", [encodeValue(1)])],
+])("is not lost to %s that never ends and comes to its turn after everybody gave it up", async (_, endless) => {
+  await using bench = await startBench(LATE, (_request, host) => host);
+  const busy = bench.call("busy", []);
+  await sleep(100);
+  await endless(bench);
+  await busy;
+  expect(await bench.value("other", [])).toBe(1);
 });
