@@ -8,8 +8,9 @@ import { fileURLToPath } from "node:url";
 import { fromJson, type JsonValue } from "@bufbuild/protobuf";
 import { ListValueSchema } from "@bufbuild/protobuf/wkt";
 import { pino } from "pino";
-import { type FiresteelConfig, parseConfig } from "../src/config.ts";
+import type { FiresteelConfig } from "../src/config.ts";
 import { startOrchestrator } from "../src/main.ts";
+import { parseConfig } from "../src/parse-config.ts";
 import { createClient, type FiresteelClient } from "../src/serve/client.ts";
 import type { ProcessFigures, ProcessRequest } from "./orchestrator-process.ts";
 

@@ -7,10 +7,11 @@
 import { existsSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import { Worker } from "node:worker_threads";
-import { type Config, parseConfig } from "./config.ts";
+import type { Config } from "./config.ts";
 import type { Evaluated } from "./config-worker.ts";
 import { Code, FiresteelError } from "./errors.ts";
 import { codeExtension } from "./package-info.ts";
+import { parseConfig } from "./parse-config.ts";
 
 /** Names of the configuration file; the first that is there counts. */
 const CONFIG_FILES = ["firesteel.config.ts", "firesteel.config.mts", "firesteel.config.js"] as const;

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { defineConfig, parseConfig } from "../src/config.ts";
+import { defineConfig } from "../src/config.ts";
+import { parseConfig } from "../src/parse-config.ts";
 
 const FILE = "firesteel.config.ts";
 const flows = ["flows/*.ts"];

@@ -2,8 +2,8 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { parseConfig } from "../src/config.ts";
 import { configuredClusters } from "../src/configured-clusters.ts";
+import { parseConfig } from "../src/parse-config.ts";
 
 const FILE = "firesteel.config.ts";
 const flows = ["flows/*.ts"];

@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import { glob, readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
-import { parseConfig } from "../src/config.ts";
+import { parseConfig } from "../src/parse-config.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const page = await readFile(`${root}/docs/operators.md`, "utf8");

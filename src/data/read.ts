@@ -4,12 +4,15 @@
 
 import { fileURLToPath } from "node:url";
 import { brotliDecompressSync, gunzipSync, zstdDecompressSync } from "node:zlib";
-import { type AsyncBuffer, asyncBufferFromFile, cachedAsyncBuffer, parquetReadObjects } from "hyparquet";
+import type { AsyncBuffer } from "hyparquet";
 import { type DatasetValue, placeOf } from "../define/external.ts";
 import type { DataType } from "../define/schema.ts";
 import { Code, FiresteelError } from "../errors.ts";
 import { storageOf } from "../evaluate/file-identity.ts";
 import { bodyStorages } from "./body-storages.ts";
+
+/** Loaded when rows are read: each edit of flow code starts a thread that loads this module. */
+const hyparquet = () => import("hyparquet");
 
 /** Bytes of a file that is read as a whole rather than in parts, each a request. */
 const SMALL = 4 << 20;
@@ -58,6 +61,7 @@ export async function readRows<R extends Row = Row>(
       Code.failedPrecondition,
       `readRows reads Parquet, not ${place.format}; turn it into a dataset with sql first: ${place.location}`,
     );
+  const { parquetReadObjects } = await hyparquet();
   const rows: R[] = [];
   for (const { path } of place.files) {
     const location = path === "" ? place.location : `${place.location}/${path}`;
@@ -81,6 +85,7 @@ export async function readRows<R extends Row = Row>(
 
 /** Local files are read by piece; elsewhere small ones at once, and of large ones each part that is asked for once. */
 async function openFile(location: string): Promise<AsyncBuffer> {
+  const { asyncBufferFromFile, cachedAsyncBuffer } = await hyparquet();
   if (location.startsWith("file:")) return asyncBufferFromFile(fileURLToPath(location));
   const storage = storageOf(bodyStorages(), location);
   const found = await storage.stat(location);

@@ -4,8 +4,8 @@
  */
 
 import { pino } from "pino";
-import { parseConfig } from "../../src/config.ts";
 import { startOrchestrator } from "../../src/main.ts";
+import { parseConfig } from "../../src/parse-config.ts";
 
 /** What such a process is told. */
 export interface ReplicaOptions {

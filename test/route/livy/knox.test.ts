@@ -3,10 +3,10 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { parseConfig } from "../../../src/config.ts";
 import { configuredClusters } from "../../../src/configured-clusters.ts";
 import type { DatasetValue } from "../../../src/define/external.ts";
 import { sql } from "../../../src/define/spark.ts";
+import { parseConfig } from "../../../src/parse-config.ts";
 import { createResourceManager } from "../../../src/route/livy/witness/resource-manager.ts";
 import { createHdfsStorage } from "../../../src/route/storage/hdfs-storage.ts";
 import { testCluster, testHdfs } from "../../cluster.ts";
