@@ -58,7 +58,7 @@ export interface StoreSettings {
   readonly leaseMs?: number;
   /** Lines kept of each source of a submission's log. @default 2,000 */
   readonly logLines?: number;
-  /** Values of more bytes are files: below `values` in an embedded database's folder, or in the folder named for Postgres. @default 65,536 */
+  /** Values of more bytes are files: below `values` in an embedded database's folder, or in the folder named for Postgres. At least 1: `undefined`, a single byte, has to be seen. @default 65,536 */
   readonly fileBytes?: number;
   /** Told in one line when the database cannot be reached and when it can again. @default nobody */
   readonly onNotice?: (line: string) => void;
