@@ -125,6 +125,12 @@ async function writeToHdfs(webHdfs: string, name: string, text: string): Promise
   return answer.statusCode;
 }
 
+/** How many processes of this cluster have a file in their memory. */
+async function mapping(state: ClusterState, file = "none"): Promise<number> {
+  const maps = markedProcesses(state.id).map(({ pid }) => readFile(`/proc/${pid}/maps`, "utf8").catch(() => ""));
+  return (await Promise.all(maps)).filter((text) => text.includes(file)).length;
+}
+
 /** Addresses other than loopback on which processes of this cluster listen. */
 async function outsideListeners(state: ClusterState): Promise<string[]> {
   const inodes = new Set<string>();
@@ -178,7 +184,12 @@ describe("a cluster that was left running by a process that ended", () => {
   test("runs a PySpark batch through Livy on YARN, and listens on the loopback address only", async () => {
     const look = await submit({ url: info.livyUrl }, "counts", 3);
     await until("the job runs", async () => (await look()).state === "running");
-    if (onLinux) expect(await outsideListeners(await stateOf(info.directory))).toEqual([]);
+    if (onLinux) {
+      const state = await stateOf(info.directory);
+      expect(await outsideListeners(state)).toEqual([]);
+      // The driver, at least: the executor may not be there yet.
+      expect(await mapping(state, state.paths.classArchive)).toBeGreaterThanOrEqual(1);
+    }
     expect(await ended(look)).toBe("success");
     const { appId } = await look();
     const app = await (await fetch(`${info.resourceManagerUrl}/ws/v1/cluster/apps/${appId}`)).json();

@@ -23,13 +23,15 @@ describe.each([
   let location: StoreLocation;
   let store: RecordStore;
   let folder: string;
+  /** Where Postgres has its large values. */
+  let beside: Backend | undefined;
 
   beforeAll(async () => {
     backend = await start();
     location = await backend.fresh();
     if (location.kind === "embedded") folder = join(location.directory, "values");
     else {
-      const beside = await embeddedBackend();
+      beside = await embeddedBackend();
       const place = await beside.fresh();
       folder = place.kind === "embedded" ? place.directory : "";
       location = { ...location, values: folder };
@@ -39,7 +41,7 @@ describe.each([
   afterAll(async () => {
     await store?.[Symbol.asyncDispose]();
     await backend?.stop();
-    await rm(folder, { recursive: true, force: true });
+    await beside?.stop();
   });
 
   const fileOf = (key: string): string => join(folder, key.slice(0, 2), key);

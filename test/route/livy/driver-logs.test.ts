@@ -115,9 +115,8 @@ describe("what a driver prints", { timeout: 60_000 }, () => {
     const before = await logOf("submit");
     await bench.kill();
     await running;
-    const first = bench;
-    bench = await start({ database: first.database, folder: first.folder });
-    expect(await bench.gateway.tend()).toBe(1);
+    await using again = await start({ database: bench.database, folder: bench.folder });
+    expect(await again.gateway.tend()).toBe(1);
     application()!.output += "third\n";
     await expect.poll(() => logOf("stdout"), { timeout: 30_000 }).toEqual(["first", "second", "third"]);
     const after = await logOf("submit");
