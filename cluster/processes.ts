@@ -35,15 +35,20 @@ function readProc(path: string): string | undefined {
 interface Row {
   readonly pid: number;
   readonly parent: number;
-  readonly state: string;
+  /** Whether nothing is left but its exit code. */
+  readonly ended: boolean;
   readonly startedAt: string;
 }
+
+const isZombie = (state = ""): boolean => /^[ZX]/.test(state);
 
 function parseStat(pid: number, text: string): Row {
   // The second field is the program's name in parentheses and may hold blanks and parentheses itself.
   const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
   bootId ??= readProc("/proc/sys/kernel/random/boot_id")?.trim() ?? "";
-  return { pid, state: fields[0] ?? "", parent: Number(fields[1]), startedAt: `${fields[19]}@${bootId}` };
+  // A process that is killed is a zombie as soon as its first thread has ended; the others may still hold its ports.
+  const ended = isZombie(fields[0]) && Number(fields[17]) <= 1;
+  return { pid, ended, parent: Number(fields[1]), startedAt: `${fields[19]}@${bootId}` };
 }
 
 function ps(...select: string[]): Row[] {
@@ -53,7 +58,7 @@ function ps(...select: string[]): Row[] {
   });
   return (out.stdout ?? "").split("\n").flatMap((line) => {
     const m = /^\s*(\d+)\s+(\d+)\s+(\S+)\s+(.+?)\s*$/.exec(line);
-    return m ? [{ pid: Number(m[1]), parent: Number(m[2]), state: m[3] ?? "", startedAt: m[4] ?? "" }] : [];
+    return m ? [{ pid: Number(m[1]), parent: Number(m[2]), ended: isZombie(m[3]), startedAt: m[4] ?? "" }] : [];
   });
 }
 
@@ -73,12 +78,10 @@ function allRows(): Row[] {
   return hasProc ? allPids().flatMap((pid) => row(pid) ?? []) : ps("-ax");
 }
 
-const ended = (r: Row | undefined): boolean => r === undefined || /^[ZX]/.test(r.state);
-
 /** The process that has this pid now; undefined when there is none or only its exit code is left (a zombie). */
 export function identify(pid: number): ProcessIdentity | undefined {
   const r = row(pid);
-  return r === undefined || ended(r) ? undefined : { pid, startedAt: r.startedAt };
+  return r === undefined || r.ended ? undefined : { pid, startedAt: r.startedAt };
 }
 
 /** Whether exactly this process still runs. */
@@ -94,7 +97,7 @@ export function descendants(of: readonly ProcessIdentity[]): ProcessIdentity[] {
   for (let pid = open.pop(); pid !== undefined; pid = open.pop()) {
     for (const child of children.get(pid) ?? []) {
       open.push(child.pid);
-      if (!ended(child)) found.push({ pid: child.pid, startedAt: child.startedAt });
+      if (!child.ended) found.push({ pid: child.pid, startedAt: child.startedAt });
     }
   }
   return found;

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { createServer } from "node:net";
+import { readFile } from "node:fs/promises";
+import { connect, createServer } from "node:net";
 import { afterEach, expect, test } from "vitest";
 import { choosePorts } from "../../cluster/ports.ts";
 import {
@@ -37,6 +38,31 @@ test("a process is alive until it ended, and is not mistaken for another one wit
   expect(await waitForEnd([self], 5_000)).toBe(true);
   await exit;
   expect(identify(pid)).toBeUndefined();
+});
+
+/** Its first thread ends (SYS_exit), as that of a process that is killed does before the others; the other one holds a port. */
+const ENDS_IN_PARTS = `
+import ctypes, platform, socket, threading, time
+held = socket.socket()
+held.bind(("127.0.0.1", 0))
+held.listen()
+threading.Thread(target=time.sleep, args=(60,)).start()
+print(held.getsockname()[1], flush=True)
+ctypes.CDLL(None).syscall({"x86_64": 60, "aarch64": 93}[platform.machine()], 0)
+`;
+
+test.skipIf(process.platform !== "linux")("a process has not ended while one of its threads lives", async () => {
+  const { pid, child } = start(`exec python3 -c '${ENDS_IN_PARTS}'`);
+  const [port] = await once(child.stdout ?? child, "data");
+  const self = identify(pid);
+  if (self === undefined) throw new Error("the process is not seen");
+  await expect.poll(() => readFile(`/proc/${pid}/stat`, "utf8")).toContain(") Z ");
+  expect(isAlive(self)).toBe(true);
+  const socket = connect({ host: "127.0.0.1", port: Number(port) });
+  await once(socket, "connect");
+  socket.destroy();
+  signalAll([self], "SIGKILL");
+  expect(await waitForEnd([self], 5_000)).toBe(true);
 });
 
 test("children are found at any depth, and orphans by their mark", async () => {
