@@ -13,8 +13,9 @@ import { totalmem, userInfo } from "node:os";
 import { extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Code, FiresteelError } from "../src/errors.ts";
+import { ensureClassArchive, sharingFlags } from "./class-archive.ts";
 import { portValues, renderTemplates } from "./conf.ts";
-import { askOnce, type HadoopDaemon, hadoopConf, launchHadoop, sparkConf, waitUntilReady } from "./daemons.ts";
+import { askOnce, FRUGAL, type HadoopDaemon, hadoopConf, launchHadoop, sparkConf, waitUntilReady } from "./daemons.ts";
 import { cacheFolder, checkFolder, defaultRunFolder } from "./folders.ts";
 import { HDFS_DAEMONS, prepareHdfs } from "./hdfs.ts";
 import { type ClusterInfo, describe, mainLivy, readiness, servers, url } from "./info.ts";
@@ -123,6 +124,7 @@ function startWatchdog(state: ClusterState): ProcessRecord {
 
 async function prepareFolder(state: ClusterState): Promise<void> {
   const { directory, settings } = state;
+  const { classArchive } = state.paths;
   for (const name of ["logs", "tmp", "staging", "containers", "container-logs", "resource-manager"]) {
     await mkdir(join(directory, name), { recursive: true });
   }
@@ -138,6 +140,7 @@ async function prepareFolder(state: ClusterState): Promise<void> {
     MEMORY_MB: settings.memoryMb,
     SPARK_HOME: state.paths.sparkHome,
     PYTHON: state.paths.python,
+    JVM_FLAGS: [...FRUGAL, ...(classArchive === undefined ? [] : sharingFlags(classArchive))].join(" "),
   };
   await renderTemplates("hadoop", hadoopConf(directory), values);
   await renderTemplates("spark", sparkConf(directory), values);
@@ -254,6 +257,7 @@ export async function startCluster(given: ClusterOptions = {}): Promise<ClusterI
     const { java } = await checkPrerequisites(["java"]);
     const { python = "", sparkHome = "", hadoopJars = "" } = installed;
     const livyHome = options.livyHome ?? installed.livyHome ?? "";
+    const classArchive = await ensureClassArchive({ home: sparkHome, python }, java, options);
     const memoryMb = options.memoryMb ?? Math.max(2048, Math.min(6144, Math.floor((totalmem() / 2 ** 20) * 0.7)));
     onProgress?.(`starting YARN ${VERSIONS.hadoop}, Spark ${VERSIONS.spark} and Livy in ${directory}`);
     const names: PortName[] = [...YARN_PORTS, ...(options.hdfs ? HDFS_PORTS : [])];
@@ -272,7 +276,7 @@ export async function startCluster(given: ClusterOptions = {}): Promise<ClusterI
         phase: "starting",
         detached: options.detached ?? false,
         versions: { spark: VERSIONS.spark, hadoop: VERSIONS.hadoop },
-        paths: { java: java.path, python, sparkHome, hadoopJars },
+        paths: { java: java.path, python, sparkHome, hadoopJars, classArchive },
         ports,
         settings: { allow, hdfs: options.hdfs ?? false, memoryMb },
         processes: [],

@@ -9,7 +9,7 @@ import type { ClusterState, ProcessRecord } from "./state.ts";
 import { logTail } from "./tool.ts";
 
 /** Flags for short-lived or lightly used JVMs: the quick compiler, a collector without threads, no files in /tmp. */
-const FRUGAL = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-XX:-UsePerfData"];
+export const FRUGAL: readonly string[] = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-XX:-UsePerfData"];
 
 /**
  * What Hadoop 3.3 reaches by reflection and Java 16 closed: Guice's cglib and jaxb-impl in both web applications need

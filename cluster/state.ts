@@ -43,6 +43,8 @@ export interface ClusterState {
     readonly python: string;
     readonly sparkHome: string;
     readonly hadoopJars: string;
+    /** See `class-archive.ts`. */
+    readonly classArchive?: string | undefined;
   };
   readonly ports: Readonly<Record<string, number>>;
   readonly settings: { readonly allow: readonly string[]; readonly hdfs: boolean; readonly memoryMb: number };
@@ -74,7 +76,13 @@ const clusterState: z.ZodType<ClusterState> = z.object({
   phase: z.enum(["starting", "up"]),
   detached: z.boolean(),
   versions: z.object({ spark: z.string(), hadoop: z.string() }),
-  paths: z.object({ java: z.string(), python: z.string(), sparkHome: z.string(), hadoopJars: z.string() }),
+  paths: z.object({
+    java: z.string(),
+    python: z.string(),
+    sparkHome: z.string(),
+    hadoopJars: z.string(),
+    classArchive: z.string().optional(),
+  }),
   ports: z.record(z.string(), z.number()),
   settings: z.object({ allow: z.array(z.string()), hdfs: z.boolean(), memoryMb: z.number() }),
   processes: z.array(processRecord),
