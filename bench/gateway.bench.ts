@@ -23,7 +23,7 @@ const quick = process.argv.includes("--quick");
 const asked = process.argv.slice(3).filter((arg) => !arg.startsWith("-"));
 const isAsked = (part: string) => asked.length === 0 || asked.includes(part);
 /** For `--cpu-prof` and the like, and V8's settings of memory, of the gateway's process. */
-const flags = process.argv.slice(3).filter((arg) => /^--(cpu-prof|max-)/.test(arg));
+const flags = process.argv.slice(3).filter((arg) => /^--(cpu-prof|max-|heap-)/.test(arg));
 
 const SERVERS = 10;
 const EACH = quick ? 100 : 1_000;
