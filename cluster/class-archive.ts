@@ -8,17 +8,19 @@ import { createHash } from "node:crypto";
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { FiresteelError } from "../src/errors.ts";
-import { FRUGAL } from "./daemons.ts";
+import { FRUGAL, sparkEnvironment } from "./daemons.ts";
 import { ensureParts, type InstallOptions } from "./install.ts";
 import type { Part } from "./parts.ts";
 import type { Found } from "./prerequisites.ts";
 import { runTool } from "./tool.ts";
 
 const FILE = "spark.jsa";
+/** Of what cannot be shared the JVM says nothing. */
+const SILENT = ["-Xlog:cds=off", "-Xlog:cds+dynamic=off"];
 
 /** Flags of a JVM that uses an archive, and is silent where it cannot. */
 export function sharingFlags(archive: string): readonly string[] {
-  return [`-XX:SharedArchiveFile=${archive}`, "-Xshare:auto", "-Xlog:cds=off", "-Xlog:cds+dynamic=off"];
+  return [`-XX:SharedArchiveFile=${archive}`, "-Xshare:auto", ...SILENT];
 }
 
 /** What the harness of a job uses of Spark, about. */
@@ -35,29 +37,12 @@ print(read.join(rows, "k").orderBy("id").limit(10).collect())
 spark.stop()
 `;
 
-/** What Spark 3.5 reaches by reflection: `org.apache.spark.launcher.JavaModuleOptions`, which its own start scripts add. */
-const SPARK_OPENS = [
-  ...[
-    "lang",
-    "lang.invoke",
-    "lang.reflect",
-    "io",
-    "net",
-    "nio",
-    "util",
-    "util.concurrent",
-    "util.concurrent.atomic",
-  ].map((name) => `java.base/java.${name}`),
-  ...["nio.ch", "nio.cs", "security.action", "util.calendar"].map((name) => `java.base/sun.${name}`),
-  "java.security.jgss/sun.security.krb5",
-].map((name) => `--add-opens=${name}=ALL-UNNAMED`);
-
 function classArchivePart(spark: { readonly home: string; readonly python: string }, java: Found): Part {
   const title = "Spark's classes for quick starts (about 140 MB, made here)";
   return {
     name: "spark-classes",
     title,
-    version: createHash("sha256").update(`${spark.home}\n${java.path}\n${java.version}`).digest("hex"),
+    version: createHash("sha256").update([spark.home, java.path, java.version, TYPICAL_JOB].join("\n")).digest("hex"),
     needs: [],
     requires: [FILE],
     install: async ({ folder, log, signal }) => {
@@ -66,30 +51,22 @@ function classArchivePart(spark: { readonly home: string; readonly python: strin
       await writeFile(join(work, "job.py"), TYPICAL_JOB);
       await runTool({
         what: `making ${title}`,
-        command: join(java.path, "bin", "java"),
+        command: join(spark.home, "bin", "spark-submit"),
         args: [
-          ...FRUGAL,
-          ...SPARK_OPENS,
-          "-Djdk.reflect.useDirectMethodHandle=false",
-          `-Djava.io.tmpdir=${work}`,
-          `-XX:ArchiveClassesAtExit=${join(folder, FILE)}`,
-          "-Xlog:cds=off",
-          "-Xlog:cds+dynamic=off",
-          "-cp",
-          `${spark.home}/jars/*`,
-          "org.apache.spark.deploy.SparkSubmit",
           ...["--master", "local[1]", "--conf", "spark.ui.enabled=false", "--conf", `spark.local.dir=${work}`],
           join(work, "job.py"),
-          `${work}/rows`,
+          join(work, "rows"),
         ],
         env: {
-          ...process.env,
-          JAVA_HOME: java.path,
-          SPARK_HOME: spark.home,
-          SPARK_CONF_DIR: work,
-          SPARK_LOCAL_IP: "127.0.0.1",
-          PYSPARK_PYTHON: spark.python,
-          PYSPARK_DRIVER_PYTHON: spark.python,
+          ...sparkEnvironment({ java: java.path, python: spark.python, sparkHome: spark.home }),
+          // One that is not there: its class path begins with this folder, which an archive must not hold.
+          SPARK_CONF_DIR: join(work, "none"),
+          SPARK_SUBMIT_OPTS: [
+            ...FRUGAL,
+            ...SILENT,
+            `-Djava.io.tmpdir=${work}`,
+            `-XX:ArchiveClassesAtExit=${join(folder, FILE)}`,
+          ].join(" "),
         },
         log,
         signal,

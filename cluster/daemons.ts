@@ -34,32 +34,37 @@ export const hadoopConf = (directory: string): string => join(directory, "conf")
 /** The folder that is SPARK_CONF_DIR. */
 export const sparkConf = (directory: string): string => join(directory, "spark-conf");
 
-/**
- * The environment of a cluster's process.
- *
- * The caller's, without what would send Spark, Hadoop or Python to another installation, and with the cluster's mark. Also
- * what a spark-submit of one's own needs to reach this cluster.
- */
-export function clusterEnvironment(state: ClusterState): NodeJS.ProcessEnv {
+/** The environment of an installed Spark: the caller's, without what would send Spark, Hadoop or Python to another installation. */
+export function sparkEnvironment({
+  java,
+  python,
+  sparkHome,
+}: Pick<ClusterState["paths"], "java" | "python" | "sparkHome">): NodeJS.ProcessEnv {
   const foreign =
     /^(SPARK|PYSPARK|HADOOP|HDFS|YARN|MAPRED|LIVY)_|^(CLASSPATH|PYTHONPATH|PYTHONHOME|JAVA_OPTS|NODE_OPTIONS)$/;
   const own = Object.entries(process.env).filter(([name]) => !foreign.test(name));
-  const { java, python, sparkHome } = state.paths;
-  const tmp = join(state.directory, "tmp");
   return {
     ...Object.fromEntries(own),
-    [MARKER]: state.id,
     JAVA_HOME: java,
     // Scripts of Spark call plain `java` and `python3` in places.
     PATH: [join(java, "bin"), dirname(python), process.env["PATH"] ?? ""].join(delimiter),
     SPARK_HOME: sparkHome,
-    SPARK_CONF_DIR: sparkConf(state.directory),
     SPARK_LOCAL_IP: "127.0.0.1",
+    PYSPARK_PYTHON: python,
+    PYSPARK_DRIVER_PYTHON: python,
+  };
+}
+
+/** The environment of a cluster's process: that of its Spark, with the cluster's mark. Also what a spark-submit of one's own needs to reach this cluster. */
+export function clusterEnvironment(state: ClusterState): NodeJS.ProcessEnv {
+  const tmp = join(state.directory, "tmp");
+  return {
+    ...sparkEnvironment(state.paths),
+    [MARKER]: state.id,
+    SPARK_CONF_DIR: sparkConf(state.directory),
     SPARK_SUBMIT_OPTS: [...FRUGAL, `-Djava.io.tmpdir=${tmp}`].join(" "),
     HADOOP_CONF_DIR: hadoopConf(state.directory),
     YARN_CONF_DIR: hadoopConf(state.directory),
-    PYSPARK_PYTHON: python,
-    PYSPARK_DRIVER_PYTHON: python,
     TMPDIR: tmp,
   };
 }

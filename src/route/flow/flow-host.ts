@@ -15,15 +15,7 @@ import type { TaskInfo } from "../../evaluate/code.ts";
 import { errorFromRecord } from "../../evaluate/failure.ts";
 import type { DirectExecutor, Invocation, Outcome } from "../../evaluate/ports.ts";
 import { codeExtension } from "../../package-info.ts";
-import {
-  type FromWorker,
-  type LoadedCode,
-  type LoadRequest,
-  now,
-  type PinnedCode,
-  type RunItem,
-  type ToWorker,
-} from "./messages.ts";
+import type { FromWorker, LoadedCode, LoadRequest, PinnedCode, RunItem, ToWorker } from "./messages.ts";
 import { packItems, unpackResults } from "./packing.ts";
 
 /** How long a thread may take to answer a ping before it counts as hung. */
@@ -57,7 +49,7 @@ export class FlowHost implements DirectExecutor {
   /** Where each task is in the list of codes. */
   #places: ReadonlyMap<string, number> = new Map();
   #worker: Worker | undefined;
-  #shared = new Int32Array(new SharedArrayBuffer(8));
+  #shared = new Int32Array(new SharedArrayBuffer(12));
   #pending = new Map<number, Pending>();
   #unsent: RunItem[] = [];
   #asked = new Map<number, Asked>();
@@ -183,16 +175,16 @@ export class FlowHost implements DirectExecutor {
   /** Checks arguments against the task's schemas; lets them pass when the thread has no time for it. */
   async checkArguments(task: string, args: readonly (Uint8Array | null)[]): Promise<void> {
     const id = this.#nextId;
-    const before = now() + CHECK_WITHIN_MS;
-    const answer = this.#ask((asked) => ({ kind: "check", id: asked, task, args, before }));
-    // A timer may come a little early; the thread begins no check after its time.
+    const answer = this.#ask((asked) => ({ kind: "check", id: asked, task, args }));
     const timer = setTimeout(() => {
       this.#pass(id);
+      // All have the same time, so that they are given up in their order. Either the thread sees this before it begins, or it is seen here that it has begun.
+      Atomics.store(this.#shared, 2, id);
       if (Atomics.load(this.#shared, 0) !== id) return;
       // It is the check itself that does not come back.
       this.#hung = true;
       void this.#worker?.terminate();
-    }, CHECK_WITHIN_MS + 10);
+    }, CHECK_WITHIN_MS);
     await answer.finally(() => clearTimeout(timer));
   }
 
@@ -277,7 +269,7 @@ export class FlowHost implements DirectExecutor {
   }
 
   async #startWorker(request: LoadRequest): Promise<void> {
-    this.#shared = new Int32Array(new SharedArrayBuffer(8));
+    this.#shared = new Int32Array(new SharedArrayBuffer(12));
     const worker = new Worker(new URL(`./flow-worker${codeExtension}`, import.meta.url), {
       workerData: { request, shared: this.#shared },
       name: "firesteel flow host",

@@ -2,7 +2,7 @@
  * Entry of the flow host's thread.
  *
  * `shared[0]` is the item whose synchronous part runs now (0: none) or, when this thread ends, the one that ended it; `shared[1]` the last item that was started: with these the serving thread knows whom to
- * blame when this thread hangs or dies.
+ * blame when this thread hangs or dies. `shared[2]`, written there, is the last check that was given up: neither it nor one before it is begun.
  */
 
 import { AsyncLocalStorage } from "node:async_hooks";
@@ -10,7 +10,7 @@ import { parentPort, workerData } from "node:worker_threads";
 import { writeParquet } from "../../data/write-parquet.ts";
 import { errorRecord } from "../../evaluate/failure.ts";
 import { decodeValue } from "../../hash/decode.ts";
-import { type FromWorker, type LoadRequest, now, type RunItem, type RunResult, type ToWorker } from "./messages.ts";
+import type { FromWorker, LoadRequest, RunItem, RunResult, ToWorker } from "./messages.ts";
 import { packResults, unpackItems } from "./packing.ts";
 import { loadRuntime, type Runtime } from "./runtime.ts";
 
@@ -84,7 +84,7 @@ try {
         break;
       case "check":
         Atomics.store(shared, 0, message.id);
-        if (now() < message.before)
+        if (message.id > Atomics.load(shared, 2))
           send({ kind: "checked", id: message.id, error: runtime.check(message.task, message.args) });
         Atomics.store(shared, 0, 0);
         break;

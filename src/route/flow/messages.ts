@@ -82,8 +82,6 @@ export type ToWorker =
       readonly id: number;
       readonly task: string;
       readonly args: readonly (Uint8Array | null)[];
-      /** When nobody waits for it any more ({@link now}). */
-      readonly before: number;
     }
   | { readonly kind: "ping"; readonly id: number };
 
@@ -94,6 +92,3 @@ export type FromWorker =
   | { readonly kind: "parquet"; readonly id: number; readonly count: number | null; readonly error: ErrorRecord | null }
   | { readonly kind: "checked"; readonly id: number; readonly error: ErrorRecord | null }
   | { readonly kind: "pong"; readonly id: number };
-
-/** Milliseconds on the clock that all threads of the process share; nobody sets it. */
-export const now = (): number => Number(process.hrtime.bigint()) / 1e6;
